@@ -74,9 +74,16 @@ def arm_task(
 ) -> ArmTask:
     values = auroc + rng.normal(0, 0.012, size=(num_draws, 3))
     replicates = tuple(
-        Replicate(d, s, round(float(values[d, s]) + 0.02, 4), round(float(values[d, s]), 4),
-                  round(float(values[d, s]) - 0.3, 4), round(float(rng.uniform(0.9, 1.8)), 3))
-        for d in range(num_draws) for s in range(3)
+        Replicate(
+            d,
+            s,
+            round(float(values[d, s]) + 0.02, 4),
+            round(float(values[d, s]), 4),
+            round(float(values[d, s]) - 0.3, 4),
+            round(float(rng.uniform(0.9, 1.8)), 3),
+        )
+        for d in range(num_draws)
+        for s in range(3)
     )
     return ArmTask(
         task=task,
@@ -141,8 +148,11 @@ def recommendation(
             comparisons.append(Comparison(each.arm, None, None, None, None, ArmVerdict.INSUFFICIENT_DATA))
         else:
             verdict = (
-                ArmVerdict.WITHIN_MARGIN if bounds[1] < 0.02
-                else ArmVerdict.WORSE if bounds[0] > 0 else ArmVerdict.NOT_DISTINGUISHABLE
+                ArmVerdict.WITHIN_MARGIN
+                if bounds[1] < 0.02
+                else ArmVerdict.WORSE
+                if bounds[0] > 0
+                else ArmVerdict.NOT_DISTINGUISHABLE
             )
             comparisons.append(
                 Comparison(
@@ -152,8 +162,10 @@ def recommendation(
     passing = [c.arm for c in comparisons if c.verdict in (ArmVerdict.WITHIN_MARGIN, ArmVerdict.REFERENCE)]
     recommended = passing[0] if sufficient else reference.arm
     kind = (
-        RecommendationVerdict.INSUFFICIENT_DATA if not sufficient
-        else RecommendationVerdict.NOT_DISTINGUISHABLE if recommended == reference.arm
+        RecommendationVerdict.INSUFFICIENT_DATA
+        if not sufficient
+        else RecommendationVerdict.NOT_DISTINGUISHABLE
+        if recommended == reference.arm
         else RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
     )
     return Recommendation(
@@ -197,9 +209,14 @@ def hospital(
         margin=0.02,
         confidence=0.95,
         tasks=tuple(
-            TaskSummary(t, counts if folds else ClassCounts(610, 180, 409, 131, 300), counts, counts,
-                        Sufficiency.SUFFICIENT if sufficient else Sufficiency.INSUFFICIENT_DATA,
-                        "" if sufficient else TOO_FEW)
+            TaskSummary(
+                t,
+                counts if folds else ClassCounts(610, 180, 409, 131, 300),
+                counts,
+                counts,
+                Sufficiency.SUFFICIENT if sufficient else Sufficiency.INSUFFICIENT_DATA,
+                "" if sufficient else TOO_FEW,
+            )
             for t in tasks
         ),
         arms=arms,
@@ -225,35 +242,75 @@ def hospital(
             for task in tasks
         ),
         calibrations=tuple(
-            Calibration(arm, task, None if folds else 1.31, estimate(0.15, 0.01, method=method, sufficient=sufficient), 0.031,
-                        0.92, -0.05,
-                        tuple(ReliabilityBin(p / 10 + 0.05, p / 10 + 0.03, 25) for p in range(10)) if sufficient else (),
-                        (OperatingPoint(0.9, 0.61, 0.58, 0.9, estimate(0.55, 0.04, method=method,
-                        sufficient=sufficient),
-                                        estimate(0.88, 0.03, method=method, sufficient=sufficient)),))
-            for arm in shown for task in tasks
+            Calibration(
+                arm,
+                task,
+                None if folds else 1.31,
+                estimate(0.15, 0.01, method=method, sufficient=sufficient),
+                0.031,
+                0.92,
+                -0.05,
+                tuple(ReliabilityBin(p / 10 + 0.05, p / 10 + 0.03, 25) for p in range(10))
+                if sufficient
+                else (),
+                (
+                    OperatingPoint(
+                        0.9,
+                        0.61,
+                        0.58,
+                        0.9,
+                        estimate(0.55, 0.04, method=method, sufficient=sufficient),
+                        estimate(0.88, 0.03, method=method, sufficient=sufficient),
+                    ),
+                ),
+            )
+            for arm in shown
+            for task in tasks
         ),
         curves=tuple(
-            Curve(arm, task, kind, tuple(round(v / 20, 2) for v in range(21)),
-                  tuple(round(float((v / 20) ** 0.4 if kind == "ROC" else 1 - 0.6 * v / 20), 3) for v in range(21)))
-            for arm in shown for task in tasks for kind in ("ROC", "PR")
-        ) if sufficient else (),
+            Curve(
+                arm,
+                task,
+                kind,
+                tuple(round(v / 20, 2) for v in range(21)),
+                tuple(
+                    round(float((v / 20) ** 0.4 if kind == "ROC" else 1 - 0.6 * v / 20), 3) for v in range(21)
+                ),
+            )
+            for arm in shown
+            for task in tasks
+            for kind in ("ROC", "PR")
+        )
+        if sufficient
+        else (),
         subgroups=tuple(
             SubgroupCell(column, level, task, *cell)
             for task in tasks
             for column, level, cell in (
                 ("sex", "F", (80, positive // 2, estimate(0.81, 0.03, sufficient=sufficient), False)),
-                ("sex", "M", (90, positive - positive // 2, estimate(0.84, 0.03, sufficient=sufficient),
-                False)),
+                (
+                    "sex",
+                    "M",
+                    (90, positive - positive // 2, estimate(0.84, 0.03, sufficient=sufficient), False),
+                ),
                 ("view", "ap", (150, positive - 12, estimate(0.82, 0.03, sufficient=sufficient), False)),
                 ("view", "lateral", (None, None, Estimate(None, reason="Fewer than 10 patients."), True)),
-                ("view", "missing", (None, None, Estimate(None, reason="Hidden: it would reveal another
-                cell."), True)),
+                (
+                    "view",
+                    "missing",
+                    (None, None, Estimate(None, reason="Hidden: it would reveal another cell."), True),
+                ),
             )
         ),
         cross_hospital=tuple(
-            CrossHospitalCell(name, other, tasks[0], arm, estimate(0.71, 0.03, sufficient=sufficient),
-                              estimate(0.83, 0.02, sufficient=sufficient))
+            CrossHospitalCell(
+                name,
+                other,
+                tasks[0],
+                arm,
+                estimate(0.71, 0.03, sufficient=sufficient),
+                estimate(0.83, 0.02, sufficient=sufficient),
+            )
             for arm in shown
         ),
         flow=PatientFlow(
@@ -270,14 +327,21 @@ def hospital(
             {"Truncated": 4, "GitLfsPointer": 21, "DuplicateFilm": 5},
         ),
         ledger=LedgerSummary(
-            2, 1,
-            tuple(Opening(
+            2,
+            1,
+            tuple(
+                Opening(
                     i + 1, f"2026-11-2{i}T09:00:00Z", name, name, f"{5:064x}", f"uid-{i}", "evaluate", 250
                 )
-                for i in range(2)),
+                for i in range(2)
+            ),
         ),
         compute=HospitalCompute(sum(a.cost.film_passes for a in arms), 3100.5, 16 * len(arms), 6, 90, 2400.0),
-        identities={f"evaluate/{name}": f"{5:064x}", f"adapt/{name}": f"{6:064x}", f"ingest/{name}": f"{7:064x}"},
+        identities={
+            f"evaluate/{name}": f"{5:064x}",
+            f"adapt/{name}": f"{6:064x}",
+            f"ingest/{name}": f"{7:064x}",
+        },
         warnings=() if sufficient else ("Task icu: metadata alone predicts as well as the model.",),
     )
 
@@ -296,19 +360,42 @@ def example() -> Results:
             hospital("south", ("opacity", "icu"), sufficient=False, folds=5, other="north", seed=2),
         ),
         pretraining=tuple(
-            PretrainingSummary(name, "archive", objective, start, 20.0, 900, 54000.0, 610.2, 320.0, (2, 1),
-                               {"loss": 1.02, "accuracy": 0.61}, tuple(CurvePoint(s * 10, round(4.0 / (1 + s / 8), 3)) for s in range(40)))
+            PretrainingSummary(
+                name,
+                "archive",
+                objective,
+                start,
+                20.0,
+                900,
+                54000.0,
+                610.2,
+                320.0,
+                (2, 1),
+                {"loss": 1.02, "accuracy": 0.61},
+                tuple(CurvePoint(s * 10, round(4.0 / (1 + s / 8), 3)) for s in range(40)),
+            )
             for name, objective, start in (("ssl", "moCo", "random"), ("multimodal", "clip", "ssl"))
         ),
         archive_flows=(
-            PatientFlow("archive", (FlowStep("Listed", 1210, None, 0, ""), FlowStep("Decoded", 1200, 640, 10, "films quarantined at ingest"),
-                                    FlowStep("Train", 900, 480, 0, "")), {"Unreadable": 10}),
+            PatientFlow(
+                "archive",
+                (
+                    FlowStep("Listed", 1210, None, 0, ""),
+                    FlowStep("Decoded", 1200, 640, 10, "films quarantined at ingest"),
+                    FlowStep("Train", 900, 480, 0, ""),
+                ),
+                {"Unreadable": 10},
+            ),
         ),
         provenance=Provenance(
             seed=0,
             chexdragon_version="0.1.0",
             source_digests={"archive": f"{1:064x}", "north": f"{2:064x}", "south": f"{3:064x}"},
-            stage_identities={"pretrain/ssl": f"{8:064x}", "evaluate/north": f"{5:064x}", "evaluate/south": f"{9:064x}"},
+            stage_identities={
+                "pretrain/ssl": f"{8:064x}",
+                "evaluate/north": f"{5:064x}",
+                "evaluate/south": f"{9:064x}",
+            },
             manifest_sha256={"pretrain/ssl": f"{10:064x}"},
             environment={"python": "3.11.9", "torch": "2.15.0", "device": "CPU, 2 cores"},
             spec_yaml="apiVersion: chexdragon.dev/v1alpha1\nkind: ChexTrainingJob\n",
