@@ -20,6 +20,8 @@ cv2.setNumThreads(0)
 # Standard deviation of a blurred view, in its pixels: about what a small movement of the patient does.
 _BLUR_SIGMA = (0.4, 1.0)
 
+_GREY_LEVELS = np.arange(256) / 255
+
 
 def augment(film: np.ndarray, size: int, spec: Augmentation, key: tuple[int, int, int, int]) -> np.ndarray:
     """Return one augmented view of a film, uint8 `[size, size]`; black outside the film.
@@ -48,9 +50,9 @@ def augment(film: np.ndarray, size: int, spec: Augmentation, key: tuple[int, int
     centre_x = film.shape[1] / 2 + (x - 0.5) * slack + (2 * beyond_x - 1) * beyond
     centre_y = film.shape[0] / 2 + (y - 0.5) * slack + (2 * beyond_y - 1) * beyond
     turn = math.radians(spec.rotation_degrees) * (2 * angle - 1)
-    to_film = _view_to_film(size, window, centre_x, centre_y, turn, mirrored=flip < spec.horizontal_flip)
-    to_film /= step
-    to_film[:, 2] -= 0.5  # OpenCV's pixel i is centred on i, ours on i + 0.5
+    to_film = _view_to_film(
+        size, window / step, centre_x / step, centre_y / step, turn, mirrored=flip < spec.horizontal_flip
+    )
     result = cv2.warpAffine(reduced, to_film, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
     if blurred < spec.blur:
@@ -106,13 +108,20 @@ def _low_passed(film: np.ndarray, factor: float) -> tuple[np.ndarray, int]:
 def _view_to_film(
     size: int, window: float, centre_x: float, centre_y: float, turn: float, *, mirrored: bool
 ) -> np.ndarray:
-    """Return the 2x3 affine map from pixel indices of the view to film coordinates (pixel i covers [i, i + 1])."""
+    """Return the 2x3 affine map from pixel indices of the view to pixel indices of the film.
+
+    Window and centre are in film pixels, where pixel i covers [i, i + 1]; OpenCV's pixel i is centred on i.
+    """
     step = window / size
     cos, sin = step * math.cos(turn), step * math.sin(turn)
-    sign = -1.0 if mirrored else 1.0
-    linear = np.array([[sign * cos, -sin], [sign * sin, cos]])
-    offset = np.array([centre_x, centre_y]) - linear @ np.full(2, (size - 1) / 2)
-    return np.column_stack([linear, offset])
+    to_x, to_y = (-cos, -sin) if mirrored else (cos, sin)
+    middle = (size - 1) / 2
+    return np.array(
+        [
+            [to_x, -sin, centre_x - 0.5 - (to_x - sin) * middle],
+            [to_y, cos, centre_y - 0.5 - (to_y + cos) * middle],
+        ]
+    )
 
 
 def _grey_table(
@@ -124,10 +133,10 @@ def _grey_table(
     """
     power = (1 + spec.gamma) ** (2 * gamma - 1)
     mean = (cv2.mean(film)[0] / 255) ** power
-    levels = np.linspace(0.0, 1.0, 256) ** power
-    levels = mean + (levels - mean) * (1 + spec.contrast * (2 * contrast - 1))
-    levels += spec.brightness * (2 * brightness - 1)
-    return np.clip(np.rint(levels * 255), 0, 255).astype(np.uint8)
+    slope = 1 + spec.contrast * (2 * contrast - 1)
+    shift = mean * (1 - slope) + spec.brightness * (2 * brightness - 1)
+    levels = _GREY_LEVELS**power * (255 * slope) + (255 * shift + 0.5)
+    return levels.clip(0, 255).astype(np.uint8)
 
 
 def _noisy(view: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
