@@ -41,7 +41,7 @@ class FineTuning(ApiModel):
 class Strategy(ApiModel):
     """One way from pretrained weights to a classifier."""
 
-    name: Annotated[Name, OUTSIDE_IDENTITY] = Field(description="Name of the strategy, unique in the hospital.")
+    name: Name = Field(description="Name of the strategy, unique in the hospital.")
     transfer: Literal["LinearProbe", "FineTune", "LPFT"] = Field(
         description="LinearProbe: logistic regression on frozen features. FineTune: everything is trained. LPFT: the probe first, then everything from it (arXiv 2202.10054).",
     )
@@ -73,7 +73,7 @@ class Hospital(ApiModel):
     strategies: tuple[Strategy, ...] = Field(min_length=1, max_length=16, description="Ways to compare.")
     label_fractions: tuple[PositiveFraction, ...] = Field(default=(1.0,), min_length=1, max_length=8, description="Shares of the labelled patients to learn from, for the cost of labels.")
     sweep: Sweep = Field(default=Sweep(), description="The search inside each arm.")
-    evaluation: Evaluation = Field(default=Evaluation(), description="How test results are judged.")
+    evaluation: Annotated[Evaluation, OUTSIDE_IDENTITY] = Field(default=Evaluation(), description="How test results are judged; part of the evaluation's identity, not of the adaptation's.")
     augmentation: Augmentation = Field(default=Augmentation(), description="How training films are varied.")
     batch_norm: BatchNorm = Field(default=BatchNorm(), description="How batches are normalised; groups larger than a batch shrink to it.")
     precision: Literal["Float32", "BFloat16"] = Field(default="BFloat16", description="Precision of the forward and backward pass.")

@@ -1,0 +1,291 @@
+"""Rules that no single field can state: references, uniqueness, sizes that must fit.
+
+Each rule looks at the plain manifest, not at the models, so that a manifest with a wrong type in one place still gets
+all its other faults named at once. A rule passes over what has another shape than it expects: the models report that.
+The CRD states the same rules in CEL (`chex_api.crd`); a test holds the two against each other on a real API server.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chex_api.dataset import PatientSplit
+from chex_api.faults import Fault
+from chex_api.hospital import AdaptationWorkers
+from chex_api.pretraining import BatchNorm, MoCo, Optimization, Workers
+
+Plain = dict[str, Any]
+Rule = Callable[[Plain], Iterator[Fault]]
+
+LIST_MAPS: dict[tuple[str, ...], str] = {
+    ("datasets",): "name",
+    ("datasets", "tasks"): "name",
+    ("pretraining",): "name",
+    ("hospitals",): "name",
+    ("hospitals", "strategies"): "name",
+    ("hospitals", "sweep", "space"): "parameter",
+}
+"""Lists below `spec` whose entries are told apart by a key (`x-kubernetes-list-type: map`)."""
+
+LIST_SETS: tuple[tuple[str, ...], ...] = (
+    ("datasets", "views"),
+    ("hospitals", "tasks"),
+    ("hospitals", "labelFractions"),
+    ("hospitals", "evaluation", "alsoOn"),
+    ("pretraining", "objective", "supervised", "tasks"),
+)
+"""Lists below `spec` whose entries are all different (`x-kubernetes-list-type: set`)."""
+
+
+def rule_faults(spec: Plain) -> list[Fault]:
+    """Every fault against a rule in the plain `spec` of a job."""
+    return [fault for rule in RULES for fault in rule(spec)]
+
+
+def entries_are_unique(spec: Plain) -> Iterator[Fault]:
+    """No two entries of a keyed list share their key; no entry of a set stands twice."""
+    for location, key in LIST_MAPS.items():
+        for path, items in _lists_at(spec, location):
+            seen: set[Any] = set()
+            for index, item in enumerate(items):
+                value = item.get(key) if isinstance(item, dict) else None
+                if isinstance(value, str) and value in seen:
+                    yield Fault(f"{path}[{index}].{key}", f"{value!r} stands twice; every entry needs a {key} of its own")
+                if isinstance(value, str):
+                    seen.add(value)
+    for location in LIST_SETS:
+        for path, items in _lists_at(spec, location):
+            for index, item in enumerate(items):
+                if isinstance(item, (str, int, float)) and item in items[:index]:
+                    yield Fault(f"{path}[{index}]", f"{item!r} stands twice; remove one")
+
+
+def references_exist(spec: Plain) -> Iterator[Fault]:
+    """Data sets, tasks, hospitals and stages that are named exist; a stage starts from an earlier one only."""
+    datasets = {item["name"]: item for item in _dicts(spec, "datasets") if isinstance(item.get("name"), str)}
+    stages = _names(spec, "pretraining")
+    hospitals = _names(spec, "hospitals")
+    for index, run in _indexed(spec, "pretraining"):
+        path = f"spec.pretraining[{index}]"
+        yield from _known(f"{path}.dataset", run.get("dataset"), list(datasets), "data set of spec.datasets")
+        yield from _known(f"{path}.startFrom.stage", _get(run, "startFrom", "stage"), stages[:index], "earlier entry of spec.pretraining")
+        wanted = _get(run, "objective", "supervised", "tasks")
+        yield from _tasks_exist(f"{path}.objective.supervised.tasks", wanted, datasets.get(_text(run.get("dataset"))))
+    for index, hospital in _indexed(spec, "hospitals"):
+        path = f"spec.hospitals[{index}]"
+        yield from _known(f"{path}.dataset", hospital.get("dataset"), list(datasets), "data set of spec.datasets")
+        yield from _tasks_exist(f"{path}.tasks", hospital.get("tasks"), datasets.get(_text(hospital.get("dataset"))))
+        for position, start in _indexed(hospital, "startFrom"):
+            yield from _known(f"{path}.startFrom[{position}].stage", start.get("stage"), stages, "entry of spec.pretraining")
+        others = [name for name in hospitals if name != hospital.get("name")]
+        for position, name in enumerate(_list(hospital.get("evaluation"), "alsoOn")):
+            yield from _known(f"{path}.evaluation.alsoOn[{position}]", name, others, "other hospital")
+
+
+def objectives_have_what_they_learn_from(spec: Plain) -> Iterator[Fault]:
+    """Image + report objectives need reports and a text encoder; supervision needs tasks; folds forbid pretraining."""
+    datasets = {item["name"]: item for item in _dicts(spec, "datasets") if isinstance(item.get("name"), str)}
+    has_text_encoder = isinstance(_get(spec, "encoders", "text"), dict)
+    for index, run in _indexed(spec, "pretraining"):
+        dataset = datasets.get(_text(run.get("dataset")), {})
+        path = f"spec.pretraining[{index}]"
+        if _get(dataset, "split", "groupedFolds") is not None:
+            yield Fault(f"{path}.dataset", "is divided into folds, in which each patient tests once; pretrain on a data set with another split")
+        if isinstance(_get(run, "objective", "clip"), dict):
+            yield from _can_read_reports(f"{path}.objective.clip", dataset, has_text_encoder)
+        if isinstance(_get(run, "objective", "supervised"), dict) and dataset and not _list(dataset, "tasks"):
+            yield Fault(f"{path}.objective.supervised", "learns from tasks, but the data set has none; add spec.datasets[].tasks")
+    for index, hospital in _indexed(spec, "hospitals"):
+        dataset = datasets.get(_text(hospital.get("dataset")), {})
+        for position, strategy in _indexed(hospital, "strategies"):
+            if isinstance(_get(strategy, "dapt", "objective", "clip"), dict):
+                path = f"spec.hospitals[{index}].strategies[{position}].dapt.objective.clip"
+                yield from _can_read_reports(path, dataset, has_text_encoder)
+
+
+def batches_divide(spec: Plain) -> Iterator[Fault]:
+    """A global batch is whole BatchNorm groups, and MoCo's queue is whole global batches."""
+    for index, run in _indexed(spec, "pretraining"):
+        path = f"spec.pretraining[{index}]"
+        batch = _int(_get(run, "optimization", "globalBatchSize"), _default(Optimization, "global_batch_size"))
+        group = _int(_get(run, "batchNorm", "groupSize"), _default(BatchNorm, "group_size"))
+        if batch and group and batch % group:
+            yield Fault(f"{path}.optimization.globalBatchSize", f"{batch} is not a multiple of batchNorm.groupSize {group}; change one of them")
+        yield from _queue_divides(f"{path}.objective.moCo", _get(run, "objective", "moCo"), batch)
+
+
+def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
+    """Ranges are not empty, shares leave patients for training, worker counts do not contradict each other."""
+    for index, dataset in _indexed(spec, "datasets"):
+        path = f"spec.datasets[{index}]"
+        yield from _split_fits(path, dataset)
+        for position, task in _indexed(dataset, "tasks"):
+            limits = _get(task, "positive", "range")
+            if isinstance(limits, dict):
+                where = f"{path}.tasks[{position}].positive.range"
+                if limits.get("min") is None and limits.get("max") is None:
+                    yield Fault(where, "needs min, max or both")
+                yield from _ordered(where, limits, allow_equal=True)
+    for index, run in _indexed(spec, "pretraining"):
+        yield from _workers_fit(f"spec.pretraining[{index}].workers", run.get("workers"), Workers)
+    for index, hospital in _indexed(spec, "hospitals"):
+        yield from _workers_fit(f"spec.hospitals[{index}].workers", hospital.get("workers"), AdaptationWorkers)
+        for position, entry in _indexed(hospital.get("sweep"), "space"):
+            where = f"spec.hospitals[{index}].sweep.space[{position}]"
+            given = [name for name in ("logUniform", "uniform", "numbers") if entry.get(name) is not None]
+            if len(given) != 1:
+                yield Fault(where, f"must have exactly one of: logUniform, uniform, numbers; it has {len(given)}")
+            for name in ("logUniform", "uniform"):
+                yield from _ordered(f"{where}.{name}", entry.get(name), allow_equal=False)
+
+
+def locations_stay_inside(spec: Plain) -> Iterator[Fault]:
+    """No path climbs out of its folder."""
+    for path, value in _strings(spec, "spec"):
+        if path.rsplit(".", 1)[-1] in ("uri", "file", "path") and ".." in value.split("/"):
+            yield Fault(path, "must not contain '..'; write the folder itself")
+
+
+RULES: tuple[Rule, ...] = (
+    entries_are_unique,
+    references_exist,
+    objectives_have_what_they_learn_from,
+    batches_divide,
+    numbers_fit_together,
+    locations_stay_inside,
+)
+
+
+def _can_read_reports(path: str, dataset: Plain, has_text_encoder: bool) -> Iterator[Fault]:
+    if not has_text_encoder:
+        yield Fault(path, "needs a text encoder; add spec.encoders.text")
+    source = dataset.get("source")
+    if not isinstance(source, dict):
+        return
+    silent_table = isinstance(source.get("table"), dict) and not source["table"].get("reportColumn")
+    silent_phantom = isinstance(source.get("phantom"), dict) and source["phantom"].get("reports") is False
+    if silent_table or silent_phantom or "nihChestXray14" in source:
+        yield Fault(path, "learns from reports, but the data set has none")
+
+
+def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Fault]:
+    if dataset is None or not isinstance(wanted, list):
+        return
+    known = _names(dataset, "tasks")
+    for index, name in enumerate(wanted):
+        yield from _known(f"{path}[{index}]", name, known, "task of the data set")
+
+
+def _queue_divides(path: str, moco: Any, batch: int | None) -> Iterator[Fault]:
+    if not isinstance(moco, dict):
+        return
+    queue = _int(moco.get("queueSize"), _default(MoCo, "queue_size"))
+    if batch and queue and queue % batch:
+        yield Fault(f"{path}.queueSize", f"{queue} is not a multiple of the global batch {batch}; change one of them")
+
+
+def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
+    shares = _get(dataset, "split", "patients")
+    if isinstance(shares, dict):
+        validate = _number(shares.get("validate"), _default(PatientSplit, "validate_"))
+        test = _number(shares.get("test"), _default(PatientSplit, "test"))
+        if validate is not None and test is not None and validate + test >= 1.0:
+            yield Fault(f"{path}.split.patients", "validate and test leave no patients for training; their sum must be below 1")
+    if isinstance(_get(dataset, "split", "official"), dict) and isinstance(dataset.get("source"), dict):
+        if not isinstance(dataset["source"].get("nihChestXray14"), dict):
+            yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
+
+
+def _workers_fit(path: str, workers: Any, model: type[Workers]) -> Iterator[Fault]:
+    if not isinstance(workers, dict):
+        return
+    count = _int(workers.get("count"), _default(model, "count"))
+    for name in ("minAvailable", "perTrial"):
+        value = workers.get(name)
+        if count and isinstance(value, int) and value > count:
+            yield Fault(f"{path}.{name}", f"{value} is more than count {count}")
+
+
+def _ordered(path: str, limits: Any, *, allow_equal: bool) -> Iterator[Fault]:
+    if not isinstance(limits, dict):
+        return
+    low, high = _number(limits.get("min"), None), _number(limits.get("max"), None)
+    if low is None or high is None:
+        return
+    if low > high or (low == high and not allow_equal):
+        yield Fault(path, f"is empty: min {low:g} is not below max {high:g}")
+
+
+def _known(path: str, value: Any, known: list[str], what: str) -> Iterator[Fault]:
+    if isinstance(value, str) and value not in known:
+        listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+        yield Fault(path, f"{value!r} is no {what}" + (f"; known: {listed}" if known else "; there is none"))
+
+
+def _default(model: type[Any], field: str) -> Any:
+    return model.model_fields[field].default
+
+
+def _get(value: Any, *keys: str) -> Any:
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _list(value: Any, key: str) -> list[Any]:
+    items = _get(value, key)
+    return items if isinstance(items, list) else []
+
+
+def _indexed(value: Any, key: str) -> Iterator[tuple[int, Plain]]:
+    return ((index, item) for index, item in enumerate(_list(value, key)) if isinstance(item, dict))
+
+
+def _dicts(value: Any, key: str) -> list[Plain]:
+    return [item for _, item in _indexed(value, key)]
+
+
+def _names(value: Any, key: str) -> list[str]:
+    return [_text(item.get("name")) if isinstance(item, dict) else "" for item in _list(value, key)]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: Any, default: int | None) -> int | None:
+    if value is None:
+        return default
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(value: Any, default: float | None) -> float | None:
+    if value is None:
+        return default
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _lists_at(spec: Plain, location: tuple[str, ...]) -> Iterator[tuple[str, list[Any]]]:
+    """Every list at a location below `spec`; lists on the way are gone through entry by entry."""
+    found: list[tuple[str, Any]] = [("spec", spec)]
+    for key in location:
+        opened = [
+            (f"{path}[{index}]", item)
+            for path, value in found
+            if isinstance(value, list)
+            for index, item in enumerate(value)
+        ] + [(path, value) for path, value in found if isinstance(value, dict)]
+        found = [(f"{path}.{key}", value[key]) for path, value in opened if isinstance(value, dict) and key in value]
+    return ((path, value) for path, value in found if isinstance(value, list))
+
+
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _strings(item, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, f"{path}[{index}]")

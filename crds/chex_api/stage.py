@@ -1,0 +1,128 @@
+"""The contract between an executor and a stage: what an entry point is given, tells on the way, and leaves.
+
+The same JSON is mounted from a ConfigMap in a cluster and handed over in memory by `chex run`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chex_api.base import ApiModel, OneOf, Uri
+from chex_api.dataset import Dataset
+from chex_api.encoder import Encoders
+from chex_api.hospital import Hospital
+from chex_api.pretraining import PretrainingRun
+
+StageKind = Literal["ingest", "pretrain", "adapt", "evaluate", "report"]
+Identity = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class StageReference(ApiModel):
+    """A finished stage that this one reads."""
+
+    kind: StageKind = Field(description="Kind of the stage.")
+    name: str = Field(description="Name of the stage.")
+    identity: Identity = Field(description="Identity of the stage.")
+    uri: str = Field(default="", description="Folder of a stage of another job; empty: a stage of this job.")
+    manifest_sha256: str = Field(default="", description="Checksum that the other job's manifest must have.")
+
+
+class Start(ApiModel):
+    """One start of an adaptation: a label for people and where the image encoder's weights come from."""
+
+    label: str = Field(description="How people name this start, unique in the hospital.")
+    stage: StageReference | None = Field(default=None, description="A finished pretraining.")
+    weights_uri: str = Field(default="", description="A folder of weights from elsewhere; with neither: the encoder's own first weights.")
+    weights_format: str = Field(default="ChexDragon", description="Whose names the tensors bear.")
+    identity: Identity = Field(description="What identifies the weights.")
+
+
+class IngestSpec(ApiModel):
+    """Decode a data set's films once."""
+
+    dataset: Dataset = Field(description="The data set.")
+
+
+class PretrainSpec(ApiModel):
+    """One pretraining run."""
+
+    run: PretrainingRun = Field(description="The run.")
+    encoders: Encoders = Field(description="The towers.")
+    dataset: StageReference = Field(description="The ingested data set.")
+    tasks: tuple[str, ...] = Field(default=(), description="Tasks that a supervised run learns.")
+    start: Start = Field(description="The weights to start from.")
+
+
+class AdaptSpec(ApiModel):
+    """Everything about a hospital's models that training and validation patients decide."""
+
+    hospital: Hospital = Field(description="The hospital.")
+    encoders: Encoders = Field(description="The towers.")
+    dataset: StageReference = Field(description="The ingested data set.")
+    starts: tuple[Start, ...] = Field(description="The starts, in the manifest's order.")
+
+
+class OtherTestSet(ApiModel):
+    """The test patients of another hospital."""
+
+    hospital: str = Field(description="The other hospital.")
+    dataset: StageReference = Field(description="Its ingested data set.")
+
+
+class EvaluateSpec(ApiModel):
+    """Open the test patients of a hospital, once, for the models that its adaptation chose."""
+
+    hospital: Hospital = Field(description="The hospital.")
+    encoders: Encoders = Field(description="The towers.")
+    dataset: StageReference = Field(description="The ingested data set.")
+    adapt: StageReference = Field(description="The finished adaptation.")
+    also_on: tuple[OtherTestSet, ...] = Field(default=(), description="Other hospitals' test patients.")
+
+
+class ReportSpec(ApiModel):
+    """Tell people what came out."""
+
+    job_name: str = Field(description="Name of the job.")
+    manifest: dict[str, Any] = Field(description="The manifest, defaults written out.")
+    stages: tuple[StageReference, ...] = Field(description="Every other stage of the plan.")
+
+
+class StageWork(OneOf):
+    """What a stage does. Exactly one member."""
+
+    ingest: IngestSpec | None = Field(default=None, description="Decode films.")
+    pretrain: PretrainSpec | None = Field(default=None, description="Pretrain encoders.")
+    adapt: AdaptSpec | None = Field(default=None, description="Adapt to a hospital.")
+    evaluate: EvaluateSpec | None = Field(default=None, description="Evaluate on test patients.")
+    report: ReportSpec | None = Field(default=None, description="Write the report.")
+
+
+class StageSpec(ApiModel):
+    """What the entry point of a stage is given."""
+
+    kind: StageKind = Field(description="Kind of the stage.")
+    name: str = Field(description="Name of the stage.")
+    identity: Identity = Field(description="Identity of the stage.")
+    seed: int = Field(description="The job's seed.")
+    artifacts_uri: Uri = Field(description="Folder of all artifacts.")
+    parents: tuple[StageReference, ...] = Field(default=(), description="Stages that must be finished before this one.")
+    work: StageWork = Field(description="What the stage does.")
+
+
+class StageProgress(ApiModel):
+    """What a running stage tells, at most once in some seconds and in at most 16 KiB."""
+
+    done: float = Field(ge=0.0, description="Units of work done.")
+    total: float = Field(ge=0.0, description="Units of work in all; 0: not known yet.")
+    unit: str = Field(default="", description="What is counted: films, steps, trials.")
+    message: str = Field(default="", max_length=512, description="What happens now, in words.")
+    metrics: dict[str, float] = Field(default={}, max_length=32, description="Loss, films per second, share of time that waits for data, and the like.")
+    eta_seconds: float | None = Field(default=None, ge=0.0, description="Time left; absent while unsure.")
+
+
+class StageResult(ApiModel):
+    """What a finished stage leaves."""
+
+    manifest_uri: str = Field(description="The stage's manifest.")
+    manifest_sha256: str = Field(description="Its checksum.")
+    summary: dict[str, Any] = Field(default={}, description="The manifest's summary.")
