@@ -75,6 +75,13 @@ class Table(ApiModel):
     where: tuple[RowFilter, ...] = Field(default=(), max_length=16, description="Rows to keep: every filter must hold.")
 
 
+class FindingPrevalence(ApiModel):
+    """How often a generated study shows one finding."""
+
+    finding: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z]+$", description="Name of a generated finding, such as Effusion.")
+    prevalence: float = Field(ge=0.001, le=0.999, description="Probability that a study of the average patient shows it.")
+
+
 class Phantom(ApiModel):
     """Generated films and reports, for demonstrations and tests. Nothing measured on them is accuracy."""
 
@@ -84,6 +91,7 @@ class Phantom(ApiModel):
     hospital: int = Field(default=0, ge=0, le=63, description="Which generated hospital: scanner, prevalence and wording follow from it.")
     reports: bool = Field(default=True, description="Whether the films come with reports.")
     seed: int = Field(default=0, ge=0, le=2_147_483_647, description="Seed of the generator, independent of `spec.seed`.")
+    prevalence: tuple[FindingPrevalence, ...] = Field(default=(), max_length=32, description="Replaces the hospital's prevalence of the findings named.")
 
 
 class Source(OneOf):

@@ -19,6 +19,7 @@ Rule = Callable[[Plain], Iterator[Fault]]
 LIST_MAPS: dict[tuple[str, ...], str] = {
     ("datasets",): "name",
     ("datasets", "tasks"): "name",
+    ("datasets", "source", "phantom", "prevalence"): "finding",
     ("pretraining",): "name",
     ("hospitals",): "name",
     ("hospitals", "strategies"): "name",
