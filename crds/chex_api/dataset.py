@@ -112,8 +112,8 @@ class OfficialSplit(ApiModel):
 class PatientSplit(ApiModel):
     """A split by patient. A patient's part depends on `spec.seed` and its id alone, so new data never moves old patients."""
 
-    validate_: PositiveFraction = Field(default=0.15, alias="validate", description="Share of patients that validate.")
-    test: PositiveFraction = Field(default=0.25, description="Share of patients that test.")
+    validate_: Fraction = Field(default=0.15, alias="validate", description="Share of patients that validate; 0 where the data set is only pretrained on.")
+    test: Fraction = Field(default=0.25, description="Share of patients that test; 0 where the data set is only pretrained on.")
 
 
 class Split(OneOf):

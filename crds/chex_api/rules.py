@@ -97,6 +97,9 @@ def objectives_have_what_they_learn_from(spec: Plain) -> Iterator[Fault]:
             yield Fault(f"{path}.objective.supervised", "learns from tasks, but the data set has none; add spec.datasets[].tasks")
     for index, hospital in _indexed(spec, "hospitals"):
         dataset = datasets.get(_text(hospital.get("dataset")), {})
+        shares = _get(dataset, "split", "patients")
+        if isinstance(shares, dict) and (shares.get("validate") == 0 or shares.get("test") == 0):
+            yield Fault(f"spec.hospitals[{index}].dataset", "keeps no patients for validation or for test, and a hospital needs both; set split.patients of the data set")
         for position, strategy in _indexed(hospital, "strategies"):
             if isinstance(_get(strategy, "dapt", "objective", "clip"), dict):
                 path = f"spec.hospitals[{index}].strategies[{position}].dapt.objective.clip"

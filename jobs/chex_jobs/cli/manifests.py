@@ -1,0 +1,86 @@
+"""From the arguments that name a manifest to a valid job, with the locations of this machine."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from chex_api.faults import Fault
+from chex_api.job import ChexTrainingJob
+from chex_api.loading import LoadResult, ManifestError, read_yaml, validate_job
+
+
+class InvalidManifest(Exception):
+    """The manifest has faults; all of them are here."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(f"{len(faults)} faults")
+        self.faults = faults
+
+
+def read_text(path: str) -> str:
+    """The text of a manifest. Raises `InvalidManifest` where there is none to read."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InvalidManifest((Fault("", f"cannot read {path}: {reason}"),)) from error
+
+
+def load(arguments: argparse.Namespace) -> ChexTrainingJob:
+    """The job that `manifest`, `--artifacts` and `--source` describe. Raises `InvalidManifest`."""
+    try:
+        plain = read_yaml(read_text(arguments.manifest))
+        _replace_locations(plain, arguments.artifacts, arguments.source)
+    except ManifestError as error:
+        raise InvalidManifest((Fault("", str(error)),)) from error
+    result: LoadResult = validate_job(plain)
+    if result.job is None:
+        raise InvalidManifest(result.faults)
+    return result.job
+
+
+def report_faults(manifest: str, faults: tuple[Fault, ...]) -> None:
+    """Print faults to standard error, one a line."""
+    for fault in faults:
+        print(f"{manifest}: {fault}", file=sys.stderr)
+
+
+def as_uri(location: str) -> str:
+    """A URI as it is; a path as a file:// URI."""
+    return location if "://" in location else f"file://{os.path.abspath(location)}"
+
+
+def _replace_locations(plain: dict[str, Any], artifacts: str | None, sources: list[str]) -> None:
+    spec = plain.get("spec")
+    if not isinstance(spec, dict):
+        return
+    if artifacts is not None:
+        spec["artifacts"] = {"uri": as_uri(artifacts)}
+    for argument in sources:
+        name, separator, location = argument.partition("=")
+        if not separator or not location:
+            raise ManifestError(f"--source {argument}: write NAME=URI")
+        holder = _location_holder(spec, name)
+        if holder is None:
+            raise ManifestError(f"--source {argument}: {name!r} is no data set with a location, nor encoders.image or encoders.text; known: {', '.join(_known(spec))}")
+        holder["uri"] = as_uri(location)
+
+
+def _location_holder(spec: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The plain object whose `uri` says where that name lies."""
+    if name in ("encoders.image", "encoders.text"):
+        init = spec.get("encoders", {}).get(name.removeprefix("encoders."), {}).get("init")
+        return init if isinstance(init, dict) and "uri" in init else None
+    for dataset in spec.get("datasets") or []:
+        if isinstance(dataset, dict) and dataset.get("name") == name and isinstance(dataset.get("source"), dict):
+            for member in dataset["source"].values():
+                if isinstance(member, dict) and "uri" in member:
+                    return member
+    return None
+
+
+def _known(spec: dict[str, Any]) -> list[str]:
+    names = [str(dataset.get("name")) for dataset in spec.get("datasets") or [] if isinstance(dataset, dict)]
+    return [name for name in [*names, "encoders.image", "encoders.text"] if _location_holder(spec, name) is not None]
