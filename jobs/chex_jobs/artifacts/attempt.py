@@ -1,0 +1,158 @@
+"""Writing: one attempt at a piece of work, its files, and the commit that finishes it."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chex_jobs.artifacts.checkpoints import CHECKPOINTS, CheckpointStore
+from chex_jobs.artifacts.errors import ArtifactError, InvalidLocation
+from chex_jobs.artifacts.finished import FinishedArtifact
+from chex_jobs.artifacts.hashing import sha256_of, sha256_of_file
+from chex_jobs.artifacts.location import checked_key
+from chex_jobs.artifacts.manifest import (
+    MANIFEST_SCHEMA,
+    FileRecord,
+    Manifest,
+    attempt_folder,
+    now_iso,
+    record_of,
+)
+from chex_jobs.artifacts.sealed_json import json_bytes
+from chex_jobs.artifacts.tensors import save_tensors
+
+if TYPE_CHECKING:
+    from chex_jobs.artifacts.store import Artifact
+    from chex_jobs.artifacts.tensors import Tensors
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AttemptWriter:
+    """Writes files below `attempts/<attempt_id>/` and, last, the manifest that makes them count.
+
+    Each writing method records its file for the manifest and returns the record. Pickles: a worker in another process
+    writes with its copy and hands its records back, for the committing process to `adopt`.
+    """
+
+    artifact: "Artifact"
+    attempt_id: str
+    _records: dict[str, FileRecord] = field(default_factory=dict, repr=False)
+
+    @property
+    def uri(self) -> str:
+        """The attempt's folder."""
+        return self.artifact.storage.uri_of(self._folder)
+
+    @cached_property
+    def checkpoints(self) -> CheckpointStore:
+        """Checkpoints: saved by this attempt, found over all attempts at the same artifact."""
+        artifact = self.artifact
+        return CheckpointStore(artifact.storage, artifact.folder, artifact.identity, self.attempt_id)
+
+    def write_bytes(self, path: str, data: bytes) -> FileRecord:
+        """Write a whole file, replacing any other of this attempt at that path."""
+        self.artifact.storage.write_bytes(self._key(path), data)
+        return self.adopt(record_of(path, self.attempt_id, data))
+
+    def write_json(self, path: str, plain: object) -> FileRecord:
+        """Write plain data as readable JSON: equal data gives equal bytes. NaN and infinity are refused."""
+        return self.write_bytes(path, json_bytes(plain))
+
+    def upload(self, path: str, local: Path) -> FileRecord:
+        """Write a copy of a local file, which must not change meanwhile."""
+        record = self._record_of_file(path, local)
+        self.artifact.storage.upload(self._key(path), local)
+        return self.adopt(record)
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[Path]:
+        """A local path to write a large file to; it is stored and recorded when the block ends without an exception.
+
+        Over `file:` it lies beside its target, so that nothing is copied.
+        """
+        with self.artifact.storage.staged(self._key(path)) as local:
+            yield local
+            record = self._record_of_file(path, local)
+        self.adopt(record)
+
+    def write_safetensors(
+        self, path: str, tensors: "Tensors", metadata: Mapping[str, str] | None = None
+    ) -> FileRecord:
+        """Write NumPy arrays or torch tensors, all of one kind; equal values give equal bytes."""
+        with self.writing(path) as local:
+            save_tensors(local, tensors, metadata)
+        return self._records[path]
+
+    def adopt(self, record: FileRecord) -> FileRecord:
+        """List in the manifest a file that another process of this attempt, or an earlier attempt, has written."""
+        self._records[record.path] = record
+        return record
+
+    def commit(
+        self,
+        summary: Mapping[str, Any],
+        parents: Mapping[str, str] | None = None,
+        environment: Mapping[str, Any] | None = None,
+    ) -> FinishedArtifact:
+        """Finish the artifact with the files recorded so far, unless another attempt was first: then adopt its result.
+
+        Raises `ArtifactError` if a recorded file is not in the storage as it was written.
+        """
+        self._check_all_stored()
+        manifest = Manifest(
+            schema=MANIFEST_SCHEMA,
+            kind=self.artifact.kind,
+            name=self.artifact.name,
+            identity=self.artifact.identity,
+            attempt=self.attempt_id,
+            committed_at=now_iso(),
+            parents=dict(parents or {}),
+            files=tuple(record for _, record in sorted(self._records.items())),
+            summary=dict(summary),
+            environment=dict(environment or {}),
+        )
+        data = manifest.encode()
+        if self.artifact.storage.put_if_absent(self.artifact.manifest_key, data):
+            # Read back what was written: numbers that were keys are strings in JSON, tuples are lists.
+            as_read = Manifest.decode(data, self.artifact.manifest_uri)
+            return FinishedArtifact(self.artifact.storage, self.artifact.folder, as_read, sha256_of(data))
+        return self._adopted()
+
+    def _adopted(self) -> FinishedArtifact:
+        winner = self.artifact.finished()
+        if winner is None:
+            raise ArtifactError(
+                f"{self.artifact.manifest_uri} was removed while this attempt finished; run it again"
+            )
+        log.info("%s was finished by attempt %s first; its result is used", self.artifact.uri, winner.attempt)
+        return winner
+
+    def _check_all_stored(self) -> None:
+        sizes = self.artifact.storage.sizes(f"{self.artifact.folder}/attempts")
+        for record in self._records.values():
+            key = f"{self.artifact.folder}/{record.key}"
+            if sizes.get(key) != record.size:
+                found = f"has {sizes[key]} bytes" if key in sizes else "is not there"
+                raise ArtifactError(
+                    f"cannot finish {self.artifact.uri}: {self.artifact.storage.uri_of(key)} {found} where "
+                    f"{record.size} were written; something else changes this folder"
+                )
+
+    def _record_of_file(self, path: str, local: Path) -> FileRecord:
+        return FileRecord(path, self.attempt_id, local.stat().st_size, sha256_of_file(local))
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.artifact.folder}/{attempt_folder(self.attempt_id)}"
+
+    def _key(self, path: str) -> str:
+        if checked_key(path).partition("/")[0] == CHECKPOINTS:
+            raise InvalidLocation(
+                f"{path!r}: the folder {CHECKPOINTS} of an attempt is for attempt.checkpoints"
+            )
+        return f"{self._folder}/{path}"

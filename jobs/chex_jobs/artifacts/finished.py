@@ -1,0 +1,130 @@
+"""Finished work, read through its manifest. Every read is checked against the size and SHA-256 listed there."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from chex_jobs.artifacts.cache import local_file
+from chex_jobs.artifacts.errors import CorruptArtifact, InvalidLocation, ObjectNotFound
+from chex_jobs.artifacts.hashing import check_bytes, sha256_of
+from chex_jobs.artifacts.manifest import MANIFEST_NAME, FileRecord, Manifest
+from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.tensors import Framework, load_tensors
+
+
+@dataclass(frozen=True)
+class FinishedArtifact:
+    """A stage or object whose manifest was read and found sound. Pickles; readers open their own storage.
+
+    `folder` is its key below the storage's root, `manifest_sha256` the SHA-256 of the manifest's bytes, which pins it.
+    """
+
+    storage: Storage
+    folder: str
+    manifest: Manifest
+    manifest_sha256: str
+
+    @classmethod
+    def open(cls, manifest_uri: str, sha256: str) -> "FinishedArtifact":
+        """Open another job's artifact by the URI of its `manifest.json` and the SHA-256 of that file's bytes.
+
+        Raises `CorruptArtifact` if the bytes there are others, `ObjectNotFound`, `InvalidLocation`.
+        """
+        folder_uri, _, name = manifest_uri.rpartition("/")
+        if name != MANIFEST_NAME:
+            raise InvalidLocation(f"{manifest_uri!r} does not end in /{MANIFEST_NAME}")
+        storage = open_storage(folder_uri)
+        data = storage.read_bytes(MANIFEST_NAME)
+        if sha256_of(data) != sha256:
+            raise CorruptArtifact(
+                f"{manifest_uri} has SHA-256 {sha256_of(data)} where the job asks for {sha256}: it is another artifact; "
+                "correct the sha256 if this is the one that is meant"
+            )
+        return cls(storage, "", Manifest.decode(data, manifest_uri), sha256)
+
+    @property
+    def uri(self) -> str:
+        """The artifact's folder."""
+        return self.storage.uri_of(self.folder) if self.folder else self.storage.uri
+
+    @property
+    def manifest_uri(self) -> str:
+        """What `startFrom: {manifest: {uri}}` takes."""
+        return f"{self.uri}/{MANIFEST_NAME}"
+
+    @property
+    def kind(self) -> str:
+        return self.manifest.kind
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def identity(self) -> str:
+        """64 hex digits."""
+        return self.manifest.identity
+
+    @property
+    def attempt(self) -> str:
+        """The attempt that won the commit."""
+        return self.manifest.attempt
+
+    @property
+    def parents(self) -> Mapping[str, str]:
+        """Identities of what this was made from, by name."""
+        return self.manifest.parents
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """The result, as plain JSON."""
+        return self.manifest.summary
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """What it was computed on."""
+        return self.manifest.environment
+
+    @cached_property
+    def files(self) -> Mapping[str, FileRecord]:
+        """Records of all files, by path."""
+        return {record.path: record for record in self.manifest.files}
+
+    def read_bytes(self, path: str) -> bytes:
+        """A whole file. Raises `ObjectNotFound` if the manifest lists no such path, `CorruptArtifact`."""
+        with self._listed(path) as (record, key):
+            data = self.storage.read_bytes(key)
+            check_bytes(data, record.size, record.sha256, self.storage.uri_of(key))
+            return data
+
+    def read_json(self, path: str) -> Any:
+        """A JSON file, as plain Python."""
+        return json.loads(self.read_bytes(path))
+
+    def read_safetensors(self, path: str, framework: Framework = "numpy") -> dict[str, Any]:
+        """Tensors by name: NumPy arrays, or CPU torch tensors with framework="torch" (needed for bfloat16)."""
+        local = self.local_path(path)
+        with self._listed(path) as (_, key):
+            return load_tensors(local, framework, self.storage.uri_of(key))
+
+    def local_path(self, path: str) -> Path:
+        """A local file with the content, checked: the stored file itself, or its copy in the cache. Never write to it."""
+        with self._listed(path) as (record, key):
+            return local_file(self.storage, key, record.size, record.sha256)
+
+    @contextmanager
+    def _listed(self, path: str) -> Iterator[tuple[FileRecord, str]]:
+        """The record of a path and its key below the storage's root; a failure to read it says what to do."""
+        record = self.files.get(path)
+        if record is None:
+            raise ObjectNotFound(f"{self.manifest_uri} lists no file {path!r}")
+        try:
+            yield record, f"{self.folder}/{record.key}".lstrip("/")
+        except (CorruptArtifact, ObjectNotFound) as error:
+            raise CorruptArtifact(
+                f"{error}; delete {self.manifest_uri} to have this work done again"
+            ) from error

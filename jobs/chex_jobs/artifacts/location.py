@@ -1,0 +1,118 @@
+"""Where things are stored: storage URIs taken apart, keys checked. No I/O."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from chex_jobs.artifacts.errors import InvalidLocation
+
+STAGING_PREFIX = ".chex-staging-"
+"""Names that begin so are files being written; no key may, and no listing shows them."""
+
+MAX_KEY_BYTES = 1024  # the limit of S3, kept for files too, so that a job moves between the two
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A storage root. `bucket` is empty for files; `prefix` has no slash at its end and, in S3, none at its start."""
+
+    scheme: Literal["file", "s3"]
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, uri: str) -> "Location":
+        """Take `file:///directory` or `s3://bucket/prefix` apart.
+
+        Percent escapes are decoded in `file:` URIs; S3 keys are taken as they stand.
+        Raises `InvalidLocation` for anything else, for `..`, and for credentials in the URI.
+        """
+        scheme, separator, rest = uri.partition("://")
+        host, _, path = rest.partition("/")
+        if "@" in host:
+            raise InvalidLocation(
+                f"a {scheme}:// URI must not hold credentials; use the AWS credential chain"
+            )
+        if _CONTROL.search(uri):
+            raise InvalidLocation(f"{uri!r} holds control characters")
+        if not separator or scheme not in ("file", "s3"):
+            raise InvalidLocation(f"{uri!r} is no storage URI; write file:///directory or s3://bucket/prefix")
+        if scheme == "s3":
+            return cls("s3", _checked_bucket(uri, host), _checked_prefix(uri, path))
+        if host not in ("", "localhost"):
+            raise InvalidLocation(
+                f"{uri!r} names a host; a local directory has three slashes: file:///directory"
+            )
+        return cls("file", "", "/" + _checked_prefix(uri, unquote(path)))
+
+    @property
+    def uri(self) -> str:
+        """The canonical spelling, without a slash at its end."""
+        if self.scheme == "file":
+            return "file://" + _quoted(self.prefix)
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def directory(self) -> Path:
+        """The local directory of a `file:` location."""
+        assert self.scheme == "file", self
+        return Path(self.prefix)
+
+    def uri_of(self, key: str) -> str:
+        """The URI of an object under this root, as messages and manifests show it."""
+        if self.scheme == "file":
+            return f"{self.uri.rstrip('/')}/{_quoted(key)}"
+        return f"{self.uri}/{key}"
+
+
+def checked_key(key: str) -> str:
+    """Return `key` if it is legal below a root, else raise `InvalidLocation`.
+
+    Legal: relative, parts separated by single slashes, no part `.` or `..`, no control characters,
+    at most 1,024 bytes, no part reserved for files being written.
+    """
+    parts = key.split("/")
+    if key.startswith("/"):
+        raise InvalidLocation(f"key {key!r} is absolute; keys are relative to the storage root")
+    if any(part in ("", ".", "..") for part in parts):
+        raise InvalidLocation(f"key {key!r} has an empty, '.' or '..' part")
+    if _CONTROL.search(key):
+        raise InvalidLocation(f"key {key!r} holds control characters")
+    if any(part.startswith(STAGING_PREFIX) for part in parts):
+        raise InvalidLocation(f"key {key!r} uses the reserved name {STAGING_PREFIX}*")
+    if len(os.fsencode(key)) > MAX_KEY_BYTES:
+        raise InvalidLocation(f"key {key[:60]!r}... is longer than {MAX_KEY_BYTES} bytes")
+    return key
+
+
+def checked_folder(folder: str) -> str:
+    """Return a folder key as a prefix: "" for the root, else legal as a key and with one slash at its end."""
+    return checked_key(folder.removesuffix("/")) + "/" if folder else ""
+
+
+def _checked_bucket(uri: str, bucket: str) -> str:
+    if not _BUCKET.fullmatch(bucket) or ".." in bucket:
+        raise InvalidLocation(
+            f"{uri!r} has no legal bucket name: 3 to 63 lower-case letters, digits, dots and hyphens after s3://"
+        )
+    return bucket
+
+
+def _checked_prefix(uri: str, path: str) -> str:
+    prefix = path.strip("/")
+    if any(part in (".", "..") for part in prefix.split("/")):
+        raise InvalidLocation(f"{uri!r} has a '.' or '..' part; write the location out")
+    if prefix and "" in prefix.split("/"):
+        raise InvalidLocation(f"{uri!r} has two slashes in a row; write the location out")
+    return prefix
+
+
+def _quoted(path: str) -> str:
+    # Names on disk may hold bytes that are no UTF-8; os.fsencode gives those back as they were.
+    return quote(os.fsencode(path))

@@ -1,0 +1,133 @@
+"""Storage: bytes under keys below one root, the same over a directory and over S3.
+
+Only this interface is used by the rest of the package; artifacts, manifests and checkpoints know neither.
+A storage object is cheap to open, safe to share between threads, and pickles as its URI: a Ray worker that gets one
+opens its own, with its own credentials.
+"""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from chex_jobs.artifacts.errors import ObjectNotFound
+from chex_jobs.artifacts.location import Location
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One stored object: its key below the root, its size in bytes, its ETag without quotes.
+
+    The ETag of a file is the MD5 of its content, which is what S3 gives to an object that was put in one part;
+    an object uploaded in parts has another, with a hyphen and the number of parts.
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+class Storage(ABC):
+    """Objects below one root URI. Keys are relative; `..`, absolute and empty ones raise `InvalidLocation`.
+
+    Every method raises members of the `ArtifactError` family only.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+
+    @property
+    def uri(self) -> str:
+        """The root, without a slash at its end."""
+        return self.location.uri
+
+    def uri_of(self, key: str) -> str:
+        """The URI of one object, for messages and manifests."""
+        return self.location.uri_of(key)
+
+    @abstractmethod
+    def read_bytes(self, key: str) -> bytes:
+        """The whole object. Raises `ObjectNotFound`."""
+
+    @abstractmethod
+    def write_bytes(self, key: str, data: bytes) -> None:
+        """Store an object whole, replacing any other: a reader sees the old bytes or the new, never a part."""
+
+    @abstractmethod
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        """Store an object unless there is one: True if these bytes were stored, False if the key was taken.
+
+        Of any number of concurrent writers exactly one gets True.
+        """
+
+    @abstractmethod
+    def staged(self, key: str) -> AbstractContextManager[Path]:
+        """A local path to write to; what lies there becomes the object when the block ends without an exception."""
+
+    @abstractmethod
+    def upload(self, key: str, path: Path) -> None:
+        """Store a local file whole, in parts and in parallel where that is faster."""
+
+    @abstractmethod
+    def download(self, key: str, path: Path) -> None:
+        """Write an object to a local path, whose directory exists. Raises `ObjectNotFound`."""
+
+    @abstractmethod
+    def list(self, folder: str = "") -> Iterator[ObjectInfo]:
+        """All objects below a folder, at any depth, in the byte order of their keys. Over files this reads them all."""
+
+    @abstractmethod
+    def sizes(self, folder: str = "") -> dict[str, int]:
+        """Keys below a folder and their sizes in bytes: `list` without the cost of ETags."""
+
+    @abstractmethod
+    def info(self, key: str) -> ObjectInfo:
+        """Size and ETag of one object. Raises `ObjectNotFound`."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object; none there is no error."""
+
+    def exists(self, key: str) -> bool:
+        """Whether an object is stored under exactly this key."""
+        try:
+            self.info(key)
+        except ObjectNotFound:
+            return False
+        return True
+
+    def honours_put_if_absent(self) -> bool:
+        """Whether the second of two `If-None-Match: *` puts is refused, as one-winner manifests need.
+
+        Preflight asks this once: some S3-compatible servers accept the header and overwrite all the same.
+        """
+        key = f"chex-probe-{secrets.token_hex(8)}"
+        try:
+            first = self.put_if_absent(key, b"first")
+            second = self.put_if_absent(key, b"second")
+            return first and not second and self.read_bytes(key) == b"first"
+        finally:
+            self.delete(key)
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open_storage, (self.uri,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.uri!r})"
+
+
+def open_storage(uri: str) -> Storage:
+    """Open `file:///directory` or `s3://bucket/prefix`, for artifacts, sources and weights alike.
+
+    Nothing is contacted yet; boto3 is imported only at the first request to an S3 URI. Raises `InvalidLocation`.
+    """
+    location = Location.parse(uri)
+    if location.scheme == "file":
+        from chex_jobs.artifacts.file_storage import FileStorage
+
+        return FileStorage(location)
+    from chex_jobs.artifacts.s3_storage import S3Storage
+
+    return S3Storage(location)

@@ -1,0 +1,98 @@
+"""The artifact store: where stages and objects of one job lie, finished or not."""
+
+import re
+from dataclasses import dataclass
+
+from chex_jobs.artifacts.attempt import AttemptWriter
+from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
+from chex_jobs.artifacts.finished import FinishedArtifact
+from chex_jobs.artifacts.hashing import sha256_of
+from chex_jobs.artifacts.manifest import MANIFEST_NAME, Manifest
+from chex_jobs.artifacts.storage import Storage, open_storage
+
+_IDENTITY = re.compile(r"[0-9a-f]{64}")
+_WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One piece of work, by its identity: perhaps finished, perhaps begun, perhaps neither. Pickles."""
+
+    storage: Storage
+    folder: str
+    kind: str
+    name: str
+    identity: str
+
+    @property
+    def uri(self) -> str:
+        """Its folder."""
+        return self.storage.uri_of(self.folder)
+
+    @property
+    def manifest_key(self) -> str:
+        """Key of its manifest below the storage's root."""
+        return f"{self.folder}/{MANIFEST_NAME}"
+
+    @property
+    def manifest_uri(self) -> str:
+        return self.storage.uri_of(self.manifest_key)
+
+    def finished(self) -> FinishedArtifact | None:
+        """The finished artifact, or None if it has no manifest. One small read; files are checked when they are read.
+
+        Raises `CorruptArtifact` for a manifest that is damaged, `IdentityMismatch` for one of other work.
+        """
+        try:
+            data = self.storage.read_bytes(self.manifest_key)
+        except ObjectNotFound:
+            return None
+        manifest = Manifest.decode(data, self.manifest_uri)
+        manifest.check_is(self.kind, self.name, self.identity, self.manifest_uri)
+        return FinishedArtifact(self.storage, self.folder, manifest, sha256_of(data))
+
+    def attempt(self, attempt_id: str) -> AttemptWriter:
+        """Begin, or go on with, the attempt of this id (letters, digits, `.`, `_`, `-`). Writes nothing yet."""
+        return AttemptWriter(self, _checked_word("attempt id", attempt_id))
+
+
+@dataclass(frozen=True)
+class ArtifactStore:
+    """The artifacts below one URI. Pickles; each process uses its own connection and credentials."""
+
+    storage: Storage
+
+    @classmethod
+    def open(cls, uri: str) -> "ArtifactStore":
+        """Open `file:///directory` or `s3://bucket/prefix`. Contacts nothing yet. Raises `InvalidLocation`."""
+        return cls(open_storage(uri))
+
+    @property
+    def uri(self) -> str:
+        """The root, without a slash at its end."""
+        return self.storage.uri
+
+    def stage(self, kind: str, name: str, identity: str) -> Artifact:
+        """A stage of a plan: `stages/<kind>-<name>-<identity12>/`. `identity` is 64 hex digits."""
+        _checked_word("stage kind", kind)
+        _checked_word("stage name", name)
+        return Artifact(self.storage, f"stages/{kind}-{name}-{_short(identity)}", kind, name, identity)
+
+    def object(self, kind: str, identity: str) -> Artifact:
+        """A part of a stage that is worth keeping by itself: `objects/<kind>-<identity12>/`."""
+        _checked_word("object kind", kind)
+        return Artifact(self.storage, f"objects/{kind}-{_short(identity)}", kind, "", identity)
+
+
+def _short(identity: str) -> str:
+    if not _IDENTITY.fullmatch(identity):
+        raise InvalidLocation(f"identity {identity!r} is not 64 lower-case hex digits")
+    return identity[:12]
+
+
+def _checked_word(what: str, word: str) -> str:
+    if not _WORD.fullmatch(word):
+        raise InvalidLocation(
+            f"{what} {word!r} must be letters, digits, '.', '_' and '-', and begin and end with the first two"
+        )
+    return word
