@@ -1,0 +1,26 @@
+"""Projection heads: from an encoder's features to the space where an objective compares."""
+
+import torch
+from torch import nn
+
+from chex_jobs.models.seeding import isolated_random
+
+
+def linear_projection(num_features: int, dim: int, *, seed: int, purpose: str) -> nn.Linear:
+    """One linear map without bias, as CLIP (arXiv 2103.00020) projects both towers."""
+    with isolated_random(seed, purpose):
+        return nn.Linear(num_features, dim, bias=False)
+
+
+def mlp_projection(num_features: int, dim: int, *, seed: int, purpose: str) -> nn.Sequential:
+    """Linear, ReLU, linear with a hidden layer as wide as the features: the head of MoCo v2 (arXiv 2003.04297).
+
+    It has no BatchNorm, so it adds no way for the films of a batch to know of each other.
+    """
+    with isolated_random(seed, purpose):
+        return nn.Sequential(nn.Linear(num_features, num_features), nn.ReLU(), nn.Linear(num_features, dim))
+
+
+def unit_rows(vectors: torch.Tensor) -> torch.Tensor:
+    """Rows scaled to length 1, in float32 whatever autocast made of them: `[B, D]` -> `[B, D]`."""
+    return nn.functional.normalize(vectors.float(), dim=1)

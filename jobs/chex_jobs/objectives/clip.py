@@ -1,0 +1,126 @@
+"""Contrastive language-image pretraining (Zhang et al. 2020, arXiv 2010.00747; Radford et al. 2021, arXiv 2103.00020).
+
+A film is to find its own report among those of the global batch, and a report its film; the loss is the mean of both.
+Reports that say the same as a film's own are not its negatives: in Open-I 58 % of the impressions are exact copies of
+another report's, so a plain softmax punishes right answers, and the more so the larger the batch.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from chex_jobs.models.heads import linear_projection, unit_rows
+from chex_jobs.models.image_encoder import ImageEncoderModule
+from chex_jobs.models.text_encoder import TextEncoderModule
+from chex_jobs.objectives.batch import Batch
+from chex_jobs.objectives.contrastive import MAX_LOGITS, info_nce
+from chex_jobs.objectives.gather import gather, gather_with_gradient, mean_over_ranks, rank
+from chex_jobs.objectives.loss import Loss, shared
+
+MAX_SCALE = 100.0
+"""CLIP's bound of the inverse temperature; beyond it training was seen to become unstable (section 2.5 there)."""
+
+
+class LogitScale(nn.Module):
+    """The learned inverse temperature, exp(logit_scale), at most `MAX_SCALE`.
+
+    A module of its own, so that ZeRO-3 gathers the parameter for its forward and backward pass as it does for layers; the
+    parameter is `[1]` and not a scalar, which DeepSpeed 0.19.8 cannot broadcast.
+    """
+
+    def __init__(self, temperature: float) -> None:
+        """Args: first temperature, >= 0.01."""
+        super().__init__()
+        self.logit_scale = nn.Parameter(torch.tensor([math.log(1.0 / temperature)]))
+
+    def forward(self) -> torch.Tensor:
+        """Return the factor of all similarities, `[1]`."""
+        return self.logit_scale.clamp(max=math.log(MAX_SCALE)).exp()
+
+
+class Clip(nn.Module):
+    """Image + report; one view of each film.
+
+    Attributes:
+        image_encoder, text_encoder: the towers.
+        image_projection, text_projection: linear maps into the common space.
+        temperature: the learned inverse temperature.
+    """
+
+    num_views = 1
+    needs_text = True
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoderModule,
+        text_encoder: TextEncoderModule,
+        *,
+        temperature: float,
+        projection_dim: int,
+        seed: int,
+        max_logits: int = MAX_LOGITS,
+    ) -> None:
+        """Build the heads.
+
+        Args:
+            image_encoder: with the weights to start from, normalisation already grouped.
+            text_encoder: likewise.
+            temperature: the first one, 0.07 in CLIP.
+            projection_dim: D, dimension in which films and reports are compared.
+            seed: seed of the manifest, for the heads.
+            max_logits: similarities held at once; the loss does not depend on it.
+        """
+        super().__init__()
+        self.max_logits = max_logits
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.image_projection = linear_projection(
+            image_encoder.num_features, projection_dim, seed=seed, purpose="clip image projection"
+        )
+        self.text_projection = linear_projection(
+            text_encoder.num_features, projection_dim, seed=seed, purpose="clip text projection"
+        )
+        self.temperature = LogitScale(temperature)
+
+    def forward(self, batch: Batch) -> Loss:
+        """Return the loss and metrics.
+
+        `image_top1`, `text_top1`: share of films that find their report, of reports that find their film;
+        `logit_scale`: the inverse temperature.
+
+        Args:
+            batch: `images` `[B, V, S, S]`, of which the first view is used, `input_ids`, `attention_mask`, and
+                `text_group` where reports may be equal; without it every report is taken for different.
+        """
+        images = unit_rows(self.image_projection(self.image_encoder(batch["images"][:, 0:1])))  # [B, D]
+        texts = unit_rows(
+            self.text_projection(self.text_encoder(batch["input_ids"], batch["attention_mask"]))
+        )  # [B, D]
+        scale = self.temperature()
+        groups = _groups(batch)
+        all_groups = gather(groups)  # [W * B]
+        with torch.autocast(images.device.type, enabled=False):
+            to_text = info_nce(
+                images, texts, gather_with_gradient(texts), scale.float(),
+                anchor_groups=groups, candidate_groups=all_groups, max_logits=self.max_logits,
+            )  # fmt: skip
+            to_image = info_nce(
+                texts, images, gather_with_gradient(images), scale.float(),
+                anchor_groups=groups, candidate_groups=all_groups, max_logits=self.max_logits,
+            )  # fmt: skip
+        metrics = {
+            "image_top1": mean_over_ranks(to_text.top1),
+            "text_top1": mean_over_ranks(to_image.top1),
+            "logit_scale": scale.detach()[0],
+        }
+        return Loss(shared((to_text.loss + to_image.loss) / 2), metrics)
+
+
+def _groups(batch: Batch) -> torch.Tensor:
+    """Numbers `[B]` that are equal where texts are, over all ranks."""
+    if "text_group" in batch:
+        return batch["text_group"]
+    num_rows = len(batch["images"])
+    first = rank() * num_rows
+    return torch.arange(first, first + num_rows, device=batch["images"].device)
