@@ -1,0 +1,35 @@
+"""One control plane for the whole session: the tests need a real API server's verdict, not a fresh one each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from binaries import control_plane as binaries
+from control_plane import ApiClient, control_plane, definitions_established, name_of
+
+from chex_api.crd import documents
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
+    """A bare API server."""
+    with control_plane(binaries(), tmp_path_factory.mktemp("control-plane")) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def cluster(api_server: ApiClient) -> ApiClient:
+    """An API server with our kinds, created by plain `create`."""
+    for text in documents().values():
+        answer = api_server.create(CRDS, text)
+        assert answer.accepted, answer.message
+    definitions_established(api_server, [name_of(text) for text in documents().values()])
+    return api_server
+
+
+@pytest.fixture(scope="session")
+def samples() -> list[Path]:
+    """The manifests that we show users."""
+    return sorted((Path(__file__).parents[2] / "infra" / "samples").glob("*.yaml"))
