@@ -39,7 +39,7 @@ def relevant(model: ApiModel) -> dict[str, Any]:
         if isinstance(model, OneOf):
             if value is not None:
                 kept[wire_name] = True if outside else _plain(value)
-        elif not outside and (field.is_required() or value != field.default):
+        elif not outside and (field.is_required() or _plain(value) != _plain(field.default)):
             kept[wire_name] = _plain(value)
     return kept
 

@@ -55,7 +55,9 @@ class KubectlLoader(yaml.SafeLoader):
 
 def _kubectl_resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     """SafeLoader's implicit types without timestamps, and with floats that need no dot (`1e-4`)."""
-    number = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+    number = re.compile(
+        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
+    )
     kept: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
         kept[first] = [

@@ -1,0 +1,77 @@
+"""`chex run`."""
+
+import argparse
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chex_jobs.cli.machine import this_machine
+from chex_jobs.cli.main import FAILED, INTERRUPTED, WRONG_USAGE
+from chex_jobs.cli.manifests import InvalidManifest, load, report_faults
+from chex_jobs.cli.progress import JsonLinesObserver, PeopleObserver
+from chex_jobs.executor.local import LocalExecutor, RunOutcome
+from chex_jobs.preflight import PreflightFailed
+from chex_jobs.stages.context import StageStopped
+from chex_jobs.stages.errors import StageFailed
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run a manifest to its report; Ctrl-C stops at the next safe point."""
+    try:
+        job = load(arguments)
+    except InvalidManifest as error:
+        report_faults(arguments.manifest, error.faults)
+        return WRONG_USAGE
+    observer = JsonLinesObserver() if arguments.json_lines else PeopleObserver(live=sys.stderr.isatty())
+    stop = threading.Event()
+    try:
+        with _stopping_on_signals(stop):
+            outcome = LocalExecutor(job, this_machine(arguments.cpus), observer, stop).run()
+    except PreflightFailed as error:
+        report_faults(arguments.manifest, error.faults)
+        return FAILED
+    except StageFailed as error:
+        observer.interrupted()
+        print(f"chex run: {error}", file=sys.stderr)
+        print(f"chex run: what is finished is kept; go on with: {_same_command()}", file=sys.stderr)
+        return FAILED
+    except (StageStopped, KeyboardInterrupt):
+        observer.interrupted()
+        print(f"chex run: stopped; what is finished is kept. Go on with: {_same_command()}", file=sys.stderr)
+        return INTERRUPTED
+    if not arguments.json_lines:
+        _print_outcome(outcome)
+    return 0
+
+
+def _print_outcome(outcome: RunOutcome) -> None:
+    report = outcome.report()
+    folder = report.manifest_uri.rsplit("/", 1)[0]
+    for line in report.summary.get("conclusions", []):
+        print(line)
+    print(f"report: {report.summary.get('page', folder)}")
+
+
+def _same_command() -> str:
+    return " ".join(["chex", *(shlex.quote(word) for word in sys.argv[1:])])
+
+
+@contextmanager
+def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM asks for a stop; the second one does not wait for it."""
+
+    def ask(_signal: int, _frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        print("\nchex run: stopping at the next safe point; once more to stop at once", file=sys.stderr)
+
+    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,48 @@
+"""One Ray on this machine, small and quiet, gone when the run ends."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chex_jobs.stages.context import Machine
+
+OBJECT_STORE_BYTES = 256 * 1024**2
+"""Films travel through files, not through Ray: a small store leaves memory to the workers."""
+
+SETTINGS = {
+    # Ray Train polls its workers every 2 s by default: an empty run takes 13 s with that, 9 s with this.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    # No usage statistics leave a hospital.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@contextmanager
+def local_ray(machine: Machine) -> Iterator[None]:
+    """Start Ray with this machine's cores, and stop it however the block ends."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    # `address="local"`: a stale address file of another cluster makes a plain init raise.
+    # No dashboard: 1 GB less memory and a second less start; no trial here is killed by Tune, which alone needs it.
+    with tempfile.TemporaryDirectory(prefix="chex-ray-", ignore_cleanup_errors=True) as folder:
+        ray.init(
+            address="local",
+            num_cpus=machine.cpus,
+            num_gpus=machine.gpus,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+        try:
+            yield
+        finally:
+            ray.shutdown()

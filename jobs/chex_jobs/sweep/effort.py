@@ -1,0 +1,60 @@
+"""How much work an arm is, before it runs: its program is played through with results that are made up.
+
+What runs depends on scores only through which trials go on, not how many, so the counts are exact; epochs of the final
+fits are an upper bound, since a fit ends at the epoch that won.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chex_api.sweep import Sweep
+from chex_jobs.sweep.arms import Arm, Summary, program
+from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, Site, TrialUnit, Unit
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one arm runs, units that other arms share counted in each of them."""
+
+    dapt_epochs: int
+    """Passes over all training films without labels."""
+    probes: int
+    trial_epochs: int
+    """Passes over the arm's labelled training films in its search."""
+    final_fits: int
+    final_epochs: int
+    """At most so many passes over the arm's labelled training films in its final fits."""
+
+
+def effort_of(arm: Arm, site: Site, sweep: Sweep) -> Effort:
+    """Play an arm's program through and count what it asks for."""
+    seen: dict[str, Unit] = {}
+    course = program(arm, site, sweep)
+    units: Sequence[Unit] = next(course)
+    while True:
+        seen.update((unit.identity, unit) for unit in units)
+        try:
+            units = course.send([_made_up(unit) for unit in units])
+        except StopIteration:
+            return _count(list(seen.values()))
+
+
+def _made_up(unit: Unit) -> Summary:
+    score = {"value": 0.5, "loss": 0.7}
+    if isinstance(unit, ProbeUnit):
+        return {"scores": [score] * len(unit.c_values)}
+    if isinstance(unit, TrialUnit):
+        return {"score": score, "bestEpoch": unit.until_epoch}
+    return {}
+
+
+def _count(units: list[Unit]) -> Effort:
+    trials = [unit for unit in units if isinstance(unit, TrialUnit)]
+    finals = [unit for unit in units if isinstance(unit, FinalFitUnit)]
+    return Effort(
+        dapt_epochs=sum(unit.spec.epochs for unit in units if isinstance(unit, DaptUnit)),
+        probes=sum(isinstance(unit, ProbeUnit) for unit in units),
+        trial_epochs=sum(unit.until_epoch - (unit.previous.until_epoch if unit.previous else 0) for unit in trials),
+        final_fits=len(finals) + sum(isinstance(unit, FinalProbeUnit) for unit in units),
+        final_epochs=sum(unit.until_epoch for unit in finals),
+    )

@@ -1,0 +1,167 @@
+"""The plan: what changes an identity and, as important, what does not."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chex_api.identity import identity_of
+from chex_api.job import ChexTrainingJob
+from chex_api.plan import UnresolvedDigest, locations, make_plan, stage_names, start_labels
+from chex_api.pretraining import StartFrom
+from chex_api.stage import StageSpec
+from tests.unit.chex_api.manifests import COMPLETE, DIGESTS, changed
+
+
+
+def identities(plain: dict[str, Any], digests: dict[str, str] = DIGESTS) -> dict[str, str]:
+    plan = make_plan(ChexTrainingJob.parse(plain), digests)
+    return {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
+
+
+def moved(plain: dict[str, Any], digests: dict[str, str] = DIGESTS) -> set[str]:
+    before, after = identities(COMPLETE), identities(plain, digests)
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+NORTH = {"adapt/north", "evaluate/north", "report/network"}
+SOUTH = {"adapt/south", "evaluate/south", "report/network"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.artifacts.uri", "s3://elsewhere/x"),
+        ("spec.runtimeRef", {"name": "h200"}),
+        ("spec.pretraining[0].workers", {"count": 8, "minAvailable": 4, "pool": "big"}),
+        ("spec.pretraining[0].checkpoint", {"everyMinutes": 1}),
+        ("spec.pretraining[0].deepSpeed", {"zeroStage": 2}),
+        ("spec.hospitals[0].sweep", {"concurrency": 9}),
+        ("spec.hospitals[0].workers", {"count": 3}),
+        ("spec.datasets[1].quarantine", {"maxShare": 0.5}),
+        ("spec.datasets[1].source.table.uri", "s3://moved/cxr"),
+        ("spec.encoders.text.init.uri", "s3://moved/bert"),
+        ("spec.runPolicy", {"backoffLimit": 9, "queueName": "research", "budget": {"gpuHours": 4}}),
+        ("spec.encoders.image.init", {"random": {}}),
+        ("spec.hospitals[0].evaluation", {"alsoOn": ["south"], "confidence": 0.95}),
+    ],
+)
+def test_what_cannot_change_a_result_changes_no_identity(path: str, value: Any) -> None:
+    assert moved(changed(path, value)) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("spec.pretraining[1].optimization.epochs", 5, {"pretrain/multimodal"} | NORTH),
+        ("spec.pretraining[0].batchNorm", {"groupSize": 16}, {"pretrain/ssl", "pretrain/multimodal"} | NORTH),
+        ("spec.pretraining[0].precision", "Float32", {"pretrain/ssl", "pretrain/multimodal"} | NORTH),
+        ("spec.encoders.text.maxTokens", 50, {"pretrain/multimodal"} | NORTH),
+        ("spec.hospitals[0].sweep", {"trialsPerArm": 20}, NORTH),
+        ("spec.hospitals[1].precision", "Float32", SOUTH),
+        ("spec.hospitals[0].evaluation", {"alsoOn": ["south"], "margin": 0.05}, {"evaluate/north", "report/network"}),
+        ("spec.datasets[1].unit", "Patient", {"ingest/north"} | NORTH),
+        ("spec.datasets[2].storedShortSide", 64, {"ingest/south", "evaluate/north"} | SOUTH),
+        ("spec.datasets[2].source.phantom.seed", 4, {"ingest/south", "evaluate/north"} | SOUTH),
+    ],
+)
+def test_a_field_changes_its_own_stage_and_those_after_it(path: str, value: Any, expected: set[str]) -> None:
+    assert moved(changed(path, value)) == expected
+
+
+def test_a_strategy_added_to_one_hospital_leaves_the_others_and_all_pretraining_alone() -> None:
+    plain = copy.deepcopy(COMPLETE)
+    plain["spec"]["hospitals"][0]["strategies"].append({"name": "lp-ft", "transfer": "LPFT"})
+    assert moved(plain) == NORTH
+
+
+def test_a_changed_label_file_moves_its_data_set_and_what_follows() -> None:
+    assert moved(COMPLETE, {**DIGESTS, "datasets/north": "d" * 64}) == {"ingest/north"} | NORTH
+
+
+def test_changed_text_weights_move_only_what_reads_text() -> None:
+    assert moved(COMPLETE, {**DIGESTS, "encoders/text": "d" * 64}) == {"pretrain/multimodal"} | NORTH
+
+
+def test_the_seed_moves_everything() -> None:
+    assert moved(changed("spec.seed", 8)) == set(identities(COMPLETE))
+
+
+def test_a_stage_comes_after_its_parents_and_names_agree_with_those_known_without_digests() -> None:
+    job = ChexTrainingJob.parse(COMPLETE)
+    plan = make_plan(job, DIGESTS)
+    seen: set[str] = set()
+    for stage in plan.stages:
+        assert {parent.identity for parent in stage.parents} <= seen
+        seen.add(stage.identity)
+    assert [(stage.kind, stage.name) for stage in plan.stages] == stage_names(job)
+
+
+def test_a_stage_spec_survives_its_journey_as_json() -> None:
+    for stage in make_plan(ChexTrainingJob.parse(COMPLETE), DIGESTS).stages:
+        assert StageSpec.model_validate_json(stage.model_dump_json(by_alias=True, exclude_none=True)) == stage
+
+
+def test_an_unknown_digest_is_named() -> None:
+    with pytest.raises(UnresolvedDigest, match="datasets/north"):
+        make_plan(ChexTrainingJob.parse(COMPLETE), {"datasets/archive": "a" * 64, "encoders/text": "c" * 64})
+
+
+def test_every_location_that_the_plan_needs_is_announced() -> None:
+    assert {location.key for location in locations(ChexTrainingJob.parse(COMPLETE).spec)} == set(DIGESTS)
+
+
+def test_starts_of_one_kind_get_labels_of_their_own() -> None:
+    weights = [StartFrom.parse({"weights": {"uri": f"s3://w/{index}"}}) for index in range(2)]
+    assert start_labels((*weights, StartFrom.parse({"stage": "ssl"}))) == ["weights", "weights-2", "ssl"]
+
+
+def test_a_data_set_that_nobody_uses_is_not_ingested() -> None:
+    plain = copy.deepcopy(COMPLETE)
+    plain["spec"]["datasets"].append({"name": "spare", "source": {"phantom": {}}, "split": {"patients": {}}})
+    assert "ingest/spare" not in identities(plain)
+
+
+def test_golden_identities_have_not_moved() -> None:
+    """A change here makes every finished GPU-month of every user run again. It needs a reason in the changelog."""
+    found = {name: identity[:12] for name, identity in identities(COMPLETE).items()}
+    assert found == GOLDEN
+
+
+GOLDEN: dict[str, str] = {
+    "ingest/archive": "e16ad72a1115",
+    "ingest/north": "9db75a2a47de",
+    "ingest/south": "584f6da949d2",
+    "pretrain/ssl": "95bbf8f394a3",
+    "pretrain/multimodal": "fe15a1d60222",
+    "adapt/north": "7d1a27d45767",
+    "adapt/south": "cfd2736fec95",
+    "evaluate/north": "40fa2f00508a",
+    "evaluate/south": "e6db0beb2983",
+    "report/network": "c287fcdb388b",
+}
+
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(max_size=8), plain_values, max_size=6))
+def test_an_identity_does_not_depend_on_the_order_of_keys(plain: dict[str, Any]) -> None:
+    assert identity_of(plain) == identity_of(dict(reversed(plain.items())))
+
+
+@given(plain_values, plain_values)
+def test_different_values_have_different_identities(first: Any, second: Any) -> None:
+    if repr(first) != repr(second) and first != second:
+        assert identity_of(first) != identity_of(second)
+
+
+def test_an_identity_of_nan_is_refused() -> None:
+    with pytest.raises(ValueError, match="Out of range"):
+        identity_of({"loss": float("nan")})
