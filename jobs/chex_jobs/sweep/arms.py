@@ -1,0 +1,245 @@
+"""Arms: start x strategy x label fraction, and the program that each of them runs.
+
+A program is a coroutine: it yields the units it needs next and is resumed with their results, in the order in which it
+named them. It sees nothing else, so what an arm chooses does not depend on how many units ran at once, in which order
+they ended, or how often the sweep was killed.
+"""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chex_api.hospital import Strategy
+from chex_api.sweep import Sweep
+from chex_jobs.sweep.draws import LabelSet, draws_of
+from chex_jobs.sweep.halving import Score, ranked, rungs, survivors
+from chex_jobs.sweep.search import build_search
+from chex_jobs.sweep.space import Configuration, Space
+from chex_jobs.sweep.units import (
+    DaptUnit,
+    Encoder,
+    FeaturesUnit,
+    FinalFitUnit,
+    FinalProbeUnit,
+    ProbeUnit,
+    Recipe,
+    Site,
+    Start,
+    TextTower,
+    TrialUnit,
+    Unit,
+)
+
+Summary = dict[str, Any]
+"""What a finished unit says of itself; see `chex_jobs.adaptation`."""
+Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice"]
+
+C_LOW, C_HIGH = 1e-6, 1e2
+"""Range of a probe's inverse penalties, about that of Kumar et al. (arXiv 2202.10054)."""
+HEAD_C_VALUES = 17
+"""Values of C for the probes that rank DAPT configurations and that give LP-FT its head: half a decade apart, and
+the same whatever `trialsPerArm` is, so that raising it changes no trial that has run."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One combination to compare, in one fold."""
+
+    start_name: str
+    start: Start
+    text: TextTower | None
+    """For DAPT on image + report pairs."""
+    strategy: Strategy
+    fraction: float
+    fold: int | None
+    """None unless the data set has grouped folds."""
+
+
+@dataclass(frozen=True)
+class ArmChoice:
+    """What an arm's search chose."""
+
+    configuration: dict[str, float]
+    """The winning parameters: those of the space, or `C` of a probe; `daptLearningRate` where DAPT was searched."""
+    epochs: int
+    """Epochs of the winner up to its best; 0 for a probe."""
+    score: Score
+    """Of the winning trial on draw 0."""
+    scores: tuple[Score, ...]
+    """Of all trials, in their order."""
+    finals: tuple[tuple[int, int, Unit], ...]
+    """(draw, seed index, final unit). The seeds of a probe share their unit."""
+
+
+def c_path(count: int) -> tuple[float, ...]:
+    """`count` values of C, rising, evenly spaced on a logarithmic scale; a single one is the middle."""
+    if count == 1:
+        return ((C_LOW * C_HIGH) ** 0.5,)
+    step = (C_HIGH / C_LOW) ** (1 / (count - 1))
+    return tuple(C_LOW * step**i for i in range(count))
+
+
+def dapt_learning_rates(middle: float, count: int) -> tuple[float, ...]:
+    """The middle, then half a decade below and above it, a whole one, ...: a longer list begins with the shorter."""
+    return tuple(middle * 10.0 ** (((i + 1) // 2) * (-0.5 if i % 2 else 0.5)) for i in range(count))
+
+
+def program(arm: Arm, site: Site, sweep: Sweep) -> Program:
+    """The units of one arm, from its DAPT to its final fits."""
+    encoder, dapt_rate = yield from _encoder(arm, site)
+    features = FeaturesUnit(site, encoder, arm.fold)
+    if arm.strategy.transfer == "LinearProbe":
+        choice = yield from _probe(arm, site, sweep, features)
+    else:
+        choice = yield from _fine_tune(arm, site, sweep, features)
+    if dapt_rate is None:
+        return choice
+    return ArmChoice(
+        {**choice.configuration, "daptLearningRate": dapt_rate}, choice.epochs, choice.score, choice.scores, choice.finals
+    )
+
+
+def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary], tuple[Encoder, float | None]]:
+    """The start, or the DAPT of it whose probe is best on *this arm's* validation labels."""
+    spec = arm.strategy.dapt
+    if spec is None:
+        return arm.start, None
+    rates = dapt_learning_rates(spec.learning_rate, spec.configurations)
+    candidates = [DaptUnit(site, arm.start, spec, rate, arm.text, arm.fold) for rate in rates]
+    yield candidates
+    if len(candidates) == 1:
+        return candidates[0], rates[0]
+    features = [FeaturesUnit(site, candidate, arm.fold) for candidate in candidates]
+    yield features
+    probes = yield [_head_probe(site, f, LabelSet(arm.fraction, 0)) for f in features]
+    best = ranked([_best(probe)[1] for probe in probes])[0]
+    return candidates[best], rates[best]
+
+
+def _probe(
+    arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit
+) -> Generator[Sequence[Unit], Sequence[Summary], ArmChoice]:
+    """The trials are the values of C on draw 0; the winner is refitted on every draw."""
+    yield [features]
+    path = ProbeUnit(site, features, LabelSet(arm.fraction, 0), c_path(sweep.trials_per_arm))
+    (found,) = yield [path]
+    index, score = _best(found)
+    c = path.c_values[index]
+    draws = draws_of(arm.fraction, sweep.draws)
+    probes = [path] + [ProbeUnit(site, features, LabelSet(arm.fraction, draw), (c,)) for draw in draws[1:]]
+    yield probes
+    finals = [FinalProbeUnit(site, features.encoder, probe, c) for probe in probes]
+    yield finals
+    placed = tuple((draw, seed, finals[draw]) for draw in draws for seed in range(sweep.final_seeds))
+    return ArmChoice({"C": c}, 0, score, tuple(_scores(found)), placed)
+
+
+def _fine_tune(
+    arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit
+) -> Generator[Sequence[Unit], Sequence[Summary], ArmChoice]:
+    """Synchronous search and halving on draw 0; the winner is refitted on every draw with every seed."""
+    draws = [LabelSet(arm.fraction, draw) for draw in draws_of(arm.fraction, sweep.draws)]
+    heads = yield from _heads(arm, site, features, draws)
+    trials = yield from _first_rung(arm, site, sweep, features.encoder, heads[0])
+    scores = yield from _climb(arm, sweep, trials)
+    winner = trials[ranked(scores)[0]]
+    recipe, epochs = winner.unit.recipe, winner.best_epoch
+    placed = [
+        (draw, seed, FinalFitUnit(site, features.encoder, arm.fold, labels, recipe, heads[draw], epochs, seed))
+        for draw, labels in enumerate(draws)
+        for seed in range(sweep.final_seeds)
+    ]
+    yield [unit for _, _, unit in placed]
+    return ArmChoice(dict(recipe.configuration), epochs, winner.score, tuple(scores), tuple(placed))
+
+
+@dataclass
+class _Climber:
+    """A trial on its way up the rungs."""
+
+    unit: TrialUnit
+    score: Score
+    best_epoch: int
+
+    def reached(self, unit: TrialUnit, summary: Summary) -> None:
+        self.unit, self.score, self.best_epoch = unit, score_of(summary["score"]), int(summary["bestEpoch"])
+
+
+def _first_rung(
+    arm: Arm, site: Site, sweep: Sweep, encoder: Encoder, head: ProbeUnit | None
+) -> Generator[Sequence[Unit], Sequence[Summary], list[_Climber]]:
+    """Every trial up to the first rung, asked for in batches of fixed size whatever runs at once."""
+    settings, labels = arm.strategy.fine_tuning, LabelSet(arm.fraction, 0)
+    first_end = rungs(settings.epochs, sweep.scheduler)[0]
+    search = build_search(sweep.search, Space.of(sweep.space), _search_seed(site.seed))
+    climbers: list[_Climber] = []
+    while len(climbers) < sweep.trials_per_arm:
+        batch: list[Configuration] = search.ask()[: sweep.trials_per_arm - len(climbers)]
+        units = [
+            TrialUnit(site, encoder, arm.fold, labels, Recipe(settings, configuration), head, first_end, None)
+            for configuration in batch
+        ]
+        found = yield units
+        reached = [
+            _Climber(unit, score_of(summary["score"]), int(summary["bestEpoch"]))
+            for unit, summary in zip(units, found, strict=True)
+        ]
+        search.tell([climber.score.value for climber in reached])
+        climbers += reached
+    return climbers
+
+
+def _climb(
+    arm: Arm, sweep: Sweep, climbers: list[_Climber]
+) -> Generator[Sequence[Unit], Sequence[Summary], list[Score]]:
+    """Send the better part on, rung by rung, and give the score that each trial has reached."""
+    going = list(climbers)
+    for end in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:
+        going = [going[i] for i in survivors([climber.score for climber in going], sweep.scheduler)]
+        units = [_next_rung(climber.unit, end) for climber in going]
+        found = yield units
+        for climber, unit, summary in zip(going, units, found, strict=True):
+            climber.reached(unit, summary)
+    return [climber.score for climber in climbers]
+
+
+def _next_rung(unit: TrialUnit, end: int) -> TrialUnit:
+    return TrialUnit(unit.site, unit.encoder, unit.fold, unit.labels, unit.recipe, unit.head, end, unit)
+
+
+def _heads(
+    arm: Arm, site: Site, features: FeaturesUnit, draws: Sequence[LabelSet]
+) -> Generator[Sequence[Unit], Sequence[Summary], list[ProbeUnit] | list[None]]:
+    """For LP-FT the probe of each draw, whose C is chosen on that draw's own validation labels; else none."""
+    if arm.strategy.transfer != "LPFT":
+        return [None] * len(draws)
+    yield [features]
+    probes = [_head_probe(site, features, labels) for labels in draws]
+    yield probes
+    return probes
+
+
+def _head_probe(site: Site, features: FeaturesUnit, labels: LabelSet) -> ProbeUnit:
+    return ProbeUnit(site, features, labels, c_path(HEAD_C_VALUES))
+
+
+def _search_seed(seed: int) -> int:
+    """All arms try the same first configurations, so that they differ by what they are and not by luck."""
+    return seed % 2**32
+
+
+def score_of(document: dict[str, float | None]) -> Score:
+    """A score from a unit's summary, where an undefined number is null."""
+    value, loss = document["value"], document["loss"]
+    return Score(float("nan") if value is None else value, float("nan") if loss is None else loss)
+
+
+def _scores(probe: Summary) -> list[Score]:
+    return [score_of(document) for document in probe["scores"]]
+
+
+def _best(probe: Summary) -> tuple[int, Score]:
+    """Position and score of the best C of a probe; among equals the strongest penalty."""
+    scores = _scores(probe)
+    index = ranked(scores)[0]
+    return index, scores[index]
