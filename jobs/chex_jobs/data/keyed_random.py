@@ -20,6 +20,7 @@ class Stream(IntEnum):
     EPOCH_ORDER = 2
     FILM_OF_UNIT = 3
     SENTENCE = 4
+    PHANTOM_HOSPITAL = 9
     PHANTOM_PATIENT = 10
     PHANTOM_STUDY = 11
     PHANTOM_FILM = 12
