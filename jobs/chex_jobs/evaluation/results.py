@@ -1,8 +1,7 @@
 """What an evaluation says: the contract between the statistics and the report.
 
-``evaluate/<hospital>`` writes one ``HospitalResults`` as ``metrics.json``; the report stage joins them
-into one
-``Results``. Everything here is a frozen value without behaviour beyond naming; ``results_json`` writes
+``evaluate/<hospital>`` writes one ``HospitalResults`` as ``metrics.json``; the report stage joins them into
+one ``Results``. Everything here is a frozen value without behaviour beyond naming; ``results_json`` writes
 and reads it.
 
 Conventions that hold for every field:
@@ -18,7 +17,7 @@ Conventions that hold for every field:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 SCHEMA = "chexdragon.dev/results/v1"
@@ -91,7 +90,8 @@ class Interval:
     confidence: float
     """Nominal coverage in (0, 1), as in ``evaluation.confidence``."""
     method: str
-    """How it was made: ``obuchowski-logit`` or ``patient-bootstrap``; see docs/statistics.md."""
+    """How it was made: ``obuchowski-logit`` (an AUROC), ``obuchowski`` (a difference of AUROCs) or
+    ``patient-bootstrap``; see docs/statistics.md."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ class TaskSummary:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """What an arm costs. Ranking uses ``film_passes`` and then ``labels`` only, because these are the
-    same on every run."""
+    """What an arm costs. Ranking uses ``film_passes`` and then ``labels`` only, because these are the same on every run."""
 
     film_passes: float
     """Forward-equivalents to train what is deployed from this arm, its DAPT and its whole search
@@ -496,6 +495,21 @@ class HospitalResults:
     warnings: tuple[str, ...] = ()
     """Sentences the reader must see: single replicates, tasks without both classes, metadata as good as
     the model."""
+    selection_metric: str = "AUROC"
+    """What validation compared: ``AUROC`` or ``AUPRC``; ``ArmResult.validation_score`` is on this scale."""
+
+
+def reproducible_part(results: HospitalResults) -> HospitalResults:
+    """The results without what is measured anew or grows on every run: seconds and the ledger.
+
+    Two runs of the same job, interrupted or not, agree in this part bit for bit (on one machine).
+    """
+    return replace(
+        results,
+        arms=tuple(replace(arm, cost=replace(arm.cost, device_seconds=None)) for arm in results.arms),
+        ledger=LedgerSummary(0, 0, ()),
+        compute=replace(results.compute, device_seconds=None, wall_seconds=None),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Frozen dataclasses to JSON and back, strictly: the stored form of ``results``.
 
 A reader refuses what it does not know instead of guessing: unknown or missing members, wrong types and
-non-finite
-numbers are errors that name the place, such as ``hospitals[1].arms[0].cost.labels``.
+non-finite numbers are errors that name the place, such as ``hospitals[1].arms[0].cost.labels``.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ T = TypeVar("T")
 
 
 class ResultsFormatError(ValueError):
-    """A results document does not have the declared form. The message names the place, what is there,
-    what should be."""
+    """A results document does not have the declared form. The message names the place, what is there, what should be."""
 
 
 def to_plain(value: object) -> Any:
@@ -50,6 +48,11 @@ def to_plain(value: object) -> Any:
 def dumps(value: object) -> bytes:
     """UTF-8 JSON with sorted keys and a final newline: equal results give equal bytes."""
     return (json.dumps(to_plain(value), sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def dumps_line(value: object) -> bytes:
+    """The same on one line, for JSON lines."""
+    return (json.dumps(to_plain(value), sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def loads(cls: type[T], data: bytes | str) -> T:

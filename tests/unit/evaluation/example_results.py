@@ -3,9 +3,8 @@ prints results.
 
     python tests/unit/evaluation/example_results.py
 
-The numbers are drawn, not measured: they only have realistic sizes and hang together (intervals contain
-their value,
-costs are ordered, counts add up).
+The numbers are drawn, not measured: they only have realistic sizes and hang together (intervals contain their
+value, costs are ordered, counts add up).
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from chex_jobs.evaluation.results import (
     SCHEMA,
     ArmCost,

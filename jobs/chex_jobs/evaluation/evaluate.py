@@ -1,0 +1,317 @@
+"""From predictions of a hospital's arms to its results.
+
+Order matters and is visible below: choose on validation, then look at test, then compare, then describe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chex_jobs.evaluation.arm_statistics import ArmTaskStatistics, TaskData, arm_task, mean_of_defined
+from chex_jobs.evaluation.baseline_statistics import baseline_result
+from chex_jobs.evaluation.clustered import mean_influence
+from chex_jobs.evaluation.cross_hospital import cross_hospital_cells
+from chex_jobs.evaluation.deployment import (
+    DeployedFit,
+    deployed_models,
+    deployed_performance,
+    describe_deployed,
+)
+from chex_jobs.evaluation.estimates import auroc_estimate, count_classes
+from chex_jobs.evaluation.folds import ArmScores, arm_scores
+from chex_jobs.evaluation.metadata_baseline import BaselinePredictions
+from chex_jobs.evaluation.predictions import FitKey, TestPredictions, UnitTable, ValidationPredictions
+from chex_jobs.evaluation.recommendation import (
+    Advice,
+    ArmEvidence,
+    TestEvidence,
+    ValidationChoice,
+    recommend,
+)
+from chex_jobs.evaluation.replication import training_variance
+from chex_jobs.evaluation.results import (
+    SCHEMA,
+    ArmCost,
+    ArmKey,
+    ArmResult,
+    Estimate,
+    HospitalCompute,
+    HospitalResults,
+    LedgerSummary,
+    PatientFlow,
+    Recommendation,
+    SubgroupCell,
+    Sufficiency,
+    TaskSummary,
+)
+from chex_jobs.evaluation.selection import Metric, Standing, standings
+from chex_jobs.evaluation.subgroups import subgroup_cells, subgroup_levels
+from chex_jobs.evaluation.wording import gather_warnings, sentence
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the manifest says about an evaluation, and the seed of its simulations."""
+
+    hospital: str
+    dataset: str
+    unit: str
+    split: str
+    """``patients``, ``groupedFolds`` or ``official``."""
+    num_folds: int
+    margin: float
+    confidence: float
+    metric: Metric
+    seed: int
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """What the adaptation knows of an arm."""
+
+    arm: ArmKey
+    transfer: str
+    dapt_objective: str
+    cost: ArmCost
+    hyperparameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is passed through to the results as it is."""
+
+    flow: PatientFlow
+    ledger: LedgerSummary
+    compute: HospitalCompute
+    identities: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything an evaluation reads."""
+
+    arms: Sequence[ArmFacts]
+    objects: Mapping[FitKey, str]
+    """Identity of the model object of every final fit."""
+    training_units: UnitTable
+    """All labelled training units (with grouped folds: all units)."""
+    validation: ValidationPredictions
+    test: TestPredictions
+    baselines: Mapping[str, BaselinePredictions | str]
+    """Task -> predictions of the metadata baseline, or why there are none."""
+    subgroups: Mapping[str, Sequence[object]]
+    """Column -> value of each test unit."""
+
+
+def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResults:
+    """All results of one hospital, but for other hospitals' test sets (``with_cross_hospital``).
+
+    Raises PredictionsError when predictions are incomplete.
+    """
+    costs = {each.arm: each.cost for each in inputs.arms}
+    choice = ValidationChoice.of(standings(inputs.validation, costs, settings.metric))
+
+    scores = {arm: arm_scores(arm, inputs.validation, inputs.test) for arm in costs}
+    tasks = task_data(inputs.test, settings.seed)
+    statistics = {
+        each.arm: _arm_tasks(each, scores[each.arm], tasks, settings.confidence) for each in choice.standings
+    }
+    evidence = _evidence(statistics, tasks, scores)
+    advice = recommend(
+        choice, evidence, margin=settings.margin, confidence=settings.confidence, seed=settings.seed
+    )
+
+    facts = {each.arm: each for each in inputs.arms}
+    arms = tuple(
+        _arm_result(facts[each.arm], each, statistics[each.arm], evidence, settings.confidence)
+        for each in choice.standings
+    )
+    recommendation = _recommendation(settings, inputs, choice, advice, scores, tasks)
+    shown = tuple(dict.fromkeys((advice.recommended, choice.reference)))
+    described = [
+        describe_deployed(_deployed(arm, inputs, choice, scores), tasks, settings.confidence, settings.seed)
+        for arm in shown
+    ]
+    baselines = tuple(
+        baseline_result(
+            data,
+            inputs.baselines.get(data.task, "The data set has no metadata columns."),
+            statistics[advice.recommended][data.column],
+            scores[advice.recommended].draws,
+            settings.confidence,
+        )
+        for data in tasks
+    )
+    summaries = tuple(_task_summary(data, inputs) for data in tasks)
+    return HospitalResults(
+        schema=SCHEMA,
+        hospital=settings.hospital,
+        dataset=settings.dataset,
+        unit=settings.unit,
+        split=settings.split,
+        num_folds=settings.num_folds,
+        margin=settings.margin,
+        confidence=settings.confidence,
+        tasks=summaries,
+        arms=arms,
+        recommendation=recommendation,
+        metadata_baselines=baselines,
+        calibrations=tuple(each for calibrations, _ in described for each in calibrations),
+        curves=tuple(each for _, curves in described for each in curves),
+        subgroups=_subgroups(inputs, scores[advice.recommended], tasks, settings.confidence),
+        cross_hospital=(),
+        flow=record.flow,
+        ledger=record.ledger,
+        compute=record.compute,
+        identities=dict(record.identities),
+        warnings=gather_warnings(summaries, arms, baselines, settings.num_folds),
+        selection_metric=settings.metric,
+    )
+
+
+def with_cross_hospital(
+    results: HospitalResults, validation: ValidationPredictions, elsewhere: Mapping[str, TestPredictions]
+) -> HospitalResults:
+    """Adds what the recommended and the reference arm reach on other hospitals' test sets.
+
+    ``elsewhere``: other hospital -> predictions of these arms on its test units, for the tasks both
+    have. It is a step
+    of its own because these test sets are opened only once it is known for which arms.
+    """
+    cells = [
+        cell
+        for other, test in elsewhere.items()
+        for cell in cross_hospital_cells(results, other, validation, test)
+    ]
+    return replace(results, cross_hospital=tuple(cells))
+
+
+def task_data(test: TestPredictions, seed: int) -> tuple[TaskData, ...]:
+    """The labelled units of each task of a test set."""
+    return tuple(TaskData(task, column, test.units, seed) for column, task in enumerate(test.tasks))
+
+
+def _arm_tasks(
+    standing: Standing, scores: ArmScores, tasks: Sequence[TaskData], confidence: float
+) -> tuple[ArmTaskStatistics, ...]:
+    on_validation = {(each.draw, each.seed): each.aurocs for each in standing.fits}
+    rows = [
+        on_validation[int(draw), int(seed)] for draw, seed in zip(scores.draws, scores.seeds, strict=True)
+    ]
+    return tuple(arm_task(data, scores, [row[data.column] for row in rows], confidence) for data in tasks)
+
+
+def _evidence(
+    statistics: Mapping[ArmKey, Sequence[ArmTaskStatistics]],
+    tasks: Sequence[TaskData],
+    scores: Mapping[ArmKey, ArmScores],
+) -> TestEvidence:
+    """Each arm's mean AUROC over the tasks with sufficient data."""
+    columns = [data.column for data in tasks if not data.insufficient]
+    if not columns:
+        return TestEvidence({})
+    arms = {}
+    for arm, of_tasks in statistics.items():
+        items = [of_tasks[column].influence for column in columns]
+        by_fit = np.mean([of_tasks[column].aurocs for column in columns], axis=0)
+        arms[arm] = ArmEvidence(
+            mean_influence([item for item in items if item is not None]),
+            training_variance(by_fit, list(scores[arm].draws)),
+        )
+    return TestEvidence(arms)
+
+
+def _arm_result(
+    facts: ArmFacts,
+    standing: Standing,
+    statistics: Sequence[ArmTaskStatistics],
+    evidence: TestEvidence,
+    confidence: float,
+) -> ArmResult:
+    return ArmResult(
+        arm=facts.arm,
+        transfer=facts.transfer,
+        dapt_objective=facts.dapt_objective,
+        cost=facts.cost,
+        hyperparameters=dict(facts.hyperparameters),
+        validation_score=standing.score,
+        mean_auroc=_mean_auroc(facts.arm, statistics, evidence, confidence),
+        tasks=tuple(each.printed for each in statistics),
+    )
+
+
+def _mean_auroc(
+    arm: ArmKey, statistics: Sequence[ArmTaskStatistics], evidence: TestEvidence, confidence: float
+) -> Estimate:
+    if evidence.arms:
+        return auroc_estimate(evidence.arms[arm].influence, evidence.arms[arm].training, confidence)
+    value = mean_of_defined([each.printed.auroc.value for each in statistics])
+    return Estimate(value, reason="Insufficient data: no task has enough patients for an interval.")
+
+
+def _deployed(
+    arm: ArmKey, inputs: Inputs, choice: ValidationChoice, scores: Mapping[ArmKey, ArmScores]
+) -> DeployedFit:
+    draw, seed = choice.deployed_fit[arm]
+    return DeployedFit(arm, draw, seed, scores[arm], inputs.validation)
+
+
+def _recommendation(
+    settings: Settings,
+    inputs: Inputs,
+    choice: ValidationChoice,
+    advice: Advice,
+    scores: Mapping[ArmKey, ArmScores],
+    tasks: Sequence[TaskData],
+) -> Recommendation:
+    fit = _deployed(advice.recommended, inputs, choice, scores)
+    return Recommendation(
+        recommended=advice.recommended,
+        reference=choice.reference,
+        verdict=advice.verdict,
+        proven=advice.proven,
+        sentence=sentence(advice, choice.reference, settings.margin, settings.confidence),
+        margin=settings.margin,
+        confidence=settings.confidence,
+        critical_value=advice.critical_value,
+        tasks=tuple(data.task for data in tasks if not data.insufficient),
+        comparisons=advice.comparisons,
+        deployed=deployed_models(advice.recommended, fit.draw, fit.seed, inputs.objects),
+        deployed_performance=deployed_performance(fit, tasks, settings.confidence),
+    )
+
+
+def _task_summary(data: TaskData, inputs: Inputs) -> TaskSummary:
+    train, validation = inputs.training_units, inputs.validation.units
+    return TaskSummary(
+        task=data.task,
+        train=count_classes(train.labels[:, data.column], train.patients),
+        validate=count_classes(validation.labels[:, data.column], validation.patients),
+        test=data.counts,
+        sufficiency=Sufficiency.INSUFFICIENT_DATA if data.insufficient else Sufficiency.SUFFICIENT,
+        reason=data.insufficient,
+    )
+
+
+def _subgroups(
+    inputs: Inputs, scores: ArmScores, tasks: Sequence[TaskData], confidence: float
+) -> tuple[SubgroupCell, ...]:
+    patients, _ = inputs.test.units.dense_patients()
+    return tuple(
+        cell
+        for column, values in sorted(inputs.subgroups.items())
+        for data in tasks
+        for cell in subgroup_cells(
+            column,
+            subgroup_levels(column, values),
+            data.task,
+            scores.logits[:, :, data.column],
+            scores.draws,
+            inputs.test.units.labels[:, data.column],
+            patients,
+            confidence,
+        )
+    )

@@ -1,0 +1,101 @@
+"""Pooled out-of-fold scores of a small hospital.
+
+With grouped folds each patient is tested once, by the model of the fold that held the patient out. One AUROC
+over all patients compares scores of different models, so they must speak one language first: the logits of
+each fold's model are scaled (slope and intercept) on that fold's *validation* patients. Without this the
+folds' offsets alone can make a pooled AUROC far too low.
+
+What remains: fold models share training patients, so their errors are a little dependent, and no unbiased
+estimate of that exists (Bengio and Grandvalet 2004). Intervals of pooled scores are conditional on the fitted
+models, as for a split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chex_jobs.evaluation.discrimination import FloatArray
+from chex_jobs.evaluation.predictions import (
+    FitKey,
+    FitLogits,
+    PredictionsError,
+    TestPredictions,
+    ValidationPredictions,
+)
+from chex_jobs.evaluation.results import ArmKey
+from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept, fit_temperature
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """Calibrated test logits of an arm: one row for each draw and seed, folds pooled."""
+
+    arm: ArmKey
+    draws: IntArray
+    """[R]."""
+    seeds: IntArray
+    """[R]."""
+    logits: FloatArray
+    """[R, n, T]; every test unit has a score from every row."""
+    temperatures: tuple[tuple[float | None, ...], ...]
+    """[R][T]; ``None`` where it was not fitted, or with folds, where each has its own scaling."""
+
+
+def scalings(validation: ValidationPredictions, fit: FitKey) -> tuple[Scaling | None, ...]:
+    """The scaling of each task's logits of one fit, from its validation labels.
+
+    A temperature for a model that stands alone, ``None`` when a class is missing; slope and intercept
+    for a fold's.
+    """
+    if not isinstance(validation, ValidationPredictions):
+        raise TypeError("scalings are fitted on validation predictions only")
+    found = next((each for each in validation.fits if each.fit == fit), None)
+    if found is None:
+        raise PredictionsError(f"{fit.arm.label} draw {fit.draw} seed {fit.seed}: no validation predictions")
+    labels = validation.units.labels[found.rows]
+    fitter = fit_temperature if fit.fold < 0 else fit_slope_and_intercept
+    return tuple(fitter(found.logits[:, task], labels[:, task]) for task in range(len(validation.tasks)))
+
+
+def arm_scores(arm: ArmKey, validation: ValidationPredictions, test: TestPredictions) -> ArmScores:
+    """Scales and pools all fits of one arm.
+
+    Raises PredictionsError when the arm has no fits, or the fits of a draw and seed do not predict each
+    unit once.
+    """
+    fits = test.of_arm(arm)
+    if not fits:
+        raise PredictionsError(f"{arm.label}: no test predictions")
+    groups: dict[tuple[int, int], list[FitLogits]] = {}
+    for each in fits:
+        groups.setdefault((each.fit.draw, each.fit.seed), []).append(each)
+    rows, temperatures = [], []
+    for members in groups.values():
+        fitted = [scalings(validation, each.fit) for each in members]
+        rows.append(_pool(members, fitted, len(test.units.ordinals)))
+        alone = len(members) == 1 and members[0].fit.fold < 0
+        temperatures.append(
+            tuple(each.temperature if alone and each is not None else None for each in fitted[0])
+        )
+    draws, seeds = np.array(list(groups), dtype=np.int64).T
+    return ArmScores(arm, draws, seeds, np.stack(rows), tuple(temperatures))
+
+
+def _pool(members: list[FitLogits], fitted: list[tuple[Scaling | None, ...]], num_units: int) -> FloatArray:
+    covered = np.bincount(np.concatenate([each.rows for each in members]), minlength=num_units)
+    if not (covered == 1).all():
+        fit = members[0].fit
+        raise PredictionsError(
+            f"{fit.arm.label} draw {fit.draw} seed {fit.seed}: {int((covered == 0).sum())} test units have no "
+            f"prediction and {int((covered > 1).sum())} have several; the folds' test units must part the set"
+        )
+    pooled = np.empty((num_units, members[0].logits.shape[1]))
+    for each, scaling_of_task in zip(members, fitted, strict=True):
+        for task, scaling in enumerate(scaling_of_task):
+            pooled[each.rows, task] = (scaling or Scaling()).apply(each.logits[:, task])
+    return pooled

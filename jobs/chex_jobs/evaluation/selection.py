@@ -1,0 +1,124 @@
+"""Everything that is chosen, from validation predictions alone.
+
+Two choices are made after a sweep: the reference arm that the others must match, and, of an arm's final fits,
+the one whose weights are deployed. Both are functions of ``Standing``, which can only be made from
+``ValidationPredictions``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chex_jobs.evaluation.discrimination import Measured, auprc, auroc
+from chex_jobs.evaluation.folds import scalings
+from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, ValidationPredictions
+from chex_jobs.evaluation.results import ArmCost, ArmKey
+from chex_jobs.evaluation.scaling import Scaling
+
+Metric = Literal["AUROC", "AUPRC"]
+_MEASURES: Mapping[Metric, Callable[[ArrayLike, ArrayLike], Measured]] = {"AUROC": auroc, "AUPRC": auprc}
+
+
+@dataclass(frozen=True)
+class FitStanding:
+    """One draw and seed of an arm on validation (folds pooled)."""
+
+    draw: int
+    seed: int
+    score: float | None
+    """Mean of the metric over tasks that have both classes; ``None`` when none has."""
+    aurocs: tuple[float | None, ...]
+    """[T]."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An arm on validation. Made by ``standings``."""
+
+    arm: ArmKey
+    cost: ArmCost
+    score: float | None
+    """Mean over fits that have a score; ``None`` when none has."""
+    fits: tuple[FitStanding, ...]
+
+
+def cost_order(arm: ArmKey, cost: ArmCost) -> tuple[float, int, ArmKey]:
+    """Cheapest first: film passes, then labels; the name only settles ties the same way each time."""
+    return cost.film_passes, cost.labels, arm
+
+
+def standings(
+    validation: ValidationPredictions, costs: Mapping[ArmKey, ArmCost], metric: Metric
+) -> tuple[Standing, ...]:
+    """The standing of every arm in ``costs``, cheapest first.
+
+    Raises TypeError for anything but validation predictions, PredictionsError when an arm has none.
+    """
+    if not isinstance(validation, ValidationPredictions):
+        raise TypeError(
+            "arms are chosen on validation predictions only; test predictions cannot be used here"
+        )
+    arms = sorted(costs, key=lambda arm: cost_order(arm, costs[arm]))
+    return tuple(_standing(validation, arm, costs[arm], metric) for arm in arms)
+
+
+def _standing(validation: ValidationPredictions, arm: ArmKey, cost: ArmCost, metric: Metric) -> Standing:
+    groups: dict[tuple[int, int], list[FitLogits]] = {}
+    for each in validation.of_arm(arm):
+        groups.setdefault((each.fit.draw, each.fit.seed), []).append(each)
+    if not groups:
+        raise PredictionsError(f"{arm.label}: no validation predictions")
+    fits = tuple(_fit_standing(validation, members, metric) for members in groups.values())
+    scores = [each.score for each in fits if each.score is not None]
+    return Standing(arm, cost, float(np.mean(scores)) if scores else None, fits)
+
+
+def _fit_standing(validation: ValidationPredictions, members: list[FitLogits], metric: Metric) -> FitStanding:
+    labels = np.concatenate([validation.units.labels[each.rows] for each in members])
+    scaled = []
+    for each in members:
+        fitted = scalings(validation, each.fit)
+        scaled.append(
+            np.stack([(s or Scaling()).apply(c) for s, c in zip(fitted, each.logits.T, strict=True)], axis=1)
+        )
+    logits = np.concatenate(scaled)
+    columns = range(len(validation.tasks))
+    values = [_MEASURES[metric](logits[:, task], labels[:, task]).value for task in columns]
+    defined = [value for value in values if value is not None]
+    fit = members[0].fit
+    return FitStanding(
+        fit.draw,
+        fit.seed,
+        float(np.mean(defined)) if defined else None,
+        tuple(auroc(logits[:, task], labels[:, task]).value for task in columns),
+    )
+
+
+def choose_reference(of: tuple[Standing, ...]) -> ArmKey:
+    """The arm with the best validation score among those with the most labels; the cheapest of equals.
+
+    Arms with fewer labels also *validate* with fewer, so their scores are noisier and the best of many too
+    good; they compete as cheaper arms on test instead. Without any score the cheapest of the candidates is
+    named.
+    """
+    most = max(each.arm.label_fraction for each in of)
+    candidates = [each for each in of if each.arm.label_fraction == most]
+    best = max((each.score for each in candidates if each.score is not None), default=None)
+    equals = [each for each in candidates if each.score == best] if best is not None else candidates
+    return min(equals, key=lambda each: cost_order(each.arm, each.cost)).arm
+
+
+def choose_deployed(standing: Standing) -> tuple[int, int]:
+    """Draw and seed of the fit to deploy: best on validation, the first of equals.
+
+    Only fits of the first draw compete, as fits of different draws were validated on different patients.
+    """
+    first = min(each.draw for each in standing.fits)
+    candidates = sorted((each for each in standing.fits if each.draw == first), key=lambda each: each.seed)
+    best = max(candidates, key=lambda each: -1.0 if each.score is None else each.score)
+    return best.draw, best.seed
