@@ -1,0 +1,141 @@
+"""A data set after ingest: decoded films, and for each its patient, study, view, split, labels and metadata."""
+
+import threading
+from typing import Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chex_jobs.artifacts.finished import FinishedArtifact
+from chex_jobs.data.decode import Film
+from chex_jobs.data.index import INDEX, META_PREFIX, REPORTS, TASK_PREFIX, from_parquet
+from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
+
+Unit = Literal["Image", "Study", "Patient"]
+
+
+class DatasetError(Exception):
+    """The data set was asked for what it does not have."""
+
+
+class ChestXrayDataset:
+    """Films by ordinal, 0 to N - 1, and columns of length N. Safe to read from several threads; pickles as its artifact.
+
+    Nothing here names a patient or a file. Only `reports` reads from the private prefix.
+
+    Attributes:
+        patients: int32 [N]; equal numbers are one patient. Local to this data set.
+        studies: int32 [N]; equal numbers are one study.
+        views: str [N], `Frontal` or `Lateral`.
+        split: str [N], `train`, `validate`, `test`, or empty for films of no part.
+        fold: int32 [N], the fold in which a film tests, -1 without folds.
+        num_folds: 0 without folds.
+        has_report: bool [N].
+        film_sha256: str [N], SHA-256 of size and pixels: equal films have equal ones, in any data set.
+        unit: what is scored: `Image`, `Study` or `Patient`.
+    """
+
+    def __init__(self, done: FinishedArtifact, index: pa.Table) -> None:
+        self._done = done
+        self._index = index
+        self._shards: dict[int, npt.NDArray[np.uint8]] = {}
+        self._opening = threading.Lock()
+        self._shard_of, self._offsets, self._heights, self._widths = (
+            self._numbers(name) for name in ("shard", "offset", "height", "width")
+        )
+        self.patients = self._numbers("patient")
+        self.studies = self._numbers("study")
+        self.views = self._words("view")
+        self.split = self._words("split")
+        self.fold = self._numbers("fold")
+        self.num_folds = int(done.summary["num_folds"])
+        self.has_report = self._numbers("has_report")
+        self.film_sha256 = self._words("film_sha256")
+        self.unit = cast(Unit, done.summary["unit"])
+
+    @classmethod
+    def open(cls, done: FinishedArtifact) -> Self:
+        """Open a finished `ingest` stage; reads the index only.
+
+        Raises:
+            ArtifactError: missing or corrupt.
+        """
+        return cls(done, from_parquet(done.read_bytes(INDEX)))
+
+    def __len__(self) -> int:
+        return self._index.num_rows
+
+    def __reduce__(self) -> tuple[object, tuple[FinishedArtifact]]:
+        return ChestXrayDataset.open, (self._done,)
+
+    def film(self, ordinal: int) -> Film:
+        """Return one film, uint8 [height, width], read-only and not copied.
+
+        Raises:
+            ArtifactError: its shard is missing, or its bytes are not those that were written.
+            ShardError: its shard is shorter than the index says.
+        """
+        place = Place(int(self._offsets[ordinal]), int(self._heights[ordinal]), int(self._widths[ordinal]))
+        return film_at(self._shard(int(self._shard_of[ordinal])), place)
+
+    def films(self, ordinals: npt.ArrayLike) -> list[Film]:
+        """Return films in the order asked for; see `film`."""
+        return [self.film(int(ordinal)) for ordinal in np.asarray(ordinals)]
+
+    @property
+    def task_names(self) -> list[str]:
+        """Tasks that have labels here, in the manifest's order."""
+        return [
+            name.removeprefix(TASK_PREFIX)
+            for name in self._index.column_names
+            if name.startswith(TASK_PREFIX)
+        ]
+
+    def labels(self, task: str) -> npt.NDArray[np.float32]:
+        """Return the labels of a task, float32 [N]: 1 yes, 0 no, NaN not known.
+
+        Raises:
+            DatasetError: there is no such task.
+        """
+        if task not in self.task_names:
+            raise DatasetError(
+                f"data set {self._done.name!r} has no task {task!r}; it has {', '.join(self.task_names) or 'none'}."
+            )
+        return self._numbers(TASK_PREFIX + task)
+
+    @property
+    def metadata(self) -> pa.Table:
+        """Text columns by film: `view` (the projection, such as AP), `sex`, `age` and subgroup columns where present.
+
+        A cell that is not known is empty.
+        """
+        names = [name for name in self._index.column_names if name.startswith(META_PREFIX)]
+        return self._index.select(names).rename_columns([name.removeprefix(META_PREFIX) for name in names])
+
+    def reports(self) -> list[str | None]:
+        """Return the report of each film, or None. Private: for pretraining and DAPT only.
+
+        Raises:
+            ArtifactError: the private prefix is missing, closed to this reader, or corrupt.
+        """
+        table = from_parquet(self._done.read_bytes(REPORTS))
+        reports: list[str | None] = [None] * len(self)
+        for ordinal, report in zip(table["ordinal"].to_pylist(), table["report"].to_pylist(), strict=True):
+            reports[ordinal] = report
+        return reports
+
+    def _shard(self, number: int) -> npt.NDArray[np.uint8]:
+        shard = self._shards.get(number)
+        if shard is None:
+            with self._opening:
+                if number not in self._shards:
+                    self._shards[number] = open_shard(self._done.local_path(shard_path(number)))
+                shard = self._shards[number]
+        return shard
+
+    def _numbers(self, name: str) -> npt.NDArray:
+        return self._index[name].to_numpy()
+
+    def _words(self, name: str) -> npt.NDArray[np.str_]:
+        return np.array(self._index[name].to_pylist(), dtype=np.str_)

@@ -1,0 +1,80 @@
+"""The process that decodes films that nobody has checked yet: little memory, no credentials, nothing to lose.
+
+Run as `python -m chex_jobs.data.decoder_process ADDRESS_SPACE_BYTES` by `chex_jobs.data.limited_decoder`, which
+speaks with it over its standard input and output and ends it when a film takes too long. It ends itself when its
+input does, so it never outlives the task that started it.
+
+    request   short_side uint32, length uint64, the file
+    film      0 uint8, height uint32, width uint32, the pixels
+    fault     1 uint8, length of reason uint32, length of detail uint32, both in UTF-8
+"""
+
+import os
+import resource
+import struct
+import sys
+from typing import BinaryIO
+
+REQUEST = struct.Struct("<IQ")
+REPLY = struct.Struct("<BII")
+FILM = 0
+FAULT = 1
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    limit = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    requests, replies = sys.stdin.buffer, _private_output()
+    import cv2  # after the limit, which is to hold for libraries too
+
+    cv2.setNumThreads(1)
+    while head := _read_exactly(requests, REQUEST.size):
+        short_side, length = REQUEST.unpack(head)
+        for part in _reply(_read_exactly(requests, length), short_side):
+            replies.write(part)
+        replies.flush()
+
+
+def _private_output() -> BinaryIO:
+    """Take the output for ourselves: what C libraries print goes where nobody reads, not between our bytes."""
+    replies = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return replies
+
+
+def _reply(data: bytes, short_side: int) -> tuple[bytes | memoryview, ...]:
+    import numpy as np
+
+    from chex_jobs.data.decode import decode_film
+    from chex_jobs.data.faults import FilmError, Reason
+
+    try:
+        film = np.ascontiguousarray(decode_film(data, short_side))
+    except FilmError as error:
+        return _fault(error.fault.reason, error.fault.detail)
+    except MemoryError:
+        return _fault(Reason.DECODER_LIMIT, "decoding needs more memory than one film may have")
+    except Exception as error:  # what a damaged film does to a library is the film's fault, not the run's
+        out_of_memory = "Insufficient memory" in str(error) or "bad_alloc" in str(error)
+        reason = Reason.DECODER_LIMIT if out_of_memory else Reason.UNREADABLE
+        return _fault(reason, f"{type(error).__name__}: {error}"[:500])
+    return REPLY.pack(FILM, *film.shape), film.data.cast("B")
+
+
+def _fault(reason: str, detail: str) -> tuple[bytes, ...]:
+    reason_bytes, detail_bytes = reason.encode(), detail.encode(errors="replace")
+    return REPLY.pack(FAULT, len(reason_bytes), len(detail_bytes)), reason_bytes, detail_bytes
+
+
+def _read_exactly(stream: BinaryIO, length: int) -> bytes:
+    """Return `length` bytes; fewer only when the other side is gone, and then there is nobody to answer."""
+    data = stream.read(length)
+    if 0 < len(data) < length:
+        sys.exit(0)
+    return data
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""From a source to a finished `ingest` artifact: every film decoded once, in resumable chunks, faulty ones set aside.
+
+    declared rows -> views asked for -> rows with a film -> chunks (tasks) -> duplicates -> index and private tables
+
+What the artifact holds depends on source, manifest and seed only: chunks, numbers and tables follow the order of keys,
+whatever the number of workers, the order in which chunks end, or the attempts that were killed.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chex_api.dataset import Dataset
+from chex_jobs.artifacts import AttemptWriter, FileRecord, FinishedArtifact
+from chex_jobs.data import index
+from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm, close_decoder, process_chunk
+from chex_jobs.data.duplicates import duplicates
+from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
+from chex_jobs.data.labels import label_columns
+from chex_jobs.data.quarantine import check_share, counts_by_reason, quarantine_table
+from chex_jobs.data.records import MISSING, FilmRecord, FilmTable, SourceError
+from chex_jobs.data.shards import films_per_shard
+from chex_jobs.data.sources import open_source
+from chex_jobs.data.splits import assign
+from chex_jobs.data.summary import part_counts
+
+MAX_FILE_BYTES = 1 << 30
+"""The largest legal film has 160 MB uncompressed; what is larger than this is not even read."""
+
+_RECORD = re.compile(r"/private/chunks/chunk-(\d+)\.json$")
+
+
+class Mapper(Protocol):
+    """Applies a function to items somewhere and yields the results in any order; `map` does so in this process."""
+
+    def __call__(
+        self, function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /
+    ) -> Iterator[ChunkResult]:
+        """Yield `function(item)` of every item."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """How far an ingest is, in films: done (decoded, taken over or set aside), of all declared, and set aside."""
+
+    done: int
+    total: int
+    quarantined: int
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is known so far of each row of `table`. Faults, films and shards grow as chunks end."""
+
+    table: FilmTable
+    labels: Mapping[str, npt.NDArray[np.float32]]
+    faults: dict[int, Fault]
+    decoded: dict[int, DecodedFilm]
+    shard_of: dict[int, int]
+    shards: dict[int, FileRecord]
+
+
+def ingest(
+    dataset: Dataset,
+    *,
+    seed: int,
+    attempt: AttemptWriter,
+    mapper: Mapper = map,
+    on_progress: Callable[[IngestProgress], None] = lambda _: None,
+    environment: Mapping[str, Any] | None = None,
+) -> FinishedArtifact:
+    """Ingest a data set and commit it.
+
+    Args:
+        dataset: the manifest's data set.
+        seed: `spec.seed`; decides the split.
+        attempt: writes below the ingest's artifact; what earlier attempts committed is taken over.
+        mapper: where chunks are decoded, e.g. `chex_jobs.data.ray_mapper.RayMapper`.
+        on_progress: called after each chunk; what it raises stops the ingest, and a later attempt goes on.
+        environment: recorded in the manifest.
+
+    Raises:
+        SourceError: the source is not laid out as declared.
+        ColumnError: a column is missing, or cannot answer a task.
+        SplitError: the split cannot be made, or parts a patient.
+        QuarantineError: more films than `quarantine.maxShare` cannot be used.
+        ArtifactError: storage fails.
+    """
+    source = open_source(dataset.source)
+    work = _declared(dataset, source.films({task.column for task in dataset.tasks}))
+    _check_quarantine(dataset, work, attempt)
+    rows_of = _rows_by_chunk(work, films_per_shard(dataset.stored_short_side))
+    records = _earlier_records(attempt)
+    chunks = [
+        Chunk(
+            number=number,
+            keys=tuple(work.table.films[row].key for row in rows),
+            reader=source.reader(),
+            short_side=dataset.stored_short_side,
+            attempt=attempt.artifact.attempt(attempt.attempt_id),
+            records=tuple(records.get(number, ())),
+        )
+        for number, rows in enumerate(rows_of)
+    ]
+    on_progress(_progress(work))
+    try:
+        for result in mapper(process_chunk, chunks):
+            _enter(work, rows_of[result.number], result)
+            on_progress(_progress(work))
+            _check_quarantine(dataset, work, attempt)
+    finally:
+        close_decoder()
+    digests = {row: film.film_sha256 for row, film in work.decoded.items()}
+    work.faults |= duplicates(digests, [film.patient for film in work.table.films])
+    _check_quarantine(dataset, work, attempt)
+    return _commit(dataset, seed, work, attempt, environment or {})
+
+
+def _declared(dataset: Dataset, declared: FilmTable) -> _Work:
+    """Return the rows to ingest, with their labels and the faults that show before any file is opened."""
+    wanted = [row for row, film in enumerate(declared.films) if film.view in dataset.views]
+    if not wanted:
+        raise SourceError(
+            f"data set {dataset.name!r}: none of {len(declared.films)} films has a view of {', '.join(dataset.views)}."
+        )
+    table = declared.select(wanted)
+    other_views = len(declared.films) - len(wanted)
+    if other_views:
+        table = replace(table, left_out={**table.left_out, "another view": other_views})
+    faults = {row: fault for row, film in enumerate(table.films) if (fault := _fault_of_row(film))}
+    labels = label_columns(dataset.tasks, table.columns, table.formats)
+    return _Work(table, labels, faults, {}, {}, {})
+
+
+def _fault_of_row(film: FilmRecord) -> Fault | None:
+    if not film.patient:
+        return Fault(Reason.MISSING_PATIENT, "the row has no patient id")
+    if film.size_bytes == MISSING:
+        return Fault(Reason.MISSING_FILE, "not below the source's URI")
+    if film.size_bytes > MAX_FILE_BYTES:
+        return Fault(Reason.DECODER_LIMIT, f"the file has {film.size_bytes} bytes")
+    if film.report is not None and is_git_lfs_pointer(film.report):
+        return Fault(Reason.GIT_LFS_POINTER, "the report: run `git lfs pull` where it comes from")
+    return None
+
+
+def _rows_by_chunk(work: _Work, size: int) -> list[list[int]]:
+    rows = [row for row in range(len(work.table.films)) if row not in work.faults]
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _earlier_records(attempt: AttemptWriter) -> dict[int, list[str]]:
+    """Return the keys of committed chunks by number: those of this attempt (it may have been restarted) and of others."""
+    storage, folder = attempt.artifact.storage, attempt.artifact.folder
+    found: dict[int, list[str]] = {}
+    for key in sorted(storage.sizes(f"{folder}/attempts")):
+        if match := _RECORD.search(key):
+            found.setdefault(int(match[1]), []).append(key)
+    return found
+
+
+def _enter(work: _Work, rows: list[int], result: ChunkResult) -> None:
+    work.shards[result.number] = result.shard
+    for row, outcome in zip(rows, result.outcomes, strict=True):
+        if isinstance(outcome, Fault):
+            work.faults[row] = outcome
+        else:
+            work.decoded[row] = outcome
+            work.shard_of[row] = result.number
+
+
+def _progress(work: _Work) -> IngestProgress:
+    return IngestProgress(len(work.decoded) + len(work.faults), len(work.table.films), len(work.faults))
+
+
+def _check_quarantine(dataset: Dataset, work: _Work, attempt: AttemptWriter) -> None:
+    """Stop as soon as it is certain that too many films are faulty, and leave the list of them."""
+    if len(work.faults) > dataset.quarantine.max_share * len(work.table.films):
+        _write_quarantine(work, attempt)
+    check_share(work.faults.values(), len(work.table.films), dataset.quarantine.max_share)
+
+
+def _write_quarantine(work: _Work, attempt: AttemptWriter) -> None:
+    keys = [film.key for film in work.table.films]
+    attempt.write_bytes(index.QUARANTINE, index.to_parquet(quarantine_table(keys, work.faults)))
+
+
+def _commit(
+    dataset: Dataset, seed: int, work: _Work, attempt: AttemptWriter, environment: Mapping[str, Any]
+) -> FinishedArtifact:
+    """Number what is left, split it, write index and private tables, and commit."""
+    rows = [row for row in sorted(work.decoded) if row not in work.faults]
+    films = [work.table.films[row] for row in rows]
+    patient_ids = [film.patient for film in films]
+    assignment = assign(dataset.split, seed, patient_ids, [film.official for film in films])
+    patients, known_patients = index.numbered(patient_ids)
+    studies, _ = index.numbered([(film.patient, film.study or ("", film.key)) for film in films])
+    places = [work.decoded[row].place for row in rows]
+    labels = {name: values[rows] for name, values in work.labels.items()}
+    kept = work.table.select(rows)
+    table = index.index_table(
+        {
+            "ordinal": range(len(rows)),
+            "shard": [work.shard_of[row] for row in rows],
+            "offset": [place.offset for place in places],
+            "height": [place.height for place in places],
+            "width": [place.width for place in places],
+            "patient": patients,
+            "study": studies,
+            "view": [film.view for film in films],
+            "split": assignment.split,
+            "fold": assignment.fold,
+            "has_report": [film.report is not None for film in films],
+            "film_sha256": [work.decoded[row].film_sha256 for row in rows],
+        },
+        labels,
+        kept.metadata,
+    )
+    for number in sorted({work.shard_of[row] for row in rows}):
+        attempt.adopt(work.shards[number])
+    attempt.write_bytes(index.INDEX, index.to_parquet(table))
+    _write_private(work, rows, known_patients, attempt)
+    return attempt.commit(
+        summary={
+            "films": len(rows),
+            "patients": len(known_patients),
+            "studies": int(studies.max(initial=-1)) + 1,
+            "with_report": sum(film.report is not None for film in films),
+            "unit": dataset.unit,
+            "num_folds": assignment.num_folds,
+            "parts": part_counts(assignment, patients, labels),
+            "declared": len(work.table.films),
+            "quarantined": counts_by_reason(work.faults.values()),
+            "left_out": dict(work.table.left_out),
+            "bytes": sum(place.height * place.width for place in places),
+        },
+        environment=environment,
+    )
+
+
+def _write_private(work: _Work, rows: list[int], patients: list[str], attempt: AttemptWriter) -> None:
+    """Write what identifies people: ids, files, reports, and the films that were set aside."""
+    films = [work.table.films[row] for row in rows]
+    told = [ordinal for ordinal, film in enumerate(films) if film.report is not None]
+    tables = {
+        index.PATIENTS: pa.table(
+            {"patient": pa.array(range(len(patients)), pa.int32()), "id": pa.array(patients)}
+        ),
+        index.REPORTS: pa.table(
+            {
+                "ordinal": pa.array(told, pa.int32()),
+                "report": pa.array([films[ordinal].report for ordinal in told], pa.string()),
+            }
+        ),
+        index.FILMS: pa.table(
+            {
+                "ordinal": pa.array(range(len(films)), pa.int32()),
+                "file": pa.array([film.key for film in films], pa.string()),
+                "file_sha256": pa.array([work.decoded[row].file_sha256 for row in rows], pa.string()),
+                "study": pa.array([film.study for film in films], pa.string()),
+            }
+        ),
+    }
+    for path, table in tables.items():
+        attempt.write_bytes(path, index.to_parquet(table))
+    _write_quarantine(work, attempt)

@@ -1,0 +1,135 @@
+"""Decoding in a process of its own with limited memory and time, so that no film can take the run down with it."""
+
+import os
+import selectors
+import subprocess
+import sys
+import time
+from typing import IO, Self
+
+import numpy as np
+
+from chex_jobs.data.decode import Film
+from chex_jobs.data.decoder_process import FAULT, REPLY, REQUEST
+from chex_jobs.data.faults import FilmError, Reason
+
+ADDRESS_SPACE_BYTES = 4 << 30
+"""`RLIMIT_AS` of the decoder. Libraries map about 1 GiB without using it; the largest legal film needs about 1 GiB."""
+
+SECONDS_PER_FILM = 60.0
+"""A film of 20 million pixels takes less than one; a minute is a film that will never end."""
+
+_PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "HOME", "TMPDIR", "VIRTUAL_ENV")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class LimitedDecoder:
+    """Decodes films one after another in a child process, which is started when needed and replaced when it dies.
+
+    Not safe for use by several threads at once.
+
+    Args:
+        address_space_bytes: `RLIMIT_AS` of the child.
+        seconds_per_film: time that one film may take before its decoder is killed.
+    """
+
+    def __init__(
+        self, address_space_bytes: int = ADDRESS_SPACE_BYTES, seconds_per_film: float = SECONDS_PER_FILM
+    ) -> None:
+        self._address_space_bytes = address_space_bytes
+        self._seconds_per_film = seconds_per_film
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, data: bytes, short_side: int) -> Film:
+        """Decode one film as `chex_jobs.data.decode.decode_film` does.
+
+        Raises:
+            FilmError: as there; with `DECODER_LIMIT` when the child ran out of memory or time, or crashed.
+            OSError: the child cannot be started at all.
+        """
+        process = self._process if self._process and self._process.poll() is None else self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = time.monotonic() + self._seconds_per_film
+        try:
+            _write(process.stdin, REQUEST.pack(short_side, len(data)), deadline)
+            _write(process.stdin, data, deadline)
+            return self._film(process.stdout, deadline)
+        except TimeoutError:
+            self.close()
+            detail = f"decoding took longer than {self._seconds_per_film:.0f} s"
+            raise FilmError(Reason.DECODER_LIMIT, detail) from None
+        except (BrokenPipeError, EOFError):
+            status = process.wait()
+            self.close()
+            raise FilmError(Reason.DECODER_LIMIT, f"the decoder ended with status {status}") from None
+
+    def close(self) -> None:
+        """End the child; the next film starts another."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _film(self, replies: IO[bytes], deadline: float) -> Film:
+        kind, first, second = REPLY.unpack(_read(replies, REPLY.size, deadline))
+        if kind == FAULT:
+            reason, detail = (bytes(_read(replies, length, deadline)) for length in (first, second))
+            raise FilmError(Reason(reason.decode()), detail.decode())
+        return np.frombuffer(_read(replies, first * second, deadline), np.uint8).reshape(first, second)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.close()
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        # What this process can import the child can, wherever Ray has put the code; no credential goes along.
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "chex_jobs.data.decoder_process", str(self._address_space_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment | _ONE_THREAD,
+            bufsize=0,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        os.set_blocking(process.stdout.fileno(), False)
+        self._process = process
+        return process
+
+
+def _write(pipe: IO[bytes], data: bytes, deadline: float) -> None:
+    rest = memoryview(data)
+    while rest:
+        _wait(pipe, selectors.EVENT_WRITE, deadline)
+        rest = rest[os.write(pipe.fileno(), rest) :]
+
+
+def _read(pipe: IO[bytes], length: int, deadline: float) -> bytearray:
+    data = bytearray(length)
+    rest = memoryview(data)
+    while rest:
+        _wait(pipe, selectors.EVENT_READ, deadline)
+        count = os.readv(pipe.fileno(), [rest])
+        if count == 0:
+            raise EOFError
+        rest = rest[count:]
+    return data
+
+
+def _wait(pipe: IO[bytes], event: int, deadline: float) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, event)
+        if not selector.select(max(0.0, deadline - time.monotonic())):
+            raise TimeoutError

@@ -1,0 +1,53 @@
+"""Decoding chunks as Ray tasks, one core each, on whatever cluster this process is connected to."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import ray
+from ray.exceptions import RayTaskError
+
+from chex_jobs.data.chunks import Chunk, ChunkResult
+
+_RETRIES = 5
+"""For tasks whose worker or node died. A chunk that was committed before that is taken over, not decoded again."""
+
+
+class RayMapper:
+    """Yields results as tasks end. When the consumer stops early, tasks that run are cancelled.
+
+    Args:
+        in_flight: number of tasks submitted and not yet consumed; None: twice the cluster's cores, so that none idles.
+    """
+
+    def __init__(self, in_flight: int | None = None) -> None:
+        self._in_flight = in_flight
+
+    def __call__(
+        self, function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /
+    ) -> Iterator[ChunkResult]:
+        """Run `function` on every item; results come in the order in which tasks end.
+
+        Raises:
+            Exception: what `function` raised, as it was.
+        """
+        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(function)
+        limit = self._in_flight or max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
+        rest = iter(items)
+        running: list[ray.ObjectRef] = []
+        try:
+            while True:
+                while len(running) < limit and (item := next(rest, None)) is not None:
+                    running.append(task.remote(item))
+                if not running:
+                    return
+                (ended,), running = ray.wait(running, num_returns=1)
+                yield _result(ended)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+
+def _result(reference: ray.ObjectRef) -> ChunkResult:
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        raise error.as_instanceof_cause() from None

@@ -1,0 +1,121 @@
+"""What every source hands to ingest: one row for each film it declares, and how to get at that film's picture."""
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from chex_jobs.data.columns import ColumnFormat
+from chex_jobs.data.splits import UNUSED
+
+MISSING = -1
+"""Size of a film that the source names and does not have."""
+MADE = -2
+"""Size of a film that is made on demand."""
+
+
+class SourceError(Exception):
+    """A source is not laid out as the manifest declares it. Nothing was ingested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmRecord:
+    """One film as its source declares it. Patient, study, key and report are private.
+
+    Attributes:
+        key: path below the source's URI, and the order of films everywhere.
+        patient: the source's patient id; empty if the row has none.
+        study: the source's study id, unique within the patient; empty: the film is a study of its own.
+        view: one of `chex_jobs.data.views`.
+        size_bytes: of the film's file; `MISSING` if there is no such file, `MADE` if the source makes its films.
+        report: the report's text, or None.
+        official: published part of the split, one of `chex_jobs.data.splits`.
+    """
+
+    key: str
+    patient: str
+    study: str = ""
+    view: str
+    size_bytes: int
+    report: str | None = None
+    official: str = UNUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmTable:
+    """Every film that a source declares.
+
+    Attributes:
+        films: in ascending order of keys; equal keys (two rows name one film) in the order of the table.
+        columns: cells as text, by column and film: what tasks ask for.
+        formats: how a column writes its cells; a column that is not named is plain.
+        metadata: cells by metadata column and film: projection, sex, age, device, subgroups. Not private: a source
+            puts nothing here that identifies a patient.
+        left_out: number of rows that are no film of this data set, by reason (`where`, `not an X-ray`). They are not
+            faults and do not count as quarantined.
+    """
+
+    films: tuple[FilmRecord, ...]
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+    metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = [film.key for film in self.films]
+        assert all(a <= b for a, b in itertools.pairwise(keys)), "films must be in ascending order of keys"
+        assert all(len(cells) == len(keys) for cells in (*self.columns.values(), *self.metadata.values()))
+
+    def select(self, rows: Sequence[int]) -> "FilmTable":
+        """Return the table with the given rows only, in the order given (ascending)."""
+
+        def kept(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+            return {name: [cells[row] for row in rows] for name, cells in columns.items()}
+
+        return FilmTable(
+            films=tuple(self.films[row] for row in rows),
+            columns=kept(self.columns),
+            formats=self.formats,
+            metadata=kept(self.metadata),
+            left_out=self.left_out,
+        )
+
+
+class FilmReader(Protocol):
+    """Gets the picture of a film. Picklable: it travels to the tasks that decode, and opens its storage there."""
+
+    def read(self, key: str) -> bytes | npt.NDArray[np.uint8]:
+        """Return the file's bytes, or, from a source that makes its films, the film as uint8 [H, W].
+
+        Raises:
+            FilmError: the file is missing.
+        """
+        ...
+
+
+class Source(Protocol):
+    """One published format of films, or `table`, or `phantom`."""
+
+    def films(self, columns: Collection[str]) -> FilmTable:
+        """Return every film declared, with the cells of `columns` (those that the tasks read).
+
+        Raises:
+            SourceError: not laid out as declared.
+            ColumnError: a column is missing; names it, the nearest present one and the file.
+        """
+        ...
+
+    def reader(self) -> FilmReader:
+        """Return what reads the pictures."""
+        ...
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that ingest can read: tables by content, films by key, size and ETag.
+
+        Raises:
+            SourceError: not laid out as declared.
+        """
+        ...

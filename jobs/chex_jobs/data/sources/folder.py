@@ -1,0 +1,120 @@
+"""What sources share whose tables and films are files below one URI."""
+
+import hashlib
+import json
+import os.path
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
+from chex_jobs.artifacts.location import checked_key
+from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.records import MISSING, SourceError
+from chex_jobs.data.tables import RawTable, parse_table
+
+OLDEST_AGE = 90
+
+
+@dataclass(frozen=True, slots=True)
+class FileReader:
+    """Reads film files below a URI. Pickles as the URI: each process opens storage with its own credentials."""
+
+    uri: str
+
+    def read(self, key: str) -> bytes:
+        """Return the file's bytes. Raises `FilmError` (MISSING_FILE) if there is none, `ArtifactError` for storage."""
+        try:
+            return open_storage(self.uri).read_bytes(key)
+        except (ObjectNotFound, InvalidLocation) as error:
+            raise FilmError(Reason.MISSING_FILE, "not below the source's URI") from error
+
+
+def read_table(storage: Storage, names: Sequence[str]) -> RawTable:
+    """Read the first table there is of the names that a published format has used.
+
+    Raises:
+        SourceError: none is there, or it cannot be parsed.
+    """
+    for name in names:
+        try:
+            return parse_table(name, storage.read_bytes(name))
+        except ObjectNotFound:
+            continue
+    raise SourceError(
+        f"{storage.uri} has no {' or '.join(names)}: check the source's uri, it is the folder above it."
+    )
+
+
+def read_lines(storage: Storage, name: str) -> list[str] | None:
+    """Return the lines of a text file that are not blank, or None if there is no such file."""
+    try:
+        content = storage.read_bytes(name)
+    except ObjectNotFound:
+        return None
+    return [line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+
+
+def sizes_of(storage: Storage, keys: Iterable[str]) -> dict[str, int]:
+    """Return the size of each key, `MISSING` for one that is not there; illegal keys (`../x`) are not there."""
+    wanted = list(keys)
+    there = storage.sizes(_common_folder(wanted))
+    return {key: there.get(key, MISSING) for key in wanted}
+
+
+def digest_of(storage: Storage, tables: Sequence[str], films: Iterable[str]) -> str:
+    """Return the SHA-256 over tables (by content) and films (by key, size and ETag) that a source reads.
+
+    Files beside them that nobody reads do not count. A table or film that is absent counts as absent.
+    """
+    wanted = set(films)
+    digest = hashlib.sha256()
+    for name in sorted(tables):
+        try:
+            content = hashlib.sha256(storage.read_bytes(name)).hexdigest()
+        except ObjectNotFound:
+            content = ""
+        digest.update(_line("table", name, content))
+    for info in storage.list(_common_folder(wanted)):
+        if info.key in wanted:
+            wanted.discard(info.key)
+            digest.update(_line("film", info.key, info.size, info.etag))
+    for key in sorted(wanted):
+        digest.update(_line("absent", key))
+    return digest.hexdigest()
+
+
+def age_in_years(cell: str) -> str:
+    """Return an age as whole years, or nothing if it is none.
+
+    Ages from 90 up are written 90: they identify people (HIPAA safe harbour). NIH's table has ages above 400.
+    """
+    try:
+        years = int(float(cell.strip().rstrip("Yy")))
+    except ValueError:
+        return ""
+    return "" if years < 0 or years > 120 else str(min(years, OLDEST_AGE))
+
+
+def sex(cell: str) -> str:
+    """Return `F`, `M` or nothing."""
+    initial = cell.strip()[:1].upper()
+    return {"F": "F", "W": "F", "M": "M"}.get(initial, "")
+
+
+def _common_folder(keys: Iterable[str]) -> str:
+    """Return the deepest folder that holds all legal keys, so that a listing reads no more than it must."""
+    folders = [key.rpartition("/")[0] for key in keys if _is_legal(key)]
+    return os.path.commonpath(folders) if folders and all(folders) else ""
+
+
+def _is_legal(key: str) -> bool:
+    try:
+        checked_key(key)
+    except InvalidLocation:
+        return False
+    return True
+
+
+def _line(*parts: str | int) -> bytes:
+    return json.dumps(parts).encode() + b"\n"

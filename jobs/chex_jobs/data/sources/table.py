@@ -1,0 +1,102 @@
+"""Any hospital's export: one CSV or Parquet table with a row for each film, and PNG, JPEG or DICOM files beside it.
+
+The manifest says which column is what. Patient and study ids, the column that names the film and the reports go to
+the private part of the artifact only; subgroup columns are kept beside the films, so they must not identify anybody.
+"""
+
+from collections.abc import Collection
+
+from chex_api.dataset import Table
+from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data.columns import is_blank
+from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.sources import folder
+from chex_jobs.data.tables import RawTable
+from chex_jobs.data.views import FRONTAL, projection_of, view_of
+
+_FIELD = "source.table"
+
+
+class TableSource:
+    """Reads a table as the manifest's `source.table` describes it."""
+
+    def __init__(self, spec: Table) -> None:
+        self._spec = spec
+        self._storage = open_storage(spec.uri)
+
+    def films(self, columns: Collection[str]) -> FilmTable:
+        """See `chex_jobs.data.records.Source`."""
+        spec = self._spec
+        table = folder.read_table(self._storage, (spec.file,))
+        images = table.column(spec.image.column, f"{_FIELD}.image.column")
+        wanted = self._wanted(table)
+        named = [row for row in wanted if not is_blank(images[row])]
+        left_out = {"where": table.num_rows - len(wanted), "no film named": len(wanted) - len(named)}
+        keys = {row: spec.image.path.replace("{}", images[row].strip()) for row in named}
+        order = sorted(named, key=lambda row: (keys[row], row))
+        table = table.select(order)
+        return FilmTable(
+            films=self._records(table, [keys[row] for row in order]),
+            columns={name: table.column(name) for name in columns},
+            metadata=self._metadata(table),
+            left_out={reason: count for reason, count in left_out.items() if count},
+        )
+
+    def reader(self) -> folder.FileReader:
+        """See `chex_jobs.data.records.Source`."""
+        return folder.FileReader(self._storage.uri)
+
+    def digest(self) -> str:
+        """See `chex_jobs.data.records.Source`."""
+        return folder.digest_of(
+            self._storage, (self._spec.file,), [film.key for film in self.films(()).films]
+        )
+
+    def _wanted(self, table: RawTable) -> list[int]:
+        """Return the rows that every filter keeps."""
+        rows = range(table.num_rows)
+        for number, where in enumerate(self._spec.where):
+            cells = table.column(where.column, f"{_FIELD}.where[{number}].column")
+            values = {value.strip() for value in where.values}
+            rows = [row for row in rows if cells[row].strip() in values]
+        return list(rows)
+
+    def _records(self, table: RawTable, keys: list[str]) -> tuple[FilmRecord, ...]:
+        spec = self._spec
+        blank = [""] * table.num_rows
+        patients = table.column(spec.patient_column, f"{_FIELD}.patientColumn")
+        studies = table.column(spec.study_column, f"{_FIELD}.studyColumn") if spec.study_column else blank
+        reports = table.column(spec.report_column, f"{_FIELD}.reportColumn") if spec.report_column else blank
+        views = self._views(table)
+        sizes = folder.sizes_of(self._storage, keys)
+        return tuple(
+            FilmRecord(
+                key=key,
+                patient="" if is_blank(patient) else patient.strip(),
+                study="" if is_blank(study) else study.strip(),
+                view=view,
+                size_bytes=sizes[key],
+                report=None if is_blank(report) else report,
+            )
+            for key, patient, study, view, report in zip(keys, patients, studies, views, reports, strict=True)
+        )
+
+    def _views(self, table: RawTable) -> list[str]:
+        mapping = self._spec.view
+        if mapping is None:
+            return [FRONTAL] * table.num_rows
+        cells = table.column(mapping.column, f"{_FIELD}.view.column")
+        return [view_of(cell, mapping.frontal, mapping.lateral) for cell in cells]
+
+    def _metadata(self, table: RawTable) -> dict[str, list[str]]:
+        metadata: dict[str, list[str]] = {}
+        if self._spec.view is not None:
+            metadata["view"] = [projection_of(cell) for cell in table.column(self._spec.view.column)]
+        for number, name in enumerate(self._spec.subgroup_columns):
+            cells = table.column(name, f"{_FIELD}.subgroupColumns[{number}]")
+            is_age = name.casefold() == "age"
+            metadata[name] = [
+                folder.age_in_years(cell) if is_age else "" if is_blank(cell) else cell.strip()
+                for cell in cells
+            ]
+        return metadata
