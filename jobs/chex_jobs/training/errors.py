@@ -1,0 +1,53 @@
+"""What can go wrong in training.
+
+TrainingError
+├── InvalidRun            settings that cannot work together; nothing was started
+├── NotEnoughWorkers      fewer workers than the run may go on with
+├── UnsupportedParameter  a parameter that DeepSpeed would corrupt or crash on
+├── NonFiniteLoss         loss became NaN or infinite; no such state was committed
+├── CheckpointFailed      a checkpoint could not be stored (full disk, storage out of reach)
+├── CheckpointMismatch    a checkpoint belongs to another model or another run
+└── WorkersFailed         worker processes died more often than they may
+"""
+
+
+class TrainingError(Exception):
+    """Base of everything that `chex_jobs.training` raises on purpose. Messages hold no patient data."""
+
+
+class InvalidRun(TrainingError):
+    """Settings that cannot work together."""
+
+
+class NotEnoughWorkers(TrainingError):
+    """Fewer workers than `minAvailable`, or no number of them divides the global batch into whole groups."""
+
+
+class UnsupportedParameter(TrainingError):
+    """A parameter without dimensions, or one whose memory is not contiguous."""
+
+
+class NonFiniteLoss(TrainingError):
+    """The loss is NaN or infinite. Training again from the last checkpoint would end here again."""
+
+    def __init__(self, step: int, epoch: int, learning_rate: float, loss: float) -> None:
+        self.step, self.epoch, self.learning_rate, self.loss = step, epoch, learning_rate, loss
+        super().__init__(
+            f"the loss is {loss} in step {step} (epoch {epoch}, learning rate {learning_rate:.3g}); nothing of it was "
+            "stored. Try a lower learningRate, a longer warmupFraction, gradientClipping above 0, or precision Float32"
+        )
+
+    def __reduce__(self) -> tuple[type["NonFiniteLoss"], tuple[int, int, float, float]]:
+        return type(self), (self.step, self.epoch, self.learning_rate, self.loss)
+
+
+class CheckpointFailed(TrainingError):
+    """The upload of a checkpoint failed after its own retries."""
+
+
+class CheckpointMismatch(TrainingError):
+    """A checkpoint's tensors are not those of the model that is to be resumed."""
+
+
+class WorkersFailed(TrainingError):
+    """Workers died more often than `max_failures`."""
