@@ -8,7 +8,7 @@ whatever the number of workers, the order in which chunks end, or the attempts t
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,18 +19,14 @@ from chex_api.dataset import Dataset
 from chex_jobs.artifacts import AttemptWriter, FileRecord, FinishedArtifact
 from chex_jobs.data import index
 from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm, close_decoder, process_chunk
+from chex_jobs.data.declaration import declare
 from chex_jobs.data.duplicates import duplicates
-from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
-from chex_jobs.data.labels import label_columns
+from chex_jobs.data.faults import Fault
 from chex_jobs.data.quarantine import check_share, counts_by_reason, quarantine_table
-from chex_jobs.data.records import MISSING, FilmRecord, FilmTable, SourceError
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.shards import films_per_shard
-from chex_jobs.data.sources import open_source
 from chex_jobs.data.splits import assign
 from chex_jobs.data.summary import part_counts
-
-MAX_FILE_BYTES = 1 << 30
-"""The largest legal film has 160 MB uncompressed; what is larger than this is not even read."""
 
 _RECORD = re.compile(r"/private/chunks/chunk-(\d+)\.json$")
 
@@ -47,10 +43,16 @@ class Mapper(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IngestProgress:
-    """How far an ingest is, in films: done (decoded, taken over or set aside), of all declared, and set aside."""
+    """How far an ingest is, in films.
 
-    done: int
-    total: int
+    Attributes:
+        films_done: decoded, taken over from an earlier attempt, or set aside.
+        films_total: declared.
+        quarantined: set aside so far.
+    """
+
+    films_done: int
+    films_total: int
     quarantined: int
 
 
@@ -61,9 +63,9 @@ class _Work:
     table: FilmTable
     labels: Mapping[str, npt.NDArray[np.float32]]
     faults: dict[int, Fault]
-    decoded: dict[int, DecodedFilm]
-    shard_of: dict[int, int]
-    shards: dict[int, FileRecord]
+    decoded: dict[int, DecodedFilm] = field(default_factory=dict)
+    shard_of: dict[int, int] = field(default_factory=dict)
+    shards: dict[int, FileRecord] = field(default_factory=dict)
 
 
 def ingest(
@@ -92,8 +94,8 @@ def ingest(
         QuarantineError: more films than `quarantine.maxShare` cannot be used.
         ArtifactError: storage fails.
     """
-    source = open_source(dataset.source)
-    work = _declared(dataset, source.films({task.column for task in dataset.tasks}))
+    declaration = declare(dataset)
+    work = _Work(declaration.table, declaration.labels, dict(declaration.faults))
     _check_quarantine(dataset, work, attempt)
     rows_of = _rows_by_chunk(work, films_per_shard(dataset.stored_short_side))
     records = _earlier_records(attempt)
@@ -101,7 +103,7 @@ def ingest(
         Chunk(
             number=number,
             keys=tuple(work.table.films[row].key for row in rows),
-            reader=source.reader(),
+            reader=declaration.reader,
             short_side=dataset.stored_short_side,
             attempt=attempt.artifact.attempt(attempt.attempt_id),
             records=tuple(records.get(number, ())),
@@ -120,34 +122,6 @@ def ingest(
     work.faults |= duplicates(digests, [film.patient for film in work.table.films])
     _check_quarantine(dataset, work, attempt)
     return _commit(dataset, seed, work, attempt, environment or {})
-
-
-def _declared(dataset: Dataset, declared: FilmTable) -> _Work:
-    """Return the rows to ingest, with their labels and the faults that show before any file is opened."""
-    wanted = [row for row, film in enumerate(declared.films) if film.view in dataset.views]
-    if not wanted:
-        raise SourceError(
-            f"data set {dataset.name!r}: none of {len(declared.films)} films has a view of {', '.join(dataset.views)}."
-        )
-    table = declared.select(wanted)
-    other_views = len(declared.films) - len(wanted)
-    if other_views:
-        table = replace(table, left_out={**table.left_out, "another view": other_views})
-    faults = {row: fault for row, film in enumerate(table.films) if (fault := _fault_of_row(film))}
-    labels = label_columns(dataset.tasks, table.columns, table.formats)
-    return _Work(table, labels, faults, {}, {}, {})
-
-
-def _fault_of_row(film: FilmRecord) -> Fault | None:
-    if not film.patient:
-        return Fault(Reason.MISSING_PATIENT, "the row has no patient id")
-    if film.size_bytes == MISSING:
-        return Fault(Reason.MISSING_FILE, "not below the source's URI")
-    if film.size_bytes > MAX_FILE_BYTES:
-        return Fault(Reason.DECODER_LIMIT, f"the file has {film.size_bytes} bytes")
-    if film.report is not None and is_git_lfs_pointer(film.report):
-        return Fault(Reason.GIT_LFS_POINTER, "the report: run `git lfs pull` where it comes from")
-    return None
 
 
 def _rows_by_chunk(work: _Work, size: int) -> list[list[int]]:
