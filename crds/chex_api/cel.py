@@ -153,5 +153,9 @@ JOB_RULES = (
     CelRule("hospitals[].sweep.space[].logUniform", "self.min < self.max", "is empty: min is not below max"),
     CelRule("hospitals[].sweep.space[].uniform", "self.min < self.max", "is empty: min is not below max"),
     # What cannot change
-    CelRule("artifacts.uri", "self == oldSelf", "cannot be changed; create a job of another name for another location"),
+    CelRule(
+        "artifacts.uri",
+        "self == oldSelf",
+        "cannot be changed; create a job of another name for another location",
+    ),
 )

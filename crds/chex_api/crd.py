@@ -1,6 +1,6 @@
 """The CustomResourceDefinitions of the three kinds, made from their models.
 
-`python crds/generate.py` writes them; a test holds the committed files to the models. Every CRD stays below 256 KiB, so
+`chex crds --folder crds` writes them; a test holds the committed files to the models. Every CRD stays below 256 KiB, so
 that a plain `kubectl apply`, which copies the object into an annotation, takes it.
 """
 
@@ -68,7 +68,11 @@ RUNTIME_COLUMNS = (
     Column("Image", ".spec.image", "Image of the jobs.", priority=1),
     AGE,
 )
-STATUS_LIST_MAPS: Mapping[Location, str] = {("conditions",): "type", ("stages",): "name", ("hospitals",): "name"}
+STATUS_LIST_MAPS: Mapping[Location, str] = {
+    ("conditions",): "type",
+    ("stages",): "name",
+    ("hospitals",): "name",
+}
 
 KINDS = (
     Kind(
@@ -110,7 +114,7 @@ KINDS = (
 )
 
 
-def documents() -> dict[str, str]:
+def render_crds() -> dict[str, str]:
     """YAML text of every CRD by file name.
 
     Raises:
@@ -121,7 +125,9 @@ def documents() -> dict[str, str]:
     for kind in KINDS:
         text = HEADER + yaml.safe_dump(definition(kind), sort_keys=False, width=120, allow_unicode=True)
         if len(text.encode()) > MAX_BYTES:
-            raise ValueError(f"the CRD of {kind.model.__name__} has {len(text.encode())} bytes, more than {MAX_BYTES}")
+            raise ValueError(
+                f"the CRD of {kind.model.__name__} has {len(text.encode())} bytes, more than {MAX_BYTES}"
+            )
         files[f"{GROUP}_{kind.plural}.yaml"] = text
     return files
 

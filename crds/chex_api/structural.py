@@ -27,7 +27,15 @@ KEPT = {
     "object": {"type", "description", "default", "properties", "required", "minProperties", "maxProperties"},
 }
 """The keywords that may stand in the schema of each type."""
-MAP_KEPT = {"type", "description", "default", "additionalProperties", "propertyNames", "maxProperties", "title"}
+MAP_KEPT = {
+    "type",
+    "description",
+    "default",
+    "additionalProperties",
+    "propertyNames",
+    "maxProperties",
+    "title",
+}
 BOUNDS = {
     "string": {"maxLength"},
     "integer": {"minimum", "maximum"},
@@ -98,7 +106,11 @@ class _Converter:
         schema = self._resolved(schema, where)
         kind = schema.get("type")
         if kind == "object" and "properties" not in schema:
-            return self._map(schema, where) if isinstance(schema.get("additionalProperties"), dict) else self._empty(schema, where)
+            return (
+                self._map(schema, where)
+                if isinstance(schema.get("additionalProperties"), dict)
+                else self._empty(schema, where)
+            )
         if not isinstance(kind, str) or kind not in KEPT:
             raise NotStructural(f"{where}: type {kind!r} has no structural form")
         self._check_keywords(schema, kind, where)
@@ -144,22 +156,31 @@ class _Converter:
         """Follow `$ref` and take the null out of an optional field; words beside a reference win over the model's own."""
         if "$ref" in schema:
             target = self._definitions[schema["$ref"].removeprefix("#/$defs/")]
-            return self._resolved({**target, **{key: value for key, value in schema.items() if key != "$ref"}}, where)
+            return self._resolved(
+                {**target, **{key: value for key, value in schema.items() if key != "$ref"}}, where
+            )
         if "anyOf" in schema:
             others = [choice for choice in schema["anyOf"] if choice != {"type": "null"}]
             if len(others) != 1 or schema.get("default", None) is not None:
-                raise NotStructural(f"{where}: a field of several types; write a union as an object with one member")
+                raise NotStructural(
+                    f"{where}: a field of several types; write a union as an object with one member"
+                )
             beside = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
             resolved = self._resolved(others[0], where)
             return resolved | beside
         if "const" in schema:
-            return {**{key: value for key, value in schema.items() if key != "const"}, "enum": [schema["const"]]}
+            return {
+                **{key: value for key, value in schema.items() if key != "const"},
+                "enum": [schema["const"]],
+            }
         return schema
 
     def _check_keywords(self, schema: Schema, kind: str, where: str) -> None:
         unknown = schema.keys() - KEPT[kind] - DROPPED
         if unknown:
-            raise NotStructural(f"{where}: {sorted(unknown)} cannot stand in the structural schema of type {kind}")
+            raise NotStructural(
+                f"{where}: {sorted(unknown)} cannot stand in the structural schema of type {kind}"
+            )
         if kind == "object" and schema.get("additionalProperties") is not False:
             raise NotStructural(f"{where}: an object of the API is closed (extra='forbid')")
         missing = BOUNDS.get(kind, set()) - schema.keys()
@@ -189,7 +210,11 @@ def _key_rules(names: Schema, where: str) -> Schema:
         raise NotStructural(f"{where}: keys of a map may have minLength and maxLength, and nothing else")
     low, high = names["minLength"], names["maxLength"]
     rule = f"self.all(key, size(key) >= {low} && size(key) <= {high})"
-    return {"x-kubernetes-validations": [{"rule": rule, "message": f"each key must have {low} to {high} characters"}]}
+    return {
+        "x-kubernetes-validations": [
+            {"rule": rule, "message": f"each key must have {low} to {high} characters"}
+        ]
+    }
 
 
 def _portable(pattern: str, where: str) -> str:
@@ -198,7 +223,9 @@ def _portable(pattern: str, where: str) -> str:
     `\d` and `\w` differ likewise and are not accepted: write the characters out.
     """
     if re.search(r"\\[dwDWSbB]", pattern):
-        raise NotStructural(rf"{where}: \d, \w, \S and \b differ between Go and Rust; write the characters out")
+        raise NotStructural(
+            rf"{where}: \d, \w, \S and \b differ between Go and Rust; write the characters out"
+        )
     if re.search(r"\\s(?![^\[]*\])", pattern):
         raise NotStructural(rf"{where}: \s may stand inside [...] only")
     return pattern.replace(r"\s", r"\s\x0b\x85\p{Z}")

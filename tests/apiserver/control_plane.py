@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import http.client
 import json
-import os
 import signal
 import socket
 import ssl
@@ -61,7 +60,9 @@ class ApiClient:
     def _connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=30)
 
-    def request(self, method: str, path: str, body: str | None = None, content_type: str = "application/yaml") -> Answer:
+    def request(
+        self, method: str, path: str, body: str | None = None, content_type: str = "application/yaml"
+    ) -> Answer:
         """Send one request. Raises `OSError` where the server cannot be reached."""
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
         if body is not None:
@@ -151,7 +152,9 @@ def _ready_client(port: int, certificate: Path, process: subprocess.Popen[bytes]
     deadline = time.monotonic() + START_SECONDS
     client: ApiClient | None = None
     while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError, http.client.HTTPException):  # no certificate yet, not listening yet, not ready yet
+        with suppress(
+            OSError, http.client.HTTPException
+        ):  # no certificate yet, not listening yet, not ready yet
             client = client or ApiClient(port, certificate)
             if client.request("GET", "/readyz").code == 200:
                 return client
@@ -187,10 +190,12 @@ def _free_ports(count: int) -> list[int]:
 def _write_key(path: Path) -> None:
     """kube-apiserver insists on a key for the tokens of service accounts, of which the tests use none."""
     private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
     )
     path.write_bytes(private)
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
 
 
 def definitions_established(client: ApiClient, names: list[str], seconds: float = 30.0) -> None:
@@ -204,7 +209,9 @@ def definitions_established(client: ApiClient, names: list[str], seconds: float 
     while waiting and time.monotonic() < deadline:
         for name in sorted(waiting):
             found = client.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-            conditions = {each["type"]: each["status"] for each in found.body.get("status", {}).get("conditions", [])}
+            conditions = {
+                each["type"]: each["status"] for each in found.body.get("status", {}).get("conditions", [])
+            }
             if conditions.get("Established") == "True":
                 waiting.discard(name)
         time.sleep(0.05)

@@ -1,0 +1,98 @@
+# Everything that a developer and CI run. `make test` is what CI calls; both `run` and `test` do their own set-up.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+ARTIFACTS ?= artifacts
+PYTEST_ARGS ?=
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Ray and DeepSpeed ask the network for nothing, and no model hub is ever asked.
+export RAY_USAGE_STATS_ENABLED := 0
+export HF_HUB_OFFLINE := 1
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: install
+install: $(INSTALLED) ## .venv with the locked requirements and this project, compiled to bytecode
+
+# The lock's hashes hold for every requirement, the installer and the build tools of source packages included. Bytecode is
+# compiled here, so that the first run does not pay for it; DeepSpeed compiles nothing (chex_jobs.training.process_group).
+$(INSTALLED): requirements.lock pyproject.toml
+	@echo "installing into $(VENV) (some minutes once: PyTorch alone is gigabytes)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer; say which: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > $(VENV)/installer.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/installer.lock
+	@$(UV) pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes \
+		--build-constraints requirements.lock requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# uv reads no pip configuration; a machine that is told there to use a mirror means uv as well.
+UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}}" \
+	$(BIN)/uv
+
+.PHONY: run
+run: $(INSTALLED) ## the whole pipeline on generated films; prints where the report is
+	@$(BIN)/chex run infra/samples/quickstart.yaml --artifacts ./$(ARTIFACTS)
+
+.PHONY: test
+test: lint types contracts generated ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## ruff: rules and format
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "not formatted; run: make format" >&2; exit 1; }
+
+.PHONY: format
+format: $(INSTALLED) ## ruff: mend what can be mended
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: types
+types: $(INSTALLED) ## pyright: strict in chex_api and chex_operator
+	@$(BIN)/pyright --warnings
+
+.PHONY: contracts
+contracts: $(INSTALLED) ## import-linter: who may import whom
+	@$(BIN)/lint-imports
+
+.PHONY: generated
+generated: $(INSTALLED) ## generated files are what their sources give
+	@$(BIN)/chex crds --folder crds --check
+
+.PHONY: crds
+crds: $(INSTALLED) ## write the CRDs from the models
+	@$(BIN)/chex crds --folder crds
+
+.PHONY: lock
+lock: $(INSTALLED) ## resolve pyproject.toml anew, keeping what is pinned where it can be kept
+	@$(UV) pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 --quiet --output-file requirements.lock
+
+.PHONY: crash
+crash: $(INSTALLED) ## seeded kills over short jobs; resumed metrics are bit-equal (not in CI)
+	@$(BIN)/python -m tests.crash
+
+.PHONY: bench
+bench: $(INSTALLED) ## the benchmarks, each against a rival in the same run
+	@$(BIN)/python -m tests.benchmarks
+
+.PHONY: e2e
+e2e: $(INSTALLED) ## against the cluster of KUBECONFIG
+	@echo "there are no end-to-end tests yet: they come with the operator" >&2; exit 1
+
+.PHONY: clean
+clean: ## remove what was built and generated here, not the artifacts
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
