@@ -197,9 +197,22 @@ class _Planner:
             "dataset": dataset.identity,
             "starts": [{"label": start.label, "identity": start.identity} for start in starts],
         }
-        parents = [dataset, *(start.stage for start in starts if start.stage is not None and not start.stage.uri)]
-        work = StageWork(adapt=AdaptSpec(hospital=hospital, encoders=self._spec.encoders, dataset=dataset, starts=starts))
-        return self._stage("adapt", hospital.name, relevant_input, parents, work)
+        seen = self._pretrained_on(hospital)
+        parents = [dataset, *(start.stage for start in starts if start.stage is not None and not start.stage.uri), *seen]
+        adapt = AdaptSpec(
+            hospital=hospital, encoders=self._spec.encoders, dataset=dataset, starts=starts, pretrained_on=tuple(seen)
+        )
+        return self._stage("adapt", hospital.name, relevant_input, parents, StageWork(adapt=adapt))
+
+    def _pretrained_on(self, hospital: Hospital) -> list[StageReference]:
+        """The data sets of every pretraining run that a start of the hospital goes back to."""
+        runs: list[PretrainingRun] = []
+        waiting = [start.stage for start in hospital.start_from if start.stage is not None]
+        while waiting:
+            run = self._spec.pretraining_run(waiting.pop(0))
+            runs.append(run)
+            waiting += [run.start_from.stage] if run.start_from.stage is not None else []
+        return list(dict.fromkeys(self._references["ingest", run.dataset] for run in runs))
 
     def _evaluate(self, hospital: Hospital) -> StageSpec:
         dataset = self._references["ingest", hospital.dataset]

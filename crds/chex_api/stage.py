@@ -60,6 +60,9 @@ class AdaptSpec(ApiModel):
     encoders: Encoders = Field(description="The towers.")
     dataset: StageReference = Field(description="The ingested data set.")
     starts: tuple[Start, ...] = Field(description="The starts, in the manifest's order.")
+    pretrained_on: tuple[StageReference, ...] = Field(
+        default=(), description="Data sets whose training films the starts have seen: none of them may hold a held-out film."
+    )
 
 
 class OtherTestSet(ApiModel):
