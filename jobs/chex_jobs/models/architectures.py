@@ -1,11 +1,12 @@
 """Which image encoders there are, by the name that a manifest gives."""
 
 import difflib
+from typing import Any
 
-import chex_api.encoder as api
 import torch
 from torch import nn
 
+import chex_api.encoder as api
 from chex_jobs.models.densenet import CHEX_DENSENET_SMALL, DENSENET_121, DenseNet, DenseNetShape
 from chex_jobs.models.errors import UnknownArchitecture, UnsupportedModel
 from chex_jobs.models.image_encoder import ImageEncoderModule
@@ -19,7 +20,7 @@ OWN_ARCHITECTURES: dict[str, DenseNetShape] = {
 
 
 def build_image_encoder(spec: api.ImageEncoder, seed: int) -> ImageEncoderModule:
-    """Return the encoder with its first weights, on the CPU, in training mode. Nothing is ever downloaded from a hub.
+    """Return the encoder with its first weights, on the CPU, in training mode. No hub is ever asked.
 
     Args:
         spec: `spec.encoders.image`.
@@ -51,7 +52,7 @@ def _timm_encoder(spec: api.ImageEncoder) -> ImageEncoderModule:
     if not timm.is_model(name):
         raise UnknownArchitecture(_unknown(name, [*OWN_ARCHITECTURES, *timm.list_models()]))
     config = timm.get_pretrained_cfg(name)
-    sized = {"img_size": spec.size} if config is not None and config.fixed_input_size else {}
+    sized: dict[str, Any] = {"img_size": spec.size} if config is not None and config.fixed_input_size else {}
     try:
         backbone = timm.create_model(name, pretrained=False, in_chans=1, num_classes=0, **sized)
         num_features = _probed_num_features(backbone, spec.size)
@@ -66,7 +67,8 @@ def _timm_encoder(spec: api.ImageEncoder) -> ImageEncoderModule:
 def _unknown(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.6)
     hint = f"near matches: {', '.join(near)}" if near else "`timm.list_models()` shows all names"
-    return f"encoders.image.architecture: {name!r} is neither an encoder of ours ({', '.join(OWN_ARCHITECTURES)}) nor a timm model; {hint}"
+    own = ", ".join(OWN_ARCHITECTURES)
+    return f"encoders.image.architecture: {name!r} is neither one of ours ({own}) nor a timm model; {hint}"
 
 
 @torch.no_grad()

@@ -1,9 +1,10 @@
 """DenseNet-BC (Huang et al. 2017, arXiv 1608.06993) for one-channel films.
 
-One implementation for `densenet121` and for the small one of demonstrations. Module names are those of torchvision and
-timm (`features.denseblock1.denselayer1.norm1.weight`), so that published weights load by name. It is written here, and
-not taken from timm, because every normalisation stays a plain `nn.BatchNorm2d` followed by its own ReLU: timm fuses both
-into one module, and code that swaps BatchNorm for another normalisation would lose the ReLU without a word.
+One implementation for `densenet121` and for the small one of demonstrations. Module names are those of
+torchvision and timm (`features.denseblock1.denselayer1.norm1.weight`), so that published weights load by
+name. It is written here, and not taken from timm, because every normalisation stays a plain `nn.BatchNorm2d`
+followed by its own ReLU: timm fuses both into one module, and code that swaps BatchNorm for another
+normalisation would lose the ReLU without a word.
 """
 
 from collections import OrderedDict
@@ -80,7 +81,7 @@ def _transition(num_inputs: int) -> nn.Sequential:
 
 
 class DenseNet(nn.Module):
-    """Feature extractor: `[B, 1, S, S]` floats -> `[B, num_features]`, averaged over the last map. S >= 32."""
+    """Feature extractor: `[B, 1, S, S]` floats -> `[B, num_features]`, a mean over the last map. S >= 32."""
 
     def __init__(self, shape: DenseNetShape) -> None:
         """First weights as in the paper's code: He-normal convolutions, unit scales, zero shifts."""

@@ -36,7 +36,8 @@ class ModelFolder:
         """Return the first of `names` that the folder holds.
 
         Raises:
-            WeightsError: it holds none of them. Where there are pickled weights instead, says how to convert them.
+            WeightsError: it holds none of them. Where there are pickled weights instead, says how to convert
+                them.
         """
         for name in names:
             if self.has(name):
@@ -51,7 +52,7 @@ class ModelFolder:
 
     @contextmanager
     def local_copy(self, names: Sequence[str]) -> Iterator[Path]:
-        """A temporary folder with copies of those of the named files that exist; it is gone after the block."""
+        """A temporary folder with copies of those named files that exist; gone after the block."""
         with tempfile.TemporaryDirectory(prefix="chex-model-") as folder:
             for name in names:
                 try:
@@ -63,8 +64,8 @@ class ModelFolder:
 
 def _how_to_convert(uri: str, pickle: str, target: str) -> str:
     return (
-        f"{uri} holds {pickle}, a pickle, which can run code when it is read and is refused here. Convert it once, on a "
-        "machine where you trust it, and put the result beside it: "
+        f"{uri} holds {pickle}, a pickle, which can run code when it is read and is refused here. Convert it "
+        "once, on a machine where you trust it, and put the result beside it: "
         'python -c "import torch; from safetensors.torch import save_file; '
         f"w = torch.load('{pickle}', map_location='cpu', weights_only=True); w = w.get('state_dict', w); "
         f"save_file({{k: v.clone().contiguous() for k, v in w.items()}}, '{target}')\""

@@ -13,7 +13,7 @@ def linear_projection(num_features: int, dim: int, *, seed: int, purpose: str) -
 
 
 def mlp_projection(num_features: int, dim: int, *, seed: int, purpose: str) -> nn.Sequential:
-    """Linear, ReLU, linear with a hidden layer as wide as the features: the head of MoCo v2 (arXiv 2003.04297).
+    """Linear, ReLU, linear, the hidden layer as wide as the features: MoCo v2's head (arXiv 2003.04297).
 
     It has no BatchNorm, so it adds no way for the films of a batch to know of each other.
     """

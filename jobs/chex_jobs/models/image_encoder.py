@@ -5,8 +5,8 @@ from typing import cast
 import torch
 from torch import nn
 
-# Grey values as shares of the full range. Round numbers near those of public sets (0.50 and 0.09 in MoCo-CXR, 0.59 and
-# 0.28 in MedCLIP): BatchNorm takes up the rest. Weights from elsewhere bring their own.
+# Grey values as shares of the full range. Round numbers near those of public sets (0.50 and 0.09 in MoCo-CXR,
+# 0.59 and 0.28 in MedCLIP): BatchNorm takes up the rest. Weights from elsewhere bring their own.
 PIXEL_MEAN = 0.5
 PIXEL_STD = 0.25
 
@@ -45,7 +45,7 @@ class ImageEncoderModule(nn.Module):
 def _channels_last(images: torch.Tensor) -> torch.Tensor:
     """`[B, 1, S, S]` with the strides of channels_last, which convolutions then keep all the way.
 
-    `images.to(memory_format=torch.channels_last)` does nothing here: with one channel torch takes either layout for the
-    other, leaves the strides alone, and every convolution after it runs in the slow layout.
+    `images.to(memory_format=torch.channels_last)` does nothing here: with one channel torch takes either
+    layout for the other, leaves the strides alone, and every convolution after it runs in the slow layout.
     """
     return images.squeeze(1).unsqueeze(-1).permute(0, 3, 1, 2)

@@ -1,15 +1,16 @@
 """Image encoders' weights from elsewhere: folders of ours, and folders with timm's names.
 
 ChexDragon  `image_encoder.safetensors`, as stages write it: the names of `ImageEncoderModule`.
-Timm        `model.safetensors` and, where it is there, `config.json` with the normalisation constants. torchvision's
-            DenseNet has the same names. The first convolution may see three channels; a classifier is left out.
+Timm        `model.safetensors` and, where it is there, `config.json` with the normalisation constants.
+            torchvision's DenseNet has the same names. The first convolution may see three channels; a
+            classifier is left out.
 """
 
 import json
 
 import torch
-from chex_api.encoder import WeightsFormat
 
+from chex_api.encoder import WeightsFormat
 from chex_jobs.models.errors import WeightsError
 from chex_jobs.models.folder import ModelFolder
 from chex_jobs.models.image_encoder import ImageEncoderModule
@@ -19,7 +20,8 @@ CHEX_FILE = "image_encoder.safetensors"
 TIMM_FILE = "model.safetensors"
 _CONFIG = "config.json"
 
-# ImageNet's mean and deviation over its three colours, averaged: what nearly all of timm's weights were trained with.
+# ImageNet's mean and deviation over its three colours, averaged: what nearly all of timm's weights were
+# trained with.
 _IMAGENET_MEAN, _IMAGENET_STD = 0.449, 0.226
 
 _CLASSIFIERS = ("classifier.", "fc.", "head.fc.", "head.weight", "head.bias", "head_dist.", "last_linear.")
@@ -65,14 +67,14 @@ def from_timm_names(encoder: ImageEncoderModule, tensors: dict[str, torch.Tensor
 
 
 def _folded(tensor: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    """Sum a convolution over its three input channels where the encoder has one: a grey film has equal channels."""
+    """Sum a convolution over three input channels where the encoder has one: in grey they are equal."""
     if tensor.dim() == 4 and tensor.shape[1] == 3 and own.dim() == 4 and own.shape[1] == 1:
         return tensor.sum(dim=1, keepdim=True)
     return tensor
 
 
 def _pixel_constants(config: str, *, where: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and deviation of grey values, averaged over colours, from timm's `config.json`; else ImageNet's."""
+    """Mean and deviation of grey values: timm's `config.json` averaged over colours, else ImageNet's."""
     try:
         settings = json.loads(config)
         pretrained = settings.get("pretrained_cfg", settings)

@@ -1,7 +1,7 @@
 """First weights that depend on the manifest's seed and on what is built, and on nothing else.
 
-Drawn from torch's global generator they would change with whatever was built or drawn before: adding a text tower would
-give the image tower other first weights.
+Drawn from torch's global generator they would change with whatever was built or drawn before: adding a text
+tower would give the image tower other first weights.
 """
 
 import hashlib
@@ -24,5 +24,5 @@ def isolated_random(seed: int, *purpose: str) -> Iterator[None]:
     Models are built on the CPU, so the states of accelerators are not touched.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(derived_seed(seed, *purpose))
+        torch.default_generator.manual_seed(derived_seed(seed, *purpose))
         yield

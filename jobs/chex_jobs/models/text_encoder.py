@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-import chex_api.encoder as api
 import torch
 from torch import nn
 
+import chex_api.encoder as api
 from chex_jobs.models.errors import UnsupportedModel, WeightsError
 from chex_jobs.models.folder import ModelFolder
 from chex_jobs.models.seeding import isolated_random
@@ -76,15 +76,15 @@ class TextEncoderModule(nn.Module):
             input_ids=input_ids, attention_mask=attention_mask
         ).last_hidden_state  # [B, L, D]
         weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
-        # Over the mask: padding in the mean would make a text's vector depend on the texts beside it in the batch.
+        # With padding in the mean, a text's vector would depend on the texts beside it in the batch.
         return cast(torch.Tensor, (hidden * weights).sum(dim=1) / weights.sum(dim=1))
 
 
 def build_text_encoder(spec: api.TextEncoder, seed: int) -> TextEncoderModule:
     """Return the tower with its first weights, on the CPU, in training mode. No hub is asked, no pickle read.
 
-    The uppermost `trainable_layers` layers are trained. Embeddings of a pretrained tower are frozen; those of a random
-    one are trained where all of its layers are, for there is nothing in them to keep.
+    The uppermost `trainable_layers` layers are trained. Embeddings of a pretrained tower are frozen; those of
+    a random one are trained where all of its layers are, for there is nothing in them to keep.
 
     Args:
         spec: `spec.encoders.text`.

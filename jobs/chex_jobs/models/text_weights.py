@@ -5,7 +5,7 @@ from torch import nn
 
 from chex_jobs.models.weights import weights_of
 
-# What pretraining and sentence models carry beside the encoder. `position_ids` is a counter that old files hold.
+# What published files hold beside the encoder; `position_ids` is a counter in old ones.
 _NOT_OF_THE_ENCODER = (
     "pooler.", "cls.", "lm_head.", "classifier.", "qa_outputs.", "generator_", "discriminator_", "vocab_",
     "embeddings.position_ids", "embeddings.token_type_ids",
@@ -15,10 +15,10 @@ _OLD_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNor
 
 
 def from_published_names(encoder: nn.Module, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Names of `TextEncoderModule` for those of a hub file; heads are left out, names not understood are kept.
+    """Our names for those of a hub file; heads are left out, names not understood are kept.
 
-    Files of models with a head prefix the encoder's names by its family (`bert.encoder...`), and those made before 2019
-    call the scale and shift of LayerNorm gamma and beta.
+    Files of models with a head prefix the encoder's names by its family (`bert.encoder...`), and those made
+    before 2019 call the scale and shift of LayerNorm gamma and beta.
     """
     own = weights_of(encoder)
     renamed: dict[str, torch.Tensor] = {}

@@ -1,6 +1,6 @@
 """Weights by name: safetensors files, and loading that says which tensor does not fit.
 
-A module's weights are its parameters and persistent buffers under the names of `state_dict()`. A pickle is never read.
+A module's weights are its parameters and persistent buffers, named as in `state_dict()`. No pickle is read.
 """
 
 import difflib
@@ -14,13 +14,14 @@ from torch import nn
 
 from chex_jobs.models.errors import WeightsError
 
-# Counters that nn.BatchNorm keeps for cumulative averages only; other normalisations have none, and nothing reads them.
+# Counters that nn.BatchNorm keeps for cumulative averages only; other normalisations have none, and nothing
+# reads them.
 _IGNORED_SUFFIX = "num_batches_tracked"
 _NAMES_SHOWN = 5
 
 
 def weights_of(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Name -> tensor on the CPU, contiguous and detached, counters left out. Copies nothing that already is so.
+    """Name -> tensor on the CPU, contiguous and detached, counters left out. Copies only what it must.
 
     Under ZeRO-3 parameters are pieces: gather them before.
     """

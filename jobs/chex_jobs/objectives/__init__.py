@@ -1,9 +1,10 @@
 """What pretraining learns: one module each for `moCo`, `clip` and `supervised`.
 
-An objective is one `nn.Module` that holds its encoders (`image_encoder`, `text_encoder`) and heads. Its `forward(batch)`
-gives a `Loss` whose gradient, averaged over ranks as DeepSpeed and DDP do, is the gradient that one process would get
-from the whole global batch. Encoders come with the weights to start from and with their normalisation already grouped
-(`batch_norm_group_size` says how): MoCo copies its encoder when it is built.
+An objective is one `nn.Module` that holds its encoders (`image_encoder`, `text_encoder`) and heads. Its
+`forward(batch)` gives a `Loss` whose gradient, averaged over ranks as DeepSpeed and DDP do, is the gradient
+that one process would get from the whole global batch. Encoders come with the weights to start from and with
+their normalisation already grouped (`batch_norm_group_size` says how): MoCo copies its encoder when it is
+built.
 """
 
 from chex_jobs.objectives.batch import Batch

@@ -1,10 +1,10 @@
 """From `objective: {...}` of a manifest to its module."""
 
-import chex_api.pretraining as api
 import torch
-from chex_api.hospital import DaptObjective
 from torch import nn
 
+import chex_api.pretraining as api
+from chex_api.hospital import DaptObjective
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.text_encoder import TextEncoderModule
 from chex_jobs.objectives.clip import Clip
@@ -23,7 +23,7 @@ def build_objective(
     num_tasks: int = 0,
     positive_weights: torch.Tensor | None = None,
 ) -> MoCo | Clip | Supervised:
-    """Return the objective around encoders that have the weights to start from and their normalisation grouped.
+    """Return the objective around encoders that are ready: weights loaded, normalisation grouped.
 
     Args:
         objective: the union of the manifest.
@@ -31,7 +31,8 @@ def build_objective(
         text_encoder: needed by `clip` only.
         seed: seed of the manifest.
         global_batch_size: films in a step over all ranks.
-        group_size: films that BatchNorm treats together, as `batch_norm_group_size` gave it; None for encoders without.
+        group_size: films that BatchNorm treats together, as `batch_norm_group_size` gave it; None for
+            encoders without.
         num_tasks: columns of `labels`, for `supervised`.
         positive_weights: weight of positive cells, `[num_tasks]`, for `supervised`.
 
@@ -73,10 +74,10 @@ def build_objective(
 def batch_norm_group_size(
     objective: api.Objective | DaptObjective, image_encoder: nn.Module, *, wanted: int, global_batch_size: int
 ) -> int | None:
-    """Films to normalise together: the largest number up to `wanted` that makes whole groups of the global batch.
+    """Films to normalise together: the largest number up to `wanted` that divides the global batch.
 
-    At least two groups for MoCo, whose keys must be normalised with other films than its queries. None for encoders
-    without BatchNorm.
+    At least two groups for MoCo, whose keys must be normalised with other films than its queries. None for
+    encoders without BatchNorm.
 
     Args:
         objective: the union of the manifest.

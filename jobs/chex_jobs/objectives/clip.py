@@ -1,8 +1,9 @@
-"""Contrastive language-image pretraining (Zhang et al. 2020, arXiv 2010.00747; Radford et al. 2021, arXiv 2103.00020).
+"""Contrastive language-image pretraining (ConVIRT, arXiv 2010.00747, 2020; CLIP, arXiv 2103.00020, 2021).
 
-A film is to find its own report among those of the global batch, and a report its film; the loss is the mean of both.
-Reports that say the same as a film's own are not its negatives: in Open-I 58 % of the impressions are exact copies of
-another report's, so a plain softmax punishes right answers, and the more so the larger the batch.
+A film is to find its own report among those of the global batch, and a report its film; the loss is the mean
+of both. Reports that say the same as a film's own are not its negatives: in Open-I 58 % of the impressions
+are exact copies of another report's, so a plain softmax punishes right answers, and the more so the larger
+the batch.
 """
 
 import math
@@ -19,14 +20,14 @@ from chex_jobs.objectives.gather import gather, gather_with_gradient, mean_over_
 from chex_jobs.objectives.loss import Loss, shared
 
 MAX_SCALE = 100.0
-"""CLIP's bound of the inverse temperature; beyond it training was seen to become unstable (section 2.5 there)."""
+"""CLIP's bound of the inverse temperature: larger ones made training unstable (section 2.5 there)."""
 
 
 class LogitScale(nn.Module):
     """The learned inverse temperature, exp(logit_scale), at most `MAX_SCALE`.
 
-    A module of its own, so that ZeRO-3 gathers the parameter for its forward and backward pass as it does for layers; the
-    parameter is `[1]` and not a scalar, which DeepSpeed 0.19.8 cannot broadcast.
+    A module of its own, so that ZeRO-3 gathers the parameter for its forward and backward pass as it does for
+    layers; the parameter is `[1]` and not a scalar, which DeepSpeed 0.19.8 cannot broadcast.
     """
 
     def __init__(self, temperature: float) -> None:
@@ -90,8 +91,8 @@ class Clip(nn.Module):
         `logit_scale`: the inverse temperature.
 
         Args:
-            batch: `images` `[B, V, S, S]`, of which the first view is used, `input_ids`, `attention_mask`, and
-                `text_group` where reports may be equal; without it every report is taken for different.
+            batch: `images` `[B, V, S, S]`, of which the first view is used, `input_ids`, `attention_mask`,
+                and `text_group` where reports may be equal; without it every report is taken for different.
         """
         images = unit_rows(self.image_projection(self.image_encoder(batch["images"][:, 0:1])))  # [B, D]
         texts = unit_rows(

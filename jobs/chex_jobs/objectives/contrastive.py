@@ -1,12 +1,12 @@
-"""InfoNCE (van den Oord et al. 2018, arXiv 1807.03748): the softmax cross-entropy of a positive among negatives."""
+"""InfoNCE (arXiv 1807.03748, 2018): the softmax cross-entropy of a positive among negatives."""
 
 from typing import NamedTuple
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
-# Logits held at once, about 64 MiB of float32. At a global batch of 32,768 a rank of 8 would hold 512 MiB otherwise,
-# and its gradient as much again.
+# Logits held at once, about 64 MiB of float32. At a global batch of 32,768 a rank of 8 would hold 512 MiB
+# otherwise, and its gradient as much again.
 MAX_LOGITS = 1 << 24
 
 
@@ -34,9 +34,9 @@ def info_nce(
 ) -> Contrast:
     """Mean over rows i of -log(e^(s a_i.p_i) / (e^(s a_i.p_i) + sum over negatives j of e^(s a_i.c_j))).
 
-    The negatives of row i are all candidates, or with groups those of another group than row i's. A row without
-    negatives has loss 0. More than `max_logits` logits are computed in blocks of rows, each again in the backward pass:
-    exact, at a third more matrix products.
+    The negatives of row i are all candidates, or with groups those of another group than row i's. A row
+    without negatives has loss 0. More than `max_logits` logits are computed in blocks of rows, each again in
+    the backward pass: exact, at a third more matrix products.
 
     Args:
         anchors: `[M, D]` float32, rows of length 1.
@@ -79,7 +79,7 @@ def _block(
     negative = scaled @ candidates.T  # [M, N]
     if anchor_groups is not None and candidate_groups is not None:
         negative = negative.masked_fill(anchor_groups[:, None] == candidate_groups[None, :], float("-inf"))
-    # The positive stands in front: a row whose negatives are all masked still has a finite softmax and gradient.
+    # The positive stands in front: a row without any negative still has a finite softmax and gradient.
     logits = torch.cat([positive, negative], dim=1)
     loss = (torch.logsumexp(logits, dim=1) - positive[:, 0]).sum()
     with torch.no_grad():

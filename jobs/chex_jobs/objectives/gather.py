@@ -1,10 +1,10 @@
-"""Collectives of the objectives. Without a process group, as in a warm trial actor, there is one rank: this one.
+"""Collectives of the objectives. Without a process group, as in a warm trial actor, there is one rank.
 
 The scaling to remember (compared with a full batch in one process over three SGD steps; same in ZeRO 0 to 3):
 
-    gather with gradient, every rank's loss over its own rows, gradients averaged over ranks   exact
-    gather without gradient, own rows put back                                                 encoders get too little
-    that, times the number of ranks                                                            logit_scale gets too much
+    gather with gradient, each rank's loss over its own rows, gradients averaged: exact
+    gather without gradient, own rows put back: encoders get too little
+    that, times the number of ranks: logit_scale gets too much
 """
 
 from typing import Any, cast
@@ -24,7 +24,7 @@ def rank() -> int:
 
 
 def gather(local: torch.Tensor) -> torch.Tensor:
-    """All ranks' rows in the order of ranks, without gradient: `[B, ...]` -> `[W * B, ...]`. B is equal on all ranks."""
+    """All ranks' rows in their order, without gradient: `[B, ...]` -> `[W * B, ...]`, B equal everywhere."""
     local = local.detach().contiguous()
     if world_size() == 1:
         return local
@@ -34,11 +34,12 @@ def gather(local: torch.Tensor) -> torch.Tensor:
 
 
 def gather_with_gradient(local: torch.Tensor) -> torch.Tensor:
-    """All ranks' rows in the order of ranks: `[B, ...]` -> `[W * B, ...]`. B is equal on all ranks.
+    """All ranks' rows in their order: `[B, ...]` -> `[W * B, ...]`, B equal everywhere.
 
-    The gradient of a rank's rows is the *sum* of what all ranks' losses send to them, as the derivative of the sum of
-    those losses is; the average over ranks that DeepSpeed and DDP take afterwards makes it that of their mean.
-    `torch.distributed.all_gather` itself would cut the graph and lose the other ranks' share without an error.
+    The gradient of a rank's rows is the *sum* of what all ranks' losses send to them, as the derivative of
+    the sum of those losses is; the average over ranks that DeepSpeed and DDP take afterwards makes it that of
+    their mean. `torch.distributed.all_gather` itself would cut the graph and lose the other ranks' share
+    without an error.
     """
     if world_size() == 1:
         return local
@@ -66,8 +67,8 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-        # An all-reduce and a slice, not a reduce-scatter, which gloo lacks: embeddings are small, and one way for every
-        # backend is one way to test.
+        # An all-reduce and a slice, not a reduce-scatter, which gloo lacks: embeddings are small, and one way
+        # for every backend is one way to test.
         total = sum_over_ranks(gradients[0].contiguous())
         return total[rank() * ctx.num_rows : (rank() + 1) * ctx.num_rows]
 

@@ -10,7 +10,8 @@ from chex_jobs.objectives.gather import mean_over_ranks
 class Loss(NamedTuple):
     """Result of one forward pass.
 
-    A named tuple, not a dataclass: DeepSpeed looks for tensors in tuples and dicts only when it hooks ZeRO-3's backward.
+    A named tuple, not a dataclass: DeepSpeed looks for tensors in tuples and dicts only when it hooks
+    ZeRO-3's backward.
 
     Attributes:
         loss: scalar with gradient. Its value is that of the whole global batch, the same on every rank.
@@ -24,8 +25,9 @@ class Loss(NamedTuple):
 def shared(local: torch.Tensor) -> torch.Tensor:
     """The global loss as a value, this rank's part of it as a gradient.
 
-    The parts are scaled so that their *mean* over ranks is the global loss. Ranks then average gradients, which gives
-    the gradient of that mean; a value that is equal everywhere lets every rank judge a NaN or a stop alike.
+    The parts are scaled so that their *mean* over ranks is the global loss. Ranks then average gradients,
+    which gives the gradient of that mean; a value that is equal everywhere lets every rank judge a NaN or a
+    stop alike.
 
     Args:
         local: scalar, this rank's part.

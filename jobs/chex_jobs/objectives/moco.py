@@ -1,20 +1,19 @@
 """Momentum contrast, version 2 (He et al. 2020, arXiv 1911.05722; Chen et al. 2020, arXiv 2003.04297).
 
-Two views of a film: the query encoder's view is to find the key encoder's view among a queue of earlier films' keys. The
-key encoder follows the query encoder with momentum, and its keys carry no gradient.
+Two views of a film: the query encoder's view is to find the key encoder's view among a queue of earlier
+films' keys. The key encoder follows the query encoder with momentum, and its keys carry no gradient.
 
-**The leak through BatchNorm.** If a query and its key are normalised together with the same other films, the group's
-statistics tell which key belongs, and nothing is learned about films. The paper shuffles films among GPUs for the key
-branch. Here normalisation is in groups of fixed size, whatever the number of ranks, so the key branch sees the *global*
-batch in another order, in which its groups are as unlike the query's as can be (`key_order`): a film shares with its key's
-group ceil(g / G) films of its own group, itself included, for G groups of g films. That needs two groups or more.
+**The leak through BatchNorm.** If a query and its key are normalised together with the same other films, the
+group's statistics tell which key belongs, and nothing is learned about films. The paper shuffles films among
+GPUs for the key branch. Here normalisation is in groups of fixed size, whatever the number of ranks, so the
+key branch sees the *global* batch in another order, in which its groups are as unlike the query's as can be
+(`key_order`): a film shares with its key's group ceil(g / G) films of its own group, itself included, for G
+groups of g films. That needs two groups or more.
 
-**When the key encoder moves.** At the start of each training pass, from the weights that the optimizer's last step left:
-the paper's order (step, then update, then the next keys), without a hook that the training loop would have to call. A
-checkpoint taken between steps therefore holds everything.
+**When the key encoder moves.** At the start of each training pass, from the weights that the optimizer's last
+step left: the paper's order (step, then update, then the next keys), without a hook that the training loop
+would have to call. A checkpoint taken between steps therefore holds everything.
 """
-
-from typing import Any
 
 import torch
 from torch import nn
@@ -86,17 +85,17 @@ class MoCo(nn.Module):
         generator = torch.Generator().manual_seed(derived_seed(seed, "moco queue"))
         self.register_buffer("queue", unit_rows(torch.randn(queue_size, projection_dim, generator=generator)))
         self.register_buffer("queue_position", torch.zeros(1, dtype=torch.int64))
-        # A pre-hook, not the first lines of forward: it runs before the hooks of DeepSpeed, which registers its own
-        # later, and so before ZeRO-3 starts to fetch parameters ahead.
-        self.register_forward_pre_hook(_move_key_branch)
 
     def forward(self, batch: Batch) -> Loss:
-        """Return the loss and `top1`, the share of queries that find their key. Enqueues the keys in training mode.
+        """Return the loss and `top1`, the share of queries that find their key; in training, enqueue keys.
 
         Args:
             batch: `images` `[B, V, S, S]` with V >= 2; the first view makes queries, the second keys.
         """
         images = batch["images"]
+        if self.training:
+            follow(self.key_encoder, self.image_encoder, self.momentum)
+            follow(self.key_projection, self.image_projection, self.momentum)
         queries = unit_rows(self.image_projection(self.image_encoder(images[:, 0:1])))  # [B, D]
         with torch.no_grad():
             all_keys = self._keys(images[:, 1:2])  # [W * B, D]
@@ -114,7 +113,7 @@ class MoCo(nn.Module):
         num_rows = len(images)
         if self.group_size is None:
             return gather(unit_rows(self.key_projection(self.key_encoder(images))))
-        # Views travel as uint8: 8 times fewer bytes than the floats of the paper's code, and no more than one step's films.
+        # Views travel as uint8, a quarter of the bytes of the paper's code, which shuffles floats.
         order = key_order(num_rows * world_size(), self.group_size).to(images.device)
         mine = order[rank() * num_rows : (rank() + 1) * num_rows]
         keys = gather(unit_rows(self.key_projection(self.key_encoder(gather(images)[mine]))))
@@ -124,10 +123,10 @@ class MoCo(nn.Module):
         """Put the global batch's keys in the place of the oldest ones."""
         if len(keys) != self.global_batch_size:
             raise ValueError(
-                f"MoCo was built for a global batch of {self.global_batch_size} films and got {len(keys)}; drop the last, "
-                "incomplete batch of an epoch"
+                f"MoCo was built for a global batch of {self.global_batch_size} films and got {len(keys)}; "
+                "drop the last, incomplete batch of an epoch"
             )
-        # An index tensor, not a Python slice: `.item()` would make the device wait for the host in every step.
+        # An index tensor, not a slice: `.item()` would make the host wait for the device in every step.
         places = self.queue_position + torch.arange(len(keys), device=keys.device)
         self.queue.index_copy_(0, places, keys)
         self.queue_position.copy_((self.queue_position + len(keys)) % len(self.queue))
@@ -136,7 +135,8 @@ class MoCo(nn.Module):
 def key_order(num_films: int, group_size: int) -> torch.Tensor:
     """The order in which the key branch sees the global batch: int64 `[N]`, a permutation of its rows.
 
-    Groups as rows of a table, read column by column: each new group takes its films as evenly as can be from all groups.
+    Groups as rows of a table, read column by column: each new group takes its films as evenly as can be from
+    all groups.
     """
     return torch.arange(num_films).view(-1, group_size).T.reshape(-1)
 
@@ -149,13 +149,6 @@ def _check_sizes(queue_size: int, global_batch_size: int, group_size: int | None
         )
     if group_size is not None and (global_batch_size % group_size or global_batch_size < 2 * group_size):
         raise ValueError(
-            f"MoCo with BatchNorm groups of {group_size} films needs a global batch of two or more whole groups, not "
-            f"{global_batch_size} films: query and key must be normalised with different films"
+            f"MoCo with BatchNorm groups of {group_size} films needs a global batch of two or more whole "
+            f"groups, not {global_batch_size} films: query and key must be normalised with different films"
         )
-
-
-def _move_key_branch(module: nn.Module, _: Any) -> None:
-    assert isinstance(module, MoCo)
-    if module.training:
-        follow(module.key_encoder, module.image_encoder, module.momentum)
-        follow(module.key_projection, module.image_projection, module.momentum)

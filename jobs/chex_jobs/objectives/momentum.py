@@ -1,18 +1,21 @@
 """A network that follows another: the key encoder of momentum contrast (He et al. 2020, arXiv 1911.05722)."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
+
+from chex_jobs.objectives.gather import gather
 
 
 def follower_of(leader: nn.Module) -> nn.Module:
     """A copy of a network whose parameters have become buffers of the same names.
 
-    Buffers are what is wanted of it: optimizers never see them, ZeRO never partitions them, DeepSpeed leaves them in
-    float32, and whoever stores state by name stores them too. Layers read `self.weight` and do not mind.
+    Buffers are what is wanted of it: optimizers never see them, ZeRO never divides them, DeepSpeed leaves
+    them in float32, and whoever stores state by name stores them too. Layers read `self.weight` and do not
+    mind.
     """
     follower = copy.deepcopy(leader)
     for module in follower.modules():
@@ -24,28 +27,39 @@ def follower_of(leader: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
-    """follower = momentum * follower + (1 - momentum) * leader, for what are parameters of the leader.
+    """Average: follower = momentum * follower + (1 - momentum) * leader, over the parameters of the leader.
 
-    Statistics of BatchNorm are not averaged: the follower's come from its own batches.
+    Statistics of BatchNorm are not averaged: the follower's come from its own batches. Under ZeRO-3 this is
+    a collective call.
 
-    Under ZeRO-3 the leader's parameters are gathered for it. That is a collective, and it must not run while DeepSpeed
-    fetches parameters ahead: call it before the engine's forward pass, or in a pre-hook registered before the engine.
+    Args:
+        follower: what `follower_of(leader)` made.
+        leader: the network that is trained.
+        momentum: 0 to 1; 1 leaves the follower where it is.
     """
     parameters = dict(leader.named_parameters())
     buffers = dict(follower.named_buffers())
-    with _whole(list(parameters.values())):
-        theirs = [parameter.detach() for parameter in parameters.values()]
-        own = [buffers[name] for name in parameters]
-        torch._foreach_lerp_(own, theirs, 1.0 - momentum)
+    own = [buffers[name] for name in parameters]
+    leading = _whole(parameters.values())
+    torch._foreach_lerp_(own, leading, 1.0 - momentum)  # pyright: ignore[reportPrivateImportUsage]
 
 
-@contextmanager
-def _whole(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Parameters that ZeRO-3 keeps in pieces are whole inside the block."""
-    if not any(hasattr(parameter, "ds_id") for parameter in parameters):
-        yield
-        return
-    import deepspeed  # only where it is in use already: it is slow to import, and training is its place
+def _whole(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
+    """Whole values of parameters, also of those that ZeRO-3 keeps in shares.
 
-    with deepspeed.zero.GatheredParameters(parameters):
-        yield
+    The shares are gathered here, in one collective, and not by `deepspeed.zero.GatheredParameters`: in a
+    forward pass ZeRO-3 already fetches the next layers' parameters ahead, and that context then stops with
+    "Cannot partition a param in flight" (DeepSpeed 0.19.8). Shares are always up to date after a step.
+    """
+    every = list(parameters)
+    divided: list[Any] = [parameter for parameter in every if hasattr(parameter, "ds_tensor")]
+    if not divided:
+        return [parameter.detach() for parameter in every]
+    assert len(divided) == len(every), "ZeRO-3 divides all parameters of a module or none"
+    shares = [parameter.ds_tensor.detach() for parameter in divided]  # [ceil(numel / W)], the last one padded
+    table = gather(torch.cat(shares).unsqueeze(0))  # [W, sum of shares]
+    columns = table.split([share.numel() for share in shares], dim=1)
+    return [
+        column.reshape(-1)[: parameter.ds_numel].view(parameter.ds_shape)
+        for column, parameter in zip(columns, divided, strict=True)
+    ]

@@ -1,7 +1,8 @@
 """Supervised pretraining: binary cross-entropy over the labels that are known.
 
-Unknown cells weigh nothing, and the sum is divided by the number of known cells of the *global* batch, as in the CheXpert
-trainers, but over ranks: a mean of each rank's means would weigh a label by how many others its rank happened to have.
+Unknown cells weigh nothing, and the sum is divided by the number of known cells of the *global* batch, as in
+the CheXpert trainers, but over ranks: a mean of each rank's means would weigh a label by how many others its
+rank happened to have.
 """
 
 import torch
