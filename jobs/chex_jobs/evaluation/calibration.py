@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
+from scipy.stats import rankdata
 
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray
 from chex_jobs.evaluation.results import ReliabilityBin
@@ -55,15 +56,13 @@ def weighted_share(values: FloatArray, chosen: BoolArray, weights: FloatArray) -
     return weights[:, chosen] @ values[chosen] / weights[:, chosen].sum(axis=1)
 
 
-def expected_calibration_error(logits: FloatArray, positive: BoolArray, num_bins: int = NUM_BINS) -> float:
-    """Mean distance of predicted and observed rate over bins of equal mass (units [n], n > 0).
+def expected_calibration_error(logits: FloatArray, positive: BoolArray) -> float:
+    """Mean distance of predicted and observed rate over ten bins of equal mass (units [n], n > 0).
 
     Biased upwards: even a perfect model has about sqrt(p (1-p) bins / n) of it.
     """
-    order = np.argsort(logits, kind="stable")
-    parts = [part for part in np.array_split(order, num_bins) if part.size]
     probabilities = expit(logits)
-    gaps = [abs(probabilities[part].mean() - positive[part].mean()) * part.size for part in parts]
+    gaps = [abs(probabilities[part].mean() - positive[part].mean()) * part.size for part in _bins(logits)]
     return float(sum(gaps) / logits.size)
 
 
@@ -71,14 +70,13 @@ def reliability_curve(
     logits: FloatArray, positive: BoolArray, patients: IntArray
 ) -> tuple[ReliabilityBin, ...]:
     """Bins of equal mass of units [n]; a bin with fewer than 10 patients is joined to the next."""
-    order = np.argsort(logits, kind="stable")
     groups: list[IntArray] = []
-    held = order[:0]
-    for part in np.array_split(order, NUM_BINS):
+    held: IntArray = np.empty(0, dtype=np.int64)
+    for part in _bins(logits):
         held = np.concatenate([held, part])
         if len(np.unique(patients[held])) >= MIN_PATIENTS_IN_BIN:
             groups.append(held)
-            held = order[:0]
+            held = held[:0]
     if held.size and groups:
         groups[-1] = np.concatenate([groups[-1], held])
     probabilities = expit(logits)
@@ -86,6 +84,12 @@ def reliability_curve(
         ReliabilityBin(float(probabilities[group].mean()), float(positive[group].mean()), len(group))
         for group in groups
     )
+
+
+def _bins(logits: FloatArray) -> list[IntArray]:
+    """Positions of the units of each bin, lowest first. Equal logits share a bin, so no order of units matters."""
+    place = np.floor((rankdata(logits) - 0.5) / logits.size * NUM_BINS)
+    return [np.flatnonzero(place == each) for each in np.unique(place)]
 
 
 def calibration_line(logits: FloatArray, positive: BoolArray) -> CalibrationLine | None:

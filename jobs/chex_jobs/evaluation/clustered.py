@@ -40,9 +40,13 @@ class Influence:
     parts: FloatArray
     """[4, P]: a and b scaled for the squared terms, a and b scaled for the cross terms. P patients, zero
     where absent."""
+    degrees_of_freedom: int
+    """Patients of the smaller class, less one: Student's t instead of the normal distribution, without which
+    intervals are a little narrow below about 50 patients (docs/statistics.md)."""
 
     def __sub__(self, other: Influence) -> Influence:
-        return Influence(self.value - other.value, self.parts - other.parts)
+        freedom = min(self.degrees_of_freedom, other.degrees_of_freedom)
+        return Influence(self.value - other.value, self.parts - other.parts, freedom)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ def influences(
     reason = why_undefined(positive)
     if reason:
         raise ValueError(f"AUROC is undefined: {reason}")
-    factors = _factors(owner, positive, num_patients)
+    counts = _count_patients(owner, positive, num_patients)
+    factors = np.sqrt([count / (count - 1) for count in (*counts, counts[2])])
     place = placements(kept, positive)
     aurocs = place.of_positives.mean(axis=1)
     shares_of_positives = (place.of_positives - aurocs[:, None]) / positive.sum()
@@ -90,20 +95,17 @@ def influences(
     ):
         a = np.bincount(owner[positive], weights=of_positives, minlength=num_patients)
         b = np.bincount(owner[~positive], weights=of_negatives, minlength=num_patients)
-        result.append(Influence(float(value), np.stack([a, b, a, b]) * factors[:, None]))
+        result.append(Influence(float(value), np.stack([a, b, a, b]) * factors[:, None], min(counts) - 1))
     return result
 
 
-def _factors(owner: IntArray, positive: BoolArray, num_patients: int) -> FloatArray:
-    """Square roots of I10/(I10-1), I01/(I01-1), I/(I-1), I/(I-1)."""
-    counts = [
-        np.count_nonzero(np.bincount(group, minlength=num_patients))
-        for group in (owner[positive], owner[~positive], owner)
-    ]
+def _count_patients(owner: IntArray, positive: BoolArray, num_patients: int) -> tuple[int, int, int]:
+    """I10, I01 and I: patients with a positive unit, with a negative one, with any."""
+    groups = (owner[positive], owner[~positive], owner)
+    counts = [int(np.count_nonzero(np.bincount(group, minlength=num_patients))) for group in groups]
     if min(counts) < 2:
         raise ValueError("the variance of an AUROC needs two patients in each class")
-    with_positive, with_negative, either = (count / (count - 1) for count in counts)
-    return np.sqrt(np.array([with_positive, with_negative, either, either]))
+    return counts[0], counts[1], counts[2]
 
 
 def mean_influence(items: Sequence[Influence]) -> Influence:
@@ -111,6 +113,7 @@ def mean_influence(items: Sequence[Influence]) -> Influence:
     return Influence(
         float(np.mean([each.value for each in items])),
         np.mean([each.parts for each in items], axis=0),
+        min(each.degrees_of_freedom for each in items),
     )
 
 

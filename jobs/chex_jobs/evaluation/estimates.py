@@ -51,7 +51,9 @@ def auroc_estimate(influence: Influence, training: TrainingVariance, confidence:
     error = math.sqrt(sampling + training.variance)
     if not 0.0 < influence.value < 1.0:
         return Estimate(influence.value, reason=PERFECT)
-    critical = critical_value((1 + confidence) / 2, satterthwaite(sampling, [training]))
+    critical = critical_value(
+        (1 + confidence) / 2, satterthwaite(sampling, influence.degrees_of_freedom, [training])
+    )
     lower, upper = logit_interval(influence.value, error, critical)
     return Estimate(influence.value, Interval(lower, upper, confidence, "obuchowski-logit"), error)
 
@@ -63,7 +65,10 @@ def difference_estimate(
     difference = first - second
     sampling = test_variance(difference)
     error = math.sqrt(sampling + sum(each.variance for each in training))
-    reach = critical_value((1 + confidence) / 2, satterthwaite(sampling, training)) * error
+    reach = (
+        critical_value((1 + confidence) / 2, satterthwaite(sampling, difference.degrees_of_freedom, training))
+        * error
+    )
     bounds = (max(difference.value - reach, -1.0), min(difference.value + reach, 1.0))
     return Estimate(difference.value, Interval(*bounds, confidence, "obuchowski"), error)
 

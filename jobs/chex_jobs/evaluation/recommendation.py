@@ -140,7 +140,11 @@ def _deficits(
     total = sampling + training
     freedom = np.array(
         [
-            satterthwaite(max(float(sampling[k, k]), 0.0), [base.training, arms[arm].training])
+            satterthwaite(
+                max(float(sampling[k, k]), 0.0),
+                differences[k].degrees_of_freedom,
+                [base.training, arms[arm].training],
+            )
             for k, arm in enumerate(others)
         ]
     )

@@ -42,16 +42,19 @@ def training_variance(values: Sequence[float] | FloatArray, draws: Sequence[int]
     return TrainingVariance(float(units.var(ddof=1)) / len(units), len(units) - 1)
 
 
-def satterthwaite(test_variance: float, training: Sequence[TrainingVariance]) -> float:
-    """Degrees of freedom of the sum of a large-sample variance and some with few degrees of freedom.
+def satterthwaite(
+    test_variance: float, test_degrees_of_freedom: float, training: Sequence[TrainingVariance]
+) -> float:
+    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946).
 
-    ``math.inf`` where training adds nothing (Satterthwaite 1946).
+    ``math.inf`` when all of them are 0: an error of nothing needs no quantile.
     """
     total = test_variance + sum(each.variance for each in training)
-    denominator = sum(each.variance**2 / each.degrees_of_freedom for each in training if each.measured)
+    denominator = test_variance**2 / test_degrees_of_freedom
+    denominator += sum(each.variance**2 / each.degrees_of_freedom for each in training if each.measured)
     return total**2 / denominator if denominator > 0 else math.inf
 
 
 def critical_value(level: float, degrees_of_freedom: float) -> float:
-    """Quantile at ``level`` of Student's t; of the normal distribution at infinite degrees of freedom."""
+    """Quantile at ``level`` of Student's t with these degrees of freedom, which may be infinite."""
     return float(student.ppf(level, degrees_of_freedom))

@@ -278,7 +278,7 @@ class Recommendation:
     """Largest deficit in test AUROC that is acceptable, from the manifest."""
     confidence: float
     critical_value: float | None
-    """The max-t critical value c: a bound is deficit + c x standard error. ``None`` without comparisons."""
+    """The max-t critical value of normal errors; each bound takes the t quantile of the same level with its own degrees of freedom. ``None`` without comparisons."""
     tasks: tuple[str, ...]
     """Tasks with sufficient data: those whose mean AUROC is compared."""
     comparisons: tuple[Comparison, ...]

@@ -1,0 +1,94 @@
+"""Intervals over patients and training, and the rule for having none."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from chex_jobs.evaluation.clustered import Influence, influences
+from chex_jobs.evaluation.estimates import (
+    PERFECT,
+    auroc_estimate,
+    count_classes,
+    difference_estimate,
+    why_insufficient,
+)
+from chex_jobs.evaluation.replication import TrainingVariance, satterthwaite, training_variance
+from chex_jobs.evaluation.results import ClassCounts
+from tests.unit.evaluation.clustered_films import simulate
+
+NOTHING = TrainingVariance(0.0, 0)
+
+
+def first_influence(num_scorers: int = 1) -> list[Influence]:
+    films = simulate(np.random.default_rng(0), num_positive=60, num_negative=60, num_scorers=num_scorers)
+    return influences(films.scores, films.labels, films.patients, 120)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "sufficient"),
+    [(20, 20, True), (19, 500, False), (500, 19, False), (1, 0, False)],
+)
+def test_twenty_patients_of_the_smaller_class_are_needed(positive, negative, sufficient):
+    reason = why_insufficient(ClassCounts(900, 100, 600, positive, negative))
+    assert (reason == "") is sufficient
+    assert sufficient or f"{min(positive, negative)} patient" in reason
+
+
+def test_patients_with_units_of_both_classes_count_in_both_and_unknown_ones_in_neither():
+    counts = count_classes(np.array([1.0, 0.0, 0.0, np.nan]), np.array([0, 0, 1, 2]))
+    assert counts == ClassCounts(
+        units=3, positive_units=1, patients=2, positive_patients=1, negative_patients=2
+    )
+
+
+def test_training_variance_is_taken_between_draws_where_there_are_several():
+    values = [0.80, 0.82, 0.70, 0.72, 0.90, 0.92]
+    found = training_variance(values, [0, 0, 1, 1, 2, 2])
+    assert found.variance == pytest.approx(np.var([0.81, 0.71, 0.91], ddof=1) / 3)
+    assert found.degrees_of_freedom == 2
+
+
+def test_training_variance_of_one_draw_is_taken_between_seeds():
+    found = training_variance([0.8, 0.9], [0, 0])
+    assert (found.variance, found.degrees_of_freedom) == (pytest.approx(0.005 / 2), 1)
+
+
+def test_a_single_fit_measures_no_training_variance():
+    assert not training_variance([0.8], [0]).measured
+
+
+def test_degrees_of_freedom_lie_between_those_of_the_parts():
+    assert satterthwaite(1.0, 50, [NOTHING]) == 50
+    assert satterthwaite(1e-12, 50, [TrainingVariance(1.0, 2)]) == pytest.approx(2)
+    assert 2 < satterthwaite(1.0, 50, [TrainingVariance(1.0, 2)]) < 50
+    assert math.isinf(satterthwaite(0.0, 50, [NOTHING]))
+
+
+def test_seeds_that_differ_widen_the_interval_of_an_auroc():
+    (item,) = first_influence()
+    alone = auroc_estimate(item, NOTHING, 0.95)
+    with_training = auroc_estimate(item, TrainingVariance(0.02**2, 2), 0.95)
+    assert alone.interval
+    assert with_training.interval
+    assert with_training.interval.lower < alone.interval.lower < item.value < alone.interval.upper
+    assert with_training.standard_error == pytest.approx(math.hypot(alone.standard_error or 0, 0.02))
+
+
+def test_a_perfect_auroc_has_no_interval_and_says_why():
+    found = auroc_estimate(Influence(1.0, np.zeros((4, 3)), 30), NOTHING, 0.95)
+    assert (found.value, found.interval, found.reason) == (1.0, None, PERFECT)
+
+
+def test_a_paired_difference_is_narrower_than_two_separate_intervals():
+    first, second = first_influence(2)
+    found = difference_estimate(first, second, [NOTHING], 0.95)
+    separate = math.hypot(
+        *(auroc_estimate(each, NOTHING, 0.95).standard_error or 0 for each in (first, second))
+    )
+    assert found.value == pytest.approx(first.value - second.value)
+    assert (found.standard_error or 0) < 0.8 * separate
+    assert found.interval
+    reach = (found.interval.upper - found.interval.lower) / 2
+    assert reach > norm.ppf(0.975) * (found.standard_error or 0)  # Student's t

@@ -1,0 +1,79 @@
+"""Max-t critical values where they are known, and bounds that hold together."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal, norm
+from scipy.stats import t as student
+
+from chex_jobs.evaluation.multiplicity import (
+    max_t_critical_value,
+    simultaneous_bounds,
+    simultaneous_bounds_from_bootstrap,
+)
+
+
+def equicorrelated(size: int, correlation: float) -> np.ndarray:
+    return np.full((size, size), correlation) + (1 - correlation) * np.eye(size)
+
+
+def test_one_comparison_needs_the_ordinary_quantile():
+    assert max_t_critical_value(np.array([[4.0]]), 0.95, 0) == pytest.approx(norm.ppf(0.95), abs=0.015)
+
+
+def test_independent_comparisons_need_sidaks_quantile():
+    expected = norm.ppf(0.95 ** (1 / 10))
+    assert max_t_critical_value(np.eye(10), 0.95, 0) == pytest.approx(expected, abs=0.015)
+
+
+def test_comparisons_that_agree_completely_count_as_one():
+    assert max_t_critical_value(np.ones((8, 8)), 0.95, 0) == pytest.approx(norm.ppf(0.95), abs=0.015)
+
+
+@pytest.mark.parametrize("correlation", [0.3, 0.5, 0.9])
+def test_correlated_comparisons_reach_the_confidence_exactly(correlation):
+    matrix = equicorrelated(5, correlation)
+    found = max_t_critical_value(matrix, 0.95, 0)
+    reached = multivariate_normal(cov=matrix, seed=1).cdf(np.full(5, found))  # pyright: ignore[reportArgumentType]
+    assert reached == pytest.approx(0.95, abs=0.003)
+
+
+def test_units_of_the_estimates_do_not_matter():
+    scale = np.diag([1.0, 100.0, 0.01])
+    matrix = equicorrelated(3, 0.5)
+    assert max_t_critical_value(scale @ matrix @ scale, 0.95, 0) == pytest.approx(
+        max_t_critical_value(matrix, 0.95, 0)
+    )
+
+
+def test_a_comparison_without_variance_is_its_own_bound():
+    bounds = simultaneous_bounds(np.array([0.0, 0.1]), np.diag([0.0, 0.01]), 0.95)
+    assert bounds.upper[0] == bounds.lower[0] == 0.0
+    assert bounds.upper[1] == pytest.approx(0.1 + 0.1 * norm.ppf(0.95), abs=0.002)
+
+
+def test_few_degrees_of_freedom_widen_only_their_own_comparison():
+    values, matrix = np.zeros(2), np.eye(2)
+    plain = simultaneous_bounds(values, matrix, 0.95)
+    mixed = simultaneous_bounds(values, matrix, 0.95, degrees_of_freedom=np.array([3.0, np.inf]))
+    assert mixed.upper[1] == plain.upper[1]
+    assert mixed.upper[0] == pytest.approx(student.isf(norm.sf(plain.critical_value), 3))
+
+
+def test_bounds_hold_together_with_the_confidence():
+    rng = np.random.default_rng(0)
+    matrix = equicorrelated(6, 0.6) * 0.02**2
+    critical = max_t_critical_value(matrix, 0.9, 0)
+    estimates = rng.multivariate_normal(np.zeros(6), matrix, size=4000)
+    held = (estimates + critical * 0.02 >= 0).all(axis=1).mean()
+    assert held == pytest.approx(0.9, abs=0.015)
+
+
+def test_bootstrap_bounds_agree_with_those_from_the_covariance():
+    rng = np.random.default_rng(0)
+    matrix = equicorrelated(4, 0.5) * 0.03**2
+    values = np.array([0.0, 0.01, 0.02, 0.03])
+    samples = rng.multivariate_normal(values, matrix, size=20_000)
+    found = simultaneous_bounds_from_bootstrap(values, samples, 0.95)
+    expected = simultaneous_bounds(values, matrix, 0.95)
+    np.testing.assert_allclose(found.upper, expected.upper, atol=0.002)
+    np.testing.assert_allclose(found.lower, expected.lower, atol=0.002)
