@@ -1,0 +1,142 @@
+"""`pretrain/<name>`: one distributed run on the training films of a data set."""
+
+import math
+from typing import Any
+
+from chex_api.pretraining import PretrainingRun
+from chex_api.stage import PretrainSpec, StageProgress, StageSpec, Start
+from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.splits import roles
+from chex_jobs.stages.context import StageContext, StageStopped
+from chex_jobs.stages.environment import describe_environment
+from chex_jobs.stages.parents import finished_parent
+from chex_jobs.training.launch import launch
+from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.progress import Progress
+from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
+from chex_jobs.training.train import TrainingOutcome
+from chex_jobs.training.workers import choose_num_workers
+
+PROGRESS_FILE = "progress.jsonl"
+TRAINING_FILE = "training.json"
+PASSES_PER_FILM = {"moCo": 4, "clip": 3, "supervised": 3}
+"""Forward-equivalents: forward and backward 3, MoCo's keys one more."""
+
+
+def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
+    """Train the run of `spec` from its newest checkpoint, and commit the encoders."""
+    work = spec.work.pretrain
+    assert work is not None
+    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
+    training = _training_run(spec.seed, work, context)
+    num_workers = choose_num_workers(
+        count=work.run.workers.count,
+        min_available=1,
+        machine=context.machine.devices,
+        global_batch_size=work.run.optimization.global_batch_size,
+        group_size=work.run.batch_norm.group_size,
+    )
+    journal: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        journal.append(progress)
+        context.on_progress(_stage_progress(progress))
+
+    outcome = launch(
+        training,
+        num_workers=num_workers,
+        checkpoints=attempt.checkpoints,
+        use_gpu=context.machine.gpus > 0,
+        cpus_per_worker=max(1, context.machine.cpus // num_workers) if context.machine.gpus else 1,
+        on_progress=tell,
+        should_stop=context.stop.is_set,
+    )
+    if outcome.status == "stopped":
+        raise StageStopped
+    return _commit(spec, work, context, attempt, training, outcome, journal)
+
+
+def start_weights(start: Start, context: StageContext) -> StartWeights:
+    """Where the weights of a start lie."""
+    if start.stage is not None:
+        return StartWeights(artifact=finished_parent(context.store, start.stage))
+    if start.weights_uri:
+        return StartWeights(folder_uri=start.weights_uri, folder_format="Timm" if start.weights_format == "Timm" else "ChexDragon")
+    return StartWeights()
+
+
+def _training_run(seed: int, work: PretrainSpec, context: StageContext) -> TrainingRun:
+    ingested = finished_parent(context.store, work.dataset)
+    train, _, _ = roles(ChestXrayDataset.open(ingested))
+    described = work.run
+    return TrainingRun(
+        objective=described.objective,
+        encoders=work.encoders,
+        optimization=described.optimization,
+        data=TrainingData(ingested, train, work.tasks),
+        seed=seed,
+        augmentation=described.augmentation,
+        batch_norm_group_size=described.batch_norm.group_size,
+        precision=described.precision,
+        zero_stage=described.deep_speed.zero_stage,
+        start=start_weights(work.start, context),
+        checkpoint=CheckpointPolicy.of_minutes(described.checkpoint.every_minutes),
+    )
+
+
+def _stage_progress(progress: Progress) -> StageProgress:
+    metrics = {
+        "loss": progress.loss,
+        "films/s": progress.films_per_second,
+        "wait for data": progress.wait_share,
+        "learning rate": progress.learning_rate,
+        **progress.metrics,
+    }
+    return StageProgress(
+        done=progress.step,
+        total=progress.total_steps,
+        unit="step",
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        eta_seconds=progress.eta_seconds,
+    )
+
+
+def _commit(
+    spec: StageSpec,
+    work: PretrainSpec,
+    context: StageContext,
+    attempt: AttemptWriter,
+    training: TrainingRun,
+    outcome: TrainingOutcome,
+    journal: list[Progress],
+) -> FinishedArtifact:
+    for file, tensors in outcome.weights.items():
+        attempt.write_safetensors(file, tensors)
+    lines = "".join(progress.as_json() + "\n" for progress in journal)
+    attempt.write_bytes(PROGRESS_FILE, lines.encode())
+    summary = _summary(work.run, training, outcome, journal)
+    attempt.write_json(TRAINING_FILE, summary)
+    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
+    return attempt.commit(summary, parents, describe_environment(context.machine))
+
+
+def _summary(run: PretrainingRun, training: TrainingRun, outcome: TrainingOutcome, journal: list[Progress]) -> dict[str, Any]:
+    objective, _ = run.objective.member()
+    films_seen = outcome.step * run.optimization.global_batch_size
+    losses = list(outcome.epoch_losses)
+    last = journal[-1] if journal else None
+    return {
+        "headline": f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}, {films_seen} films seen" if losses else objective,
+        "objective": objective,
+        "dataset": run.dataset,
+        "trainingFilms": len(training.data.ordinals),
+        "steps": outcome.step,
+        "epochs": run.optimization.epochs,
+        "epochLosses": losses,
+        "filmPasses": films_seen * PASSES_PER_FILM[objective],
+        "metrics": dict(last.metrics) if last else {},
+        "workers": outcome.num_workers,
+        "resumedFromStep": outcome.resumed_from,
+        "secondsOfLastAttempt": round(outcome.seconds, 3),
+    }
