@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 
 from chex_api.dataset import Dataset
 from chex_api.faults import Fault
+from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import Location, locations
-from chex_jobs.artifacts import ArtifactError, ArtifactStore
+from chex_jobs.artifacts import ArtifactError, ArtifactStore, open_storage
 from chex_jobs.data.columns import ColumnError
-from chex_jobs.data.digest import SourceDigest, digest_folder, digest_source
-from chex_jobs.data.records import FilmTable, SourceError
+from chex_jobs.data.declaration import declare
+from chex_jobs.data.records import FilmRecord, SourceError
 from chex_jobs.data.sources import open_source
 from chex_jobs.data.splits import NO_FOLD, TEST, TRAIN, VALIDATE, SplitError, assign
 from chex_jobs.preflight.leakage import Inventory, leakage_faults, patient_domain
@@ -46,25 +47,18 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
     faults: list[Fault] = []
     faults.extend(_storage_faults(spec))
     digests: dict[str, str] = {}
-    source_digests: dict[str, SourceDigest] = {}
     for location in locations(spec):
         try:
-            if location.key.startswith("datasets/"):
-                found = digest_source(spec.dataset(location.key.removeprefix("datasets/")).source)
-                source_digests[location.key] = found
-                digests[location.key] = found.digest
-            else:
-                digests[location.key] = digest_folder(location.uri)
-        except (ArtifactError, SourceError) as error:
+            digests[location.key] = _digest(location, spec)
+        except (ArtifactError, SourceError, ColumnError) as error:
             faults.append(Fault(_path_of(location, spec), str(error)))
     counts: dict[str, DatasetCounts] = {}
     inventories: dict[str, Inventory] = {}
     for index, dataset in enumerate(spec.datasets):
-        key = f"datasets/{dataset.name}"
-        if dataset.source.phantom is None and key not in source_digests:
+        if dataset.source.phantom is None and f"datasets/{dataset.name}" not in digests:
             continue
         try:
-            counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed, source_digests.get(key))
+            counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed)
         except (SourceError, ColumnError, SplitError, ArtifactError) as error:
             faults.append(Fault(f"spec.datasets[{index}]", str(error)))
     if not faults:
@@ -86,15 +80,25 @@ def _storage_faults(spec: JobSpec) -> list[Fault]:
     return []
 
 
-def _take_inventory(dataset: Dataset, seed: int, digest: SourceDigest | None) -> tuple[DatasetCounts, Inventory]:
-    table = open_source(dataset.source).films({task.column for task in dataset.tasks})
-    etags = digest.etags if digest is not None else {}
-    with_patient = [film for film in table.films if film.patient]
-    patients = [film.patient for film in with_patient]
-    assignment = assign(dataset.split, seed, patients, [film.official for film in with_patient])
+def _digest(location: Location, spec: JobSpec) -> str:
+    """SHA-256 over what lies there: of a data set what its source reads, of a folder of weights every file."""
+    if location.key.startswith("datasets/"):
+        return open_source(spec.dataset(location.key.removeprefix("datasets/")).source).digest()
+    listed = [[info.key, info.size, info.etag] for info in open_storage(location.uri).list("")]
+    if not listed:
+        raise SourceError(f"{location.uri} holds no file; it must be a folder of weights")
+    return identity_of(listed)
+
+
+def _take_inventory(dataset: Dataset, seed: int) -> tuple[DatasetCounts, Inventory]:
+    declaration = declare(dataset)
+    etags = _etags(dataset)
+    usable = [film for row, film in enumerate(declaration.table.films) if row not in declaration.faults]
+    patients = [film.patient for film in usable]
+    assignment = assign(dataset.split, seed, patients, [film.official for film in usable])
     training, held_out = set[str](), set[str]()
     training_films, held_out_films = set[str](), set[str]()
-    for film, part, fold in zip(with_patient, assignment.split, assignment.fold, strict=True):
+    for film, part, fold in zip(usable, assignment.split, assignment.fold, strict=True):
         etag = etags.get(film.key)
         if part == TRAIN:
             training.add(film.patient)
@@ -107,13 +111,20 @@ def _take_inventory(dataset: Dataset, seed: int, digest: SourceDigest | None) ->
     inventory = Inventory(
         patient_domain(dataset), frozenset(training), frozenset(held_out), frozenset(training_films), frozenset(held_out_films)
     )
-    return _counts(table, assignment.split), inventory
+    return _counts(usable, assignment.split), inventory
 
 
-def _counts(table: FilmTable, parts: tuple[str, ...]) -> DatasetCounts:
+def _etags(dataset: Dataset) -> dict[str, str]:
+    """The content of each film as its storage states it; generated films have no files."""
+    _, source = dataset.source.member()
+    uri = getattr(source, "uri", "")
+    return {info.key: info.etag for info in open_storage(uri).list("")} if uri else {}
+
+
+def _counts(films: list[FilmRecord], parts: tuple[str, ...]) -> DatasetCounts:
     return DatasetCounts(
-        films=len(table.films),
-        patients=len({film.patient for film in table.films}),
+        films=len(films),
+        patients=len({film.patient for film in films}),
         training_films=sum(part == TRAIN for part in parts),
     )
 
