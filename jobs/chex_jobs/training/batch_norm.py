@@ -37,7 +37,9 @@ class GroupBatchNorm(nn.Module):
     def __init__(self, norm: _BatchNorm, group_size: int, frozen: bool) -> None:
         super().__init__()
         if norm.running_mean is None or norm.momentum is None:
-            raise InvalidRun("a BatchNorm without running statistics, or with cumulative ones, cannot be trained in groups")
+            raise InvalidRun(
+                "a BatchNorm without running statistics, or with cumulative ones, cannot be trained in groups"
+            )
         self.num_features, self.eps, self.momentum = norm.num_features, norm.eps, norm.momentum
         self.group_size, self.frozen = group_size, frozen
         self.weight, self.bias = norm.weight, norm.bias
@@ -62,11 +64,20 @@ class GroupBatchNorm(nn.Module):
             )
         num_groups, rest = divmod(films.shape[0], self.group_size)
         if rest or not num_groups:
-            raise InvalidRun(f"a batch of {films.shape[0]} films is not a multiple of batchNorm.groupSize ({self.group_size})")
+            raise InvalidRun(
+                f"a batch of {films.shape[0]} films is not a multiple of batchNorm.groupSize ({self.group_size})"
+            )
         self.num_batches_tracked.add_(1)
         if num_groups == 1:  # nothing to split or join: the layer costs what BatchNorm costs
             return functional.batch_norm(
-                films, self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum, self.eps
+                films,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                True,
+                self.momentum,
+                self.eps,
             )
         return self._normalise_groups(films, num_groups)
 
@@ -75,7 +86,9 @@ class GroupBatchNorm(nn.Module):
         means = self.running_mean.new_zeros((num_groups, self.num_features))
         variances = torch.zeros_like(means)
         normalised = [
-            functional.batch_norm(group, means[index], variances[index], self.weight, self.bias, True, 1.0, self.eps)
+            functional.batch_norm(
+                group, means[index], variances[index], self.weight, self.bias, True, 1.0, self.eps
+            )
             for index, group in enumerate(films.split(self.group_size))
         ]
         with torch.no_grad():

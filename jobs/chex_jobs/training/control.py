@@ -4,6 +4,7 @@ All of it goes through one tiny all-reduce per step, on CPU, so that every worke
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,9 +29,11 @@ class Control:
     def __init__(self, place: Place) -> None:
         self._place = place
         needs_own_group = place.world_size > 1 and dist.get_backend() != "gloo"
-        self._group = dist.new_group(backend="gloo") if needs_own_group else None
+        self._group: Any = dist.new_group(backend="gloo") if needs_own_group else None
 
-    def exchange(self, loss: Tensor, *, stop: bool, checkpoint: bool, failure: CheckpointFailed | None) -> Verdict:
+    def exchange(
+        self, loss: Tensor, *, stop: bool, checkpoint: bool, failure: CheckpointFailed | None
+    ) -> Verdict:
         """Tell the others this worker's loss and wishes; a wish of one is a wish of all.
 
         Raises:
@@ -40,11 +43,15 @@ class Control:
             if failure is not None:
                 raise failure
             return Verdict(float(loss), stop, checkpoint)
-        message = torch.tensor([float(loss), float(stop), float(checkpoint), float(failure is not None)], dtype=torch.float64)
+        message = torch.tensor(
+            [float(loss), float(stop), float(checkpoint), float(failure is not None)], dtype=torch.float64
+        )
         dist.all_reduce(message, group=self._group)
         total_loss, stops, checkpoints, failures = message.tolist()
         if failures:
-            raise failure or CheckpointFailed("worker 0 could not store a checkpoint; its own message says why")
+            raise failure or CheckpointFailed(
+                "worker 0 could not store a checkpoint; its own message says why"
+            )
         return Verdict(total_loss / self._place.world_size, stops > 0, checkpoints > 0)
 
     def agree(self, wish: bool) -> bool:

@@ -24,7 +24,9 @@ from chex_jobs.training.process_group import Place, prepare_deepspeed
 NEVER = 1_000_000_000  # steps between DeepSpeed's own prints
 
 
-def config(batch_per_worker: int, gradient_clipping: float, zero_stage: int, bfloat16: bool) -> dict[str, Any]:
+def config(
+    batch_per_worker: int, gradient_clipping: float, zero_stage: int, bfloat16: bool
+) -> dict[str, Any]:
     """The DeepSpeed configuration of a run. Every value that 0.19.8 would otherwise choose for us stands here."""
     return {
         "train_micro_batch_size_per_gpu": batch_per_worker,
@@ -111,4 +113,3 @@ class Engine:
         self.deepspeed.optimizer = None
         self.deepspeed.module_forward_pre_hook.remove()
         self.deepspeed.module_forward_post_hook.remove()
-

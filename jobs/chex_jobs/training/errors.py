@@ -4,7 +4,8 @@ TrainingError
 ├── InvalidRun            settings that cannot work together; nothing was started
 ├── NotEnoughWorkers      fewer workers than the run may go on with
 ├── UnsupportedParameter  a parameter that DeepSpeed would corrupt or crash on
-├── NonFiniteLoss         loss became NaN or infinite; no such state was committed
+├── NonFiniteLoss         the loss became NaN or infinite; no such state was committed
+│   └── NonFiniteWeights  the loss was finite, the weights after its step are not
 ├── CheckpointFailed      a checkpoint could not be stored (full disk, storage out of reach)
 ├── CheckpointMismatch    a checkpoint belongs to another model or another run
 └── WorkersFailed         worker processes died more often than they may
@@ -30,15 +31,24 @@ class UnsupportedParameter(TrainingError):
 class NonFiniteLoss(TrainingError):
     """The loss is NaN or infinite. Training again from the last checkpoint would end here again."""
 
+    what = "the loss is {loss}"
+
     def __init__(self, step: int, epoch: int, learning_rate: float, loss: float) -> None:
         self.step, self.epoch, self.learning_rate, self.loss = step, epoch, learning_rate, loss
         super().__init__(
-            f"the loss is {loss} in step {step} (epoch {epoch}, learning rate {learning_rate:.3g}); nothing of it was "
-            "stored. Try a lower learningRate, a longer warmupFraction, gradientClipping above 0, or precision Float32"
+            f"{self.what.format(loss=loss)} in step {step} (epoch {epoch}, learning rate {learning_rate:.3g}); nothing of "
+            "it was stored. Try a lower learningRate, a longer warmupFraction, gradientClipping above 0, or precision "
+            "Float32"
         )
 
     def __reduce__(self) -> tuple[type["NonFiniteLoss"], tuple[int, int, float, float]]:
         return type(self), (self.step, self.epoch, self.learning_rate, self.loss)
+
+
+class NonFiniteWeights(NonFiniteLoss):
+    """Weights, moments or running statistics are NaN or infinite, as a finite loss with too large a gradient leaves them."""
+
+    what = "the loss was {loss}, but weights are NaN or infinite after the update"
 
 
 class CheckpointFailed(TrainingError):

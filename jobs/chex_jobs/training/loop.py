@@ -27,11 +27,11 @@ from chex_jobs.training.batch_norm import average_running_statistics
 from chex_jobs.training.checkpoints import CheckpointStore, CheckpointWriter, RunState, restore
 from chex_jobs.training.control import Control
 from chex_jobs.training.engine import Engine
-from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss
+from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss, NonFiniteWeights
 from chex_jobs.training.optimizer import build_optimizer
+from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.process_group import Place
 from chex_jobs.training.progress import Progress, ProgressMeter
-from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.schedule import LearningRateSchedule
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,8 @@ class LoopCallbacks:
         should_stop: asked on every worker after each step; True stores a checkpoint and ends ("stopped").
     """
 
-    on_progress: Callable[[Progress], None] = lambda progress: None
-    on_epoch_end: Callable[[EpochEnd], bool | None] = lambda epoch_end: None
+    on_progress: Callable[[Progress], None] = lambda _: None
+    on_epoch_end: Callable[[EpochEnd], bool | None] = lambda _: None
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -151,7 +151,9 @@ def run_loop(
 def batch_per_worker(global_batch_size: int, world_size: int) -> int:
     """Films of a step on one worker. Raises `InvalidRun` when the workers do not divide the global batch."""
     if global_batch_size % world_size:
-        raise InvalidRun(f"{world_size} workers do not divide optimization.globalBatchSize ({global_batch_size})")
+        raise InvalidRun(
+            f"{world_size} workers do not divide optimization.globalBatchSize ({global_batch_size})"
+        )
     return global_batch_size // world_size
 
 
@@ -172,7 +174,9 @@ class _Loop:
         self.place, self.state = engine.place, run_state
         self.resumed_from = run_state.step if resumed else None
         self.stores = checkpoints is not None
-        self.writer = CheckpointWriter(checkpoints) if checkpoints is not None and self.place.is_main else None
+        self.writer = (
+            CheckpointWriter(checkpoints) if checkpoints is not None and self.place.is_main else None
+        )
         self.stored_position, self.stored_at = (run_state.position if resumed else None), time.monotonic()
         optimization = settings.optimization
         total_steps = optimization.epochs * batches.steps_per_epoch
@@ -182,6 +186,7 @@ class _Loop:
         self.meter = ProgressMeter(total_steps, optimization.global_batch_size, run_state.step)
         self.control = Control(self.place)
         self.unsettled: _StepResult | None = None
+        self.latest_loss = math.nan
 
     def run(self) -> LoopResult:
         epochs = self.settings.optimization.epochs
@@ -237,6 +242,7 @@ class _Loop:
         )
         if not math.isfinite(verdict.loss):
             raise NonFiniteLoss(result.step, self.state.position.epoch, result.learning_rate, verdict.loss)
+        self.latest_loss = verdict.loss
         self.state = replace(self.state, loss_sum=self.state.loss_sum + verdict.loss)
         if self.place.is_main and self.meter.due(result.step + 1):
             self.callbacks.on_progress(
@@ -274,10 +280,19 @@ class _Loop:
             self.writer.wait()
         failure = self.writer.failure if self.writer is not None else None
         if self.control.agree(failure is not None):
-            raise failure or CheckpointFailed("worker 0 could not store the last checkpoint; its own message says why")
+            raise failure or CheckpointFailed(
+                "worker 0 could not store the last checkpoint; its own message says why"
+            )
         average_running_statistics(self.engine.objective)
         weights = model_state.whole_weights(self.engine)
+        self._refuse_non_finite(model_state.are_finite(weights.values()))
         return LoopResult(status, self.state.step, self.state.epoch_losses, self.resumed_from, weights)
+
+    def _refuse_non_finite(self, is_finite: bool) -> None:
+        """Raise on all workers when worker 0 finds weights that must not leave the run. A collective call."""
+        if self.control.agree(not is_finite):
+            step, epoch = self.state.step - 1, self.state.position.epoch
+            raise NonFiniteWeights(step, epoch, self.schedule.at(step), self.latest_loss)
 
     def _clock_asks_for_checkpoint(self) -> bool:
         minutes = self.settings.checkpoint.every_minutes
@@ -291,6 +306,7 @@ class _Loop:
         if not self.stores or self.stored_position == self.state.position:
             return
         state = model_state.gather(self.engine)
+        self._refuse_non_finite(state is None or state.is_finite())
         if self.writer is not None and state is not None:
             self.writer.submit(state, self.state)
         self.stored_position, self.stored_at = self.state.position, time.monotonic()

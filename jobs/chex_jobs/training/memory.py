@@ -28,7 +28,9 @@ class ModelStateMemory:
 
     def describe(self, zero_stage: int, device_bytes: int) -> str:
         """One line for the log: the estimate for each stage, the stage chosen and the one recommended."""
-        estimates = ", ".join(f"stage {stage} {needed / 2**20:.0f} MiB" for stage, needed in enumerate(self.bytes_by_stage))
+        estimates = ", ".join(
+            f"stage {stage} {needed / 2**20:.0f} MiB" for stage, needed in enumerate(self.bytes_by_stage)
+        )
         return (
             f"model states of {self.num_parameters / 1e6:.2f} M parameters ({self.num_trainable / 1e6:.2f} M trained) on each of "
             f"{self.num_workers} workers: {estimates}; device memory {device_bytes / 2**30:.1f} GiB; "

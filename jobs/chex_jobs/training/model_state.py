@@ -13,8 +13,10 @@ Where 0.19.8 keeps them:
   is not a multiple of the number of workers (it narrows beyond the end), so padded shares are set with the local call.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -46,15 +48,31 @@ class ModelState:
     moments: dict[str, dict[str, Tensor]]
     optimizer_step: float
 
+    def is_finite(self) -> bool:
+        """Whether no weight, statistic or moment is NaN or infinite."""
+        moments = [tensor for named in self.moments.values() for tensor in named.values()]
+        return are_finite([*self.weights.values(), *self.statistics.values(), *moments])
+
+
+def are_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether no element is NaN or infinite. Their sum tells all but one case in a hurry: an overflow of the sum itself."""
+    return all(math.isfinite(float(tensor.sum())) or bool(torch.isfinite(tensor).all()) for tensor in tensors)
+
 
 def gather(engine: Engine) -> ModelState | None:
     """The state on worker 0, None on the others. A collective call, after a step or before the first."""
     objective = engine.objective
     is_main = engine.place.is_main
-    weights = {name: _copy(_whole(engine, parameter), is_main) for name, parameter in objective.named_parameters()}
+    weights = {
+        name: _copy(_whole(engine, parameter), is_main) for name, parameter in objective.named_parameters()
+    }
     statistics = gather_statistics(objective, is_main)
     varying = running_statistics(objective)
-    buffers = {name: _copy(buffer, is_main) for name, buffer in _kept_buffers(objective).items() if name not in varying}
+    buffers = {
+        name: _copy(buffer, is_main)
+        for name, buffer in _kept_buffers(objective).items()
+        if name not in varying
+    }
     moments, optimizer_step = _gather_moments(engine)
     return ModelState(weights, buffers, statistics, moments, optimizer_step) if is_main else None
 
@@ -83,7 +101,8 @@ def load_weights_and_buffers(objective: nn.Module, state: ModelState, rank: int,
         CheckpointMismatch: when names or shapes differ; the objective is then untouched.
     """
     statistics = {
-        name: rows[rank] if rows.shape[0] == world_size else rows.mean(0) for name, rows in state.statistics.items()
+        name: rows[rank] if rows.shape[0] == world_size else rows.mean(0)
+        for name, rows in state.statistics.items()
     }
     stored = {**state.weights, **state.buffers, **statistics}
     own = {**dict(objective.named_parameters()), **_kept_buffers(objective)}
@@ -95,7 +114,9 @@ def load_weights_and_buffers(objective: nn.Module, state: ModelState, rank: int,
 
 def load_moments(engine: Engine, state: ModelState) -> None:
     """Put the optimizer's moments back, after the engine started and before its first step."""
-    trained = {name: parameter for name, parameter in engine.objective.named_parameters() if parameter.requires_grad}
+    trained = {
+        name: parameter for name, parameter in engine.objective.named_parameters() if parameter.requires_grad
+    }
     for key, moments in state.moments.items():
         _check_names(moments, trained, key)
     _create_moments(engine, list(state.moments), state.optimizer_step)
@@ -107,7 +128,10 @@ def load_moments(engine: Engine, state: ModelState) -> None:
 def whole_weights(engine: Engine) -> dict[str, Tensor]:
     """Weights and buffers by name, on CPU, on worker 0; empty on the others. A collective call."""
     is_main = engine.place.is_main
-    tensors = {name: _copy(_whole(engine, parameter), is_main) for name, parameter in engine.objective.named_parameters()}
+    tensors = {
+        name: _copy(_whole(engine, parameter), is_main)
+        for name, parameter in engine.objective.named_parameters()
+    }
     tensors |= {name: _copy(buffer, is_main) for name, buffer in _kept_buffers(engine.objective).items()}
     return tensors if is_main else {}
 
@@ -135,16 +159,20 @@ def _gather_moments(engine: Engine) -> tuple[dict[str, dict[str, Tensor]], float
     from deepspeed.utils import safe_get_full_optimizer_state
 
     inner = _inner_optimizer(engine)
-    trained = {name: parameter for name, parameter in engine.objective.named_parameters() if parameter.requires_grad}
+    trained = {
+        name: parameter for name, parameter in engine.objective.named_parameters() if parameter.requires_grad
+    }
     example = next(iter(inner.state.values()), {})
     keys = sorted(key for key, value in example.items() if isinstance(value, Tensor) and key != STEP)
     moments: dict[str, dict[str, Tensor]] = {key: {} for key in keys}
     for key in keys:
         for name, parameter in trained.items():
             whole = (
-                inner.state[parameter][key] if engine.zero_stage == 0 else safe_get_full_optimizer_state(parameter, key)
+                inner.state[parameter][key]
+                if engine.zero_stage == 0
+                else safe_get_full_optimizer_state(parameter, key)
             )
-            moments[key][name] = _copy(whole, engine.place.is_main)
+            moments[key][name] = _copy(cast(Tensor, whole), engine.place.is_main)
     return moments, float(example.get(STEP, 0.0))
 
 
@@ -158,7 +186,11 @@ def _flat_shares(engine: Engine) -> list[Tensor]:
     optimizer = engine.deepspeed.optimizer
     if engine.zero_stage == 0:
         return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    return list(optimizer.fp32_partitioned_groups_flat if engine.zero_stage == 3 else optimizer.single_partition_of_fp32_groups)
+    return list(
+        optimizer.fp32_partitioned_groups_flat
+        if engine.zero_stage == 3
+        else optimizer.single_partition_of_fp32_groups
+    )
 
 
 def _create_moments(engine: Engine, keys: list[str], optimizer_step: float) -> None:
@@ -188,7 +220,9 @@ def _set_moment(engine: Engine, parameter: nn.Parameter, key: str, whole: Tensor
 
 def _check_names(stored: dict[str, Tensor], own: dict[str, Any], what: str = "weights and buffers") -> None:
     missing, unknown = sorted(own.keys() - stored.keys()), sorted(stored.keys() - own.keys())
-    reshaped = [name for name in sorted(stored.keys() & own.keys()) if stored[name].shape != _shape(own[name])]
+    reshaped = [
+        name for name in sorted(stored.keys() & own.keys()) if stored[name].shape != _shape(own[name])
+    ]
     if missing or unknown or reshaped:
         raise CheckpointMismatch(
             f"the checkpoint's {what} are not this model's: missing {missing[:5]}, unknown {unknown[:5]}, other shape "

@@ -13,9 +13,16 @@ def build_optimizer(module: nn.Module, spec: AdamW) -> torch.optim.Optimizer:
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": spec.weight_decay},
+        {
+            "params": [parameter for parameter in trained if parameter.ndim > 1],
+            "weight_decay": spec.weight_decay,
+        },
         {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=0.0, betas=(spec.beta1, spec.beta2), eps=spec.epsilon, fused=True
+        [group for group in groups if group["params"]],
+        lr=0.0,
+        betas=(spec.beta1, spec.beta2),
+        eps=spec.epsilon,
+        fused=True,
     )

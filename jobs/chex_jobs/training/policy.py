@@ -20,4 +20,6 @@ class CheckpointPolicy:
     @classmethod
     def of_minutes(cls, every_minutes: float) -> "CheckpointPolicy":
         """The rule of a manifest: minutes, or after every epoch when they are 0."""
-        return cls(every_minutes=every_minutes) if every_minutes > 0 else cls(every_minutes=None, every_epochs=1)
+        return (
+            cls(every_minutes=every_minutes) if every_minutes > 0 else cls(every_minutes=None, every_epochs=1)
+        )

@@ -34,7 +34,7 @@ def join() -> Place:
     if not dist.is_initialized():
         # DeepSpeed reads these and nothing else; without LOCAL_RANK it refuses to start.
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
-        store = dist.HashStore()  # in memory: no port, no address
+        store = dist.HashStore()  # pyright: ignore[reportPrivateImportUsage]  # in memory: no port, no address
         dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=0, world_size=1)
     device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
     return Place(dist.get_rank(), dist.get_world_size(), device)

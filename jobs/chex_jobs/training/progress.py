@@ -56,10 +56,19 @@ class ProgressMeter:
 
     def due(self, step: int) -> bool:
         """Whether a report should be made now: the interval has passed, or the run is at its end."""
-        return step > self._step and (self._clock() - self._since >= self._interval or step == self._total_steps)
+        return step > self._step and (
+            self._clock() - self._since >= self._interval or step == self._total_steps
+        )
 
     def report(
-        self, *, step: int, epoch: int, epochs: int, loss: float, learning_rate: float, metrics: Mapping[str, float]
+        self,
+        *,
+        step: int,
+        epoch: int,
+        epochs: int,
+        loss: float,
+        learning_rate: float,
+        metrics: Mapping[str, float],
     ) -> Progress:
         """Make the report of the steps since the last one, and start to count anew."""
         elapsed = max(self._clock() - self._since, 1e-9)

@@ -1,0 +1,119 @@
+"""From a `TrainingRun` to its objective and its batches on one worker."""
+
+from chex_api.pretraining import Clip as ClipSpec
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.loading import BatchSource
+from chex_jobs.data.text import ReportTexts
+from chex_jobs.data.tokens import TokenizedTexts
+from chex_jobs.models import build_image_encoder, build_text_encoder, build_tokenizer
+from chex_jobs.models.image_encoder import ImageEncoderModule
+from chex_jobs.models.image_weights import load_image_encoder
+from chex_jobs.models.text_encoder import TextEncoderModule
+from chex_jobs.models.weights import load_weights
+from chex_jobs.objectives import Clip, MoCo, Supervised, batch_norm_group_size, build_objective
+from chex_jobs.training.batch_norm import use_group_batch_norm
+from chex_jobs.training.errors import InvalidRun
+from chex_jobs.training.loop import batch_per_worker
+from chex_jobs.training.process_group import Place
+from chex_jobs.training.run import StartWeights, TrainingRun
+from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
+
+
+def assemble_objective(run: TrainingRun, world_size: int) -> MoCo | Clip | Supervised:
+    """The objective with its first weights and its normalisation grouped, on CPU.
+
+    Raises:
+        InvalidRun: settings that do not fit each other, or the number of workers.
+        WeightsError: start weights that are not those of the encoders.
+    """
+    image_encoder = build_image_encoder(run.encoders.image, run.seed)
+    _, spec = run.objective.member()
+    text_encoder = None
+    if isinstance(spec, ClipSpec):
+        if run.encoders.text is None:
+            raise InvalidRun("objective.clip needs a text tower; add encoders.text")
+        text_encoder = build_text_encoder(run.encoders.text, run.seed)
+    _load_start(run.start, image_encoder, text_encoder)
+    global_batch_size = run.optimization.global_batch_size
+    group_size = batch_norm_group_size(
+        run.objective, image_encoder, wanted=run.batch_norm_group_size, global_batch_size=global_batch_size
+    )
+    if group_size is not None:
+        if batch_per_worker(global_batch_size, world_size) % group_size:
+            raise InvalidRun(
+                f"{world_size} workers do not share a global batch of {global_batch_size} in whole BatchNorm groups of "
+                f"{group_size} films; choose another number of workers, or another batchNorm.groupSize"
+            )
+        use_group_batch_norm(image_encoder, group_size, run.freeze_batch_norm)
+    try:
+        return build_objective(
+            run.objective,
+            image_encoder,
+            text_encoder,
+            seed=run.seed,
+            global_batch_size=global_batch_size,
+            group_size=group_size,
+            num_tasks=len(run.data.tasks),
+        )
+    except ValueError as error:
+        raise InvalidRun(str(error)) from error
+
+
+def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, place: Place) -> BatchSource:
+    """This worker's batches of the run.
+
+    Raises:
+        InvalidRun: no film is left to train on.
+        ArtifactError: the data set is missing or damaged.
+    """
+    dataset = ChestXrayDataset.open(run.data.dataset)
+    try:
+        return BatchSource(
+            dataset,
+            run.data.ordinals,
+            size=run.encoders.image.size,
+            global_batch_size=run.optimization.global_batch_size,
+            seed=run.seed,
+            augmentation=run.augmentation,
+            views=objective.num_views,
+            unit=dataset.unit,
+            rank=place.rank,
+            world_size=place.world_size,
+            tasks=run.data.tasks if isinstance(objective, Supervised) else (),
+            texts=_texts(run, dataset) if objective.needs_text else None,
+        )
+    except ValueError as error:
+        raise InvalidRun(str(error)) from error
+
+
+def _texts(run: TrainingRun, dataset: ChestXrayDataset) -> TokenizedTexts:
+    _, spec = run.objective.member()
+    assert isinstance(spec, ClipSpec)
+    assert run.encoders.text is not None
+    # Reports of films that are not trained on are dropped here: not even the numbering of texts may depend on them.
+    reports: list[str | None] = [None] * len(dataset)
+    every = dataset.reports()
+    for ordinal in run.data.ordinals:
+        reports[ordinal] = every[ordinal]
+    texts = ReportTexts(reports, whole=spec.text == "Report")
+    return TokenizedTexts(texts, build_tokenizer(run.encoders.text), run.encoders.text.max_tokens)
+
+
+def _load_start(
+    start: StartWeights, image_encoder: ImageEncoderModule, text_encoder: TextEncoderModule | None
+) -> None:
+    if start.artifact is not None:
+        artifact = start.artifact
+        load_weights(
+            image_encoder,
+            artifact.read_safetensors(IMAGE_ENCODER, "torch"),
+            where=f"{artifact.uri}/{IMAGE_ENCODER}",
+        )
+        if text_encoder is not None and TEXT_ENCODER in artifact.files:
+            load_weights(
+                text_encoder,
+                artifact.read_safetensors(TEXT_ENCODER, "torch"),
+                where=f"{artifact.uri}/{TEXT_ENCODER}",
+            )
+    elif start.folder_uri:
+        load_image_encoder(image_encoder, start.folder_uri, start.folder_format)

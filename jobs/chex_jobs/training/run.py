@@ -1,0 +1,71 @@
+"""What a training run is, before it runs."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from chex_api.encoder import Encoders, WeightsFormat
+from chex_api.hospital import DaptObjective
+from chex_api.pretraining import Augmentation, Objective, Optimization
+from chex_jobs.artifacts import FinishedArtifact
+from chex_jobs.training.policy import CheckpointPolicy
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Films that may be trained on.
+
+    Attributes:
+        dataset: a finished `ingest` stage.
+        ordinals: int64 [N], the films; labels and reports of no others are read.
+        tasks: whose labels a supervised objective learns, in this order.
+    """
+
+    dataset: FinishedArtifact
+    ordinals: npt.NDArray[np.int64]
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StartWeights:
+    """Weights that take the place of the encoders' own first ones. With neither, nothing is replaced.
+
+    Attributes:
+        artifact: a finished pretraining; its text encoder is taken too, where both it and the objective have one.
+        folder_uri: a folder with an image encoder from elsewhere, in `folder_format` (None: what the folder holds).
+    """
+
+    artifact: FinishedArtifact | None = None
+    folder_uri: str = ""
+    folder_format: WeightsFormat | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """One training, complete in itself. Pickles; every worker gets the same.
+
+    Attributes:
+        objective: what is learned.
+        encoders: the towers; `encoders.image.size` is the side of a view in pixels.
+        optimization: global batch, epochs, learning rate and its course, clipping, AdamW.
+        seed: of first weights, order of films, augmentation, sentences and dropout.
+        batch_norm_group_size: films normalised together, as wanted (`objectives.batch_norm_group_size` may lower it).
+        freeze_batch_norm: keep BatchNorm in evaluation mode.
+        precision: BFloat16 is autocast; weights and their gradients are Float32 either way.
+        zero_stage: ZeRO stage, 0 to 3. Changes memory and speed, not numbers.
+    """
+
+    objective: Objective | DaptObjective
+    encoders: Encoders
+    optimization: Optimization
+    data: TrainingData
+    seed: int
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    batch_norm_group_size: int = 32
+    freeze_batch_norm: bool = False
+    precision: Literal["Float32", "BFloat16"] = "BFloat16"
+    zero_stage: int = 0
+    start: StartWeights = field(default_factory=StartWeights)
+    checkpoint: CheckpointPolicy = field(default_factory=CheckpointPolicy)
