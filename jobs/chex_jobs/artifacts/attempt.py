@@ -86,6 +86,10 @@ class AttemptWriter:
         """Write NumPy arrays or torch tensors, all of one kind; equal values give equal bytes."""
         with self.writing(path) as local:
             save_tensors(local, tensors, metadata)
+        return self.record(path)
+
+    def record(self, path: str) -> FileRecord:
+        """The record of a file written or adopted before, for a worker to hand back. Raises `KeyError`."""
         return self._records[path]
 
     def adopt(self, record: FileRecord) -> FileRecord:

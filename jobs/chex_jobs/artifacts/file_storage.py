@@ -135,9 +135,9 @@ class FileStorage(Storage):
     def _reporting(self, key: str, act: str) -> Iterator[None]:
         try:
             yield
-        except _ABSENT as error:
-            raise ObjectNotFound(f"nothing is stored at {self.uri_of(key)}") from error
         except OSError as error:
+            if act == "read" and isinstance(error, _ABSENT):
+                raise ObjectNotFound(f"nothing is stored at {self.uri_of(key)}") from error
             raise self._translated(error, key, act) from error
 
     @contextmanager
@@ -190,7 +190,7 @@ def _create(path: Path) -> None:
             return
         except FileNotFoundError:
             continue
-    raise StorageUnavailable(f"cannot create files in {path.parent}: it is removed again and again")
+    raise StorageUnavailable(f"cannot create files in {path.parent}: it vanishes again and again")
 
 
 def _make_directory(directory: Path) -> None:

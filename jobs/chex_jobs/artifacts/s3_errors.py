@@ -76,7 +76,7 @@ def _translated(error: Exception, uri: str, act: str) -> ArtifactError | None:
 def _of_answer(error: Exception, uri: str, act: str) -> ArtifactError:
     code, status = code_of(error), status_of(error)
     if code == "NoSuchBucket":
-        return ObjectNotFound(f"cannot {act} {uri}: the bucket does not exist; create it or correct the URI")
+        return StorageUnavailable(f"cannot {act} {uri}: the bucket does not exist; create it or correct the URI")
     if code in _MISSING:
         return ObjectNotFound(f"nothing is stored at {uri}")
     if code in _FULL or status == 507:
