@@ -11,7 +11,7 @@ looked up for every pixel: exact, and as fast as a lookup.
 
 import io
 import math
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -19,7 +19,6 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut
 from pydicom.uid import ImplicitVRLittleEndian
 
 from chex_jobs.data.decode import Film, check_pixels, shrink
@@ -37,15 +36,17 @@ def decode_dicom(data: bytes, short_side: int) -> Film:
     """Decode one grey or colour frame and shrink it to `short_side`.
 
     Raises:
-        FilmError: not DICOM, no picture or several, a mode that is no film, truncated or damaged pixels.
+        FilmError: not DICOM, no picture or several, a mode or compression that is no film or has no decoder here,
+            truncated or damaged.
     """
-    dataset = _read(data)
-    _check_mode(dataset)
-    pixels = _pixels(dataset)
-    if dataset.PhotometricInterpretation in _COLOUR:
-        # Secondary captures store grey as RGB; pydicom has already turned YBR into RGB.
-        return shrink(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), short_side)
-    return shrink(grey_values(dataset, pixels), short_side)
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        _check_mode(dataset)
+        return shrink(_grey(dataset, _pixels(dataset)), short_side)
+    except (FilmError, MemoryError):
+        raise
+    except Exception as error:  # pydicom and its plugins raise whatever the damaged bytes lead them to
+        raise FilmError(_reason(error), f"{type(error).__name__}: {error}"[:500]) from error
 
 
 def grey_values(dataset: Dataset, stored: npt.NDArray[np.integer]) -> Film:
@@ -54,24 +55,34 @@ def grey_values(dataset: Dataset, stored: npt.NDArray[np.integer]) -> Film:
     Raises:
         FilmError: a VOI LUT Function that is not defined.
     """
-    low, high = int(stored.min()), int(stored.max())
-    domain = np.arange(low, high + 1)
+    low = int(stored.min())
+    offsets = stored.astype(np.int32) - low
+    occurs = np.bincount(offsets.ravel()) > 0
+    domain = low + np.arange(len(occurs))
     padding = _is_padding(dataset, domain)
-    grey = _voi(dataset, apply_modality_lut(domain, dataset), ~padding)
+    grey = _voi(dataset, _modality(dataset, domain), occurs & ~padding)
     if _is_inverted(dataset):
         grey = 1.0 - grey
     grey[padding] = 0.0
     table = np.rint(grey * 255.0).astype(np.uint8)
-    return table[stored.astype(np.int64) - low]
+    return table[offsets]
 
 
-def _read(data: bytes) -> Dataset:
-    try:
-        return pydicom.dcmread(io.BytesIO(data), force=True)
-    except EOFError as error:
-        raise FilmError(Reason.TRUNCATED, str(error)) from error
-    except Exception as error:  # pydicom raises whatever the damaged bytes lead it to
-        raise FilmError(Reason.UNREADABLE, f"{type(error).__name__}: {error}") from error
+def _grey(dataset: Dataset, pixels: npt.NDArray[np.integer]) -> Film:
+    if dataset.PhotometricInterpretation in _GREY:
+        return grey_values(dataset, pixels)
+    # Secondary captures store grey as RGB; pydicom has already turned YBR into RGB.
+    return cast(Film, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
+
+
+def _reason(error: Exception) -> Reason:
+    """Return what an exception of pydicom means. It has no kinds for this; these words are in its messages."""
+    message = str(error)
+    if isinstance(error, EOFError) or "less than expected" in message or "is too short" in message:
+        return Reason.TRUNCATED
+    if "missing dependencies" in message or "does not support" in message:
+        return Reason.UNSUPPORTED_MODE
+    return Reason.UNREADABLE
 
 
 def _check_mode(dataset: Dataset) -> None:
@@ -99,14 +110,7 @@ def _pixels(dataset: Dataset) -> npt.NDArray[np.integer]:
         # Objects saved without the file header; implicit little endian is what DICOM assumes then.
         dataset.ensure_file_meta()
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    try:
-        pixels = dataset.pixel_array
-    except MemoryError:
-        raise
-    except Exception as error:  # decoder plugins raise their own kinds
-        short = "less than" in str(error) or "is too short" in str(error) or isinstance(error, EOFError)
-        reason = Reason.TRUNCATED if short else Reason.UNREADABLE
-        raise FilmError(reason, f"{type(error).__name__}: {error}") from error
+    pixels = dataset.pixel_array
     if pixels.shape[:2] != (dataset.Rows, dataset.Columns):
         raise FilmError(Reason.UNREADABLE, f"pixels of shape {pixels.shape} under another header")
     return _without_overlay_bits(dataset, pixels)
@@ -136,28 +140,40 @@ def _is_padding(dataset: Dataset, domain: npt.NDArray[np.integer]) -> npt.NDArra
     return np.zeros(domain.shape, bool) if padding.all() else padding
 
 
-def _voi(dataset: Dataset, values: npt.NDArray, told: npt.NDArray[np.bool_]) -> Values:
-    """Map the modality's values to 0..1; `told` marks those that are not padding."""
+def _modality(dataset: Dataset, stored: npt.NDArray[np.integer]) -> Values:
+    """PS3.3 C.11.1: a table where there is one, else slope and intercept."""
+    if dataset.get("ModalityLUTSequence"):
+        return _looked_up(dataset.ModalityLUTSequence[0], stored, _is_little_endian(dataset))
+    slope, intercept = _first(dataset.get("RescaleSlope")), _first(dataset.get("RescaleIntercept"))
+    return stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
+
+
+def _voi(dataset: Dataset, values: Values, told: npt.NDArray[np.bool_]) -> Values:
+    """Map the modality's values to 0..1; `told` marks those that a pixel has and that are not padding."""
     if dataset.get("VOILUTSequence"):
-        return _voi_lut(dataset.VOILUTSequence[0], values, _is_little_endian(dataset))
+        item = dataset.VOILUTSequence[0]
+        full_scale = 2 ** int(item.LUTDescriptor[2]) - 1
+        return np.clip(_looked_up(item, values, _is_little_endian(dataset)) / full_scale, 0.0, 1.0)
     window = _window(dataset)
     if window is not None:
-        return _windowed(values.astype(np.float64), *window)
+        return _windowed(values, *window)
     low, high = float(values[told].min()), float(values[told].max())
     if low == high:
         return np.zeros(values.shape)
     return np.clip((values - low) / (high - low), 0.0, 1.0)
 
 
-def _voi_lut(item: Dataset, values: npt.NDArray, little_endian: bool) -> Values:
-    """PS3.3 C.11.2.1.1: values outside the table take its first or last entry; 0 entries stand for 65,536."""
-    num_entries, first, bits = (int(number) for number in item.LUTDescriptor)
+def _looked_up(item: Dataset, values: npt.NDArray, little_endian: bool) -> Values:
+    """PS3.3 C.11.1.1.1: values outside the table take its first or last entry; 0 entries stand for 65,536.
+
+    Written out because pydicom takes 8 and 16 bits of a modality table only; 12 are common.
+    """
+    num_entries, first, _ = (int(number) for number in item.LUTDescriptor)
     entries: Any = item.LUTData
     if isinstance(entries, bytes):
         entries = np.frombuffer(entries, "<u2" if little_endian else ">u2")
     table = np.asarray(entries, np.float64)[: num_entries or 2**16]
-    index = np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)
-    return np.clip(table[index] / (2**bits - 1), 0.0, 1.0)
+    return table[np.clip(np.rint(values).astype(np.int64) - first, 0, len(table) - 1)]
 
 
 def _window(dataset: Dataset) -> tuple[float, float, str] | None:

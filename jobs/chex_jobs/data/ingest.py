@@ -7,7 +7,8 @@ whatever the number of workers, the order in which chunks end, or the attempts t
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm, close_decoder
 from chex_jobs.data.declaration import declare
 from chex_jobs.data.duplicates import duplicates
 from chex_jobs.data.faults import Fault
-from chex_jobs.data.quarantine import check_share, counts_by_reason, quarantine_table
+from chex_jobs.data.quarantine import QuarantineError, check_share, counts_by_reason, quarantine_table
 from chex_jobs.data.records import FilmTable
 from chex_jobs.data.shards import films_per_shard
 from chex_jobs.data.splits import assign
@@ -32,13 +33,21 @@ _RECORD = re.compile(r"/private/chunks/chunk-(\d+)\.json$")
 
 
 class Mapper(Protocol):
-    """Applies a function to items somewhere and yields the results in any order; `map` does so in this process."""
+    """Applies a function to items somewhere and yields the results in any order."""
 
     def __call__(
         self, function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /
-    ) -> Iterator[ChunkResult]:
-        """Yield `function(item)` of every item."""
+    ) -> Generator[ChunkResult]:
+        """Yield `function(item)` of every item. Closing the generator stops what has begun."""
         ...
+
+
+def in_process(function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /) -> Generator[ChunkResult]:
+    """Do the work here, one chunk after another."""
+    try:
+        yield from map(function, items)
+    finally:
+        close_decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ def ingest(
     *,
     seed: int,
     attempt: AttemptWriter,
-    mapper: Mapper = map,
+    mapper: Mapper = in_process,
     on_progress: Callable[[IngestProgress], None] = lambda _: None,
     environment: Mapping[str, Any] | None = None,
 ) -> FinishedArtifact:
@@ -111,13 +120,11 @@ def ingest(
         for number, rows in enumerate(rows_of)
     ]
     on_progress(_progress(work))
-    try:
-        for result in mapper(process_chunk, chunks):
+    with closing(mapper(process_chunk, chunks)) as results:
+        for result in results:
             _enter(work, rows_of[result.number], result)
             on_progress(_progress(work))
             _check_quarantine(dataset, work, attempt)
-    finally:
-        close_decoder()
     digests = {row: film.film_sha256 for row, film in work.decoded.items()}
     work.faults |= duplicates(digests, [film.patient for film in work.table.films])
     _check_quarantine(dataset, work, attempt)
@@ -170,6 +177,10 @@ def _commit(
 ) -> FinishedArtifact:
     """Number what is left, split it, write index and private tables, and commit."""
     rows = [row for row in sorted(work.decoded) if row not in work.faults]
+    if not rows:
+        raise QuarantineError(
+            f"data set {dataset.name!r}: none of {len(work.table.films)} films can be used."
+        )
     films = [work.table.films[row] for row in rows]
     patient_ids = [film.patient for film in films]
     assignment = assign(dataset.split, seed, patient_ids, [film.official for film in films])

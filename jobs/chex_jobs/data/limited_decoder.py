@@ -13,8 +13,8 @@ from chex_jobs.data.decode import Film
 from chex_jobs.data.decoder_process import FAULT, REPLY, REQUEST
 from chex_jobs.data.faults import FilmError, Reason
 
-ADDRESS_SPACE_BYTES = 4 << 30
-"""`RLIMIT_AS` of the decoder. Libraries map about 1 GiB without using it; the largest legal film needs about 1 GiB."""
+ADDRESS_SPACE_BYTES = 3 << 30
+"""`RLIMIT_AS` of the decoder: libraries map 0.3 GiB, and the largest legal film (16 bits, RGBA) needs about 1.5."""
 
 SECONDS_PER_FILM = 60.0
 """A film of 20 million pixels takes less than one; a minute is a film that will never end."""

@@ -1,6 +1,6 @@
 """Decoding chunks as Ray tasks, one core each, on whatever cluster this process is connected to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 import ray
 from ray.exceptions import RayTaskError
@@ -23,7 +23,7 @@ class RayMapper:
 
     def __call__(
         self, function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /
-    ) -> Iterator[ChunkResult]:
+    ) -> Generator[ChunkResult]:
         """Run `function` on every item; results come in the order in which tasks end.
 
         Raises:
@@ -50,4 +50,4 @@ def _result(reference: ray.ObjectRef) -> ChunkResult:
     try:
         return ray.get(reference)
     except RayTaskError as error:
-        raise error.as_instanceof_cause() from None
+        raise error.cause from None

@@ -1,0 +1,293 @@
+"""Each published format, in small, as it lies on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chex_api.dataset import Source
+from chex_jobs.data.columns import ColumnError
+from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.records import MISSING, FilmTable, SourceError
+from chex_jobs.data.sources import open_source
+from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
+from tests.unit.data.films import drawn_film, hospital_dataset, png, write_csv, write_hospital
+
+NIH_HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+NIH_ROWS = (
+    "00000061_012.png,Edema|Effusion,12,61,77,M,AP,3056,2544,0.139,0.139",
+    "00000061_015.png,No Finding,15,61,93,M,PA,3056,2544,0.139,0.139",
+    "00000007_000.png,Hernia,0,7,414,F,PA,2500,2048,0.171,0.171",
+)
+COVID_ROWS = [
+    {
+        "filename": "b.jpg",
+        "patientid": 5,
+        "offset": "",
+        "sex": "M",
+        "age": 54,
+        "view": "AP Supine",
+        "modality": "X-ray",
+    },
+    {
+        "filename": "a.jpg",
+        "patientid": 5,
+        "offset": 3,
+        "sex": "F",
+        "age": "",
+        "view": "L",
+        "modality": "X-ray",
+    },
+    {
+        "filename": "c.jpg",
+        "patientid": 6,
+        "offset": "",
+        "sex": "",
+        "age": "",
+        "view": "Axial",
+        "modality": "CT",
+    },
+]
+
+
+def nih(root: Path, **kind: Any) -> FilmTable:
+    return open_source(Source.parse({"nihChestXray14": {"uri": root.as_uri()}})).films(
+        kind.get("columns", ())
+    )
+
+
+@pytest.fixture
+def nih_root(tmp_path: Path) -> Path:
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text("\n".join((NIH_HEADER, *NIH_ROWS)) + "\n")
+    for number, folder in ((0, "images_001/images"), (1, "images")):
+        path = tmp_path / folder / ("00000007_000.png", "00000061_012.png")[number]
+        path.parent.mkdir(parents=True)
+        path.write_bytes(png(drawn_film(number)))
+    return tmp_path
+
+
+def test_nih_films_are_found_in_any_of_its_folders_and_come_in_order_of_keys(nih_root: Path):
+    films = nih(nih_root).films
+    assert [film.key for film in films] == [
+        "images/00000061_012.png",
+        "images/00000061_015.png",
+        "images_001/images/00000007_000.png",
+    ]
+    assert [film.size_bytes == MISSING for film in films] == [False, True, False]
+    assert [(film.patient, film.study, film.view) for film in films] == [
+        ("61", "12", "Frontal"),
+        ("61", "15", "Frontal"),
+        ("7", "0", "Frontal"),
+    ]
+
+
+def test_nih_metadata_is_cleaned_and_old_ages_are_not_told(nih_root: Path):
+    metadata = nih(nih_root).metadata
+    assert metadata == {"view": ["AP", "PA", "PA"], "sex": ["M", "M", "F"], "age": ["77", "90", ""]}
+
+
+def test_the_odd_header_of_nih_gives_every_column_its_own_cells(nih_root: Path):
+    table = nih(nih_root, columns=("Finding Labels", "OriginalImage[Width", "Height]", "y]"))
+    assert table.columns["Finding Labels"] == ["Edema|Effusion", "No Finding", "Hernia"]
+    assert table.columns["OriginalImage[Width"] == ["3056", "3056", "2500"]
+    assert table.columns["Height]"] == ["2544", "2544", "2048"]
+    assert table.columns["y]"] == ["0.139", "0.139", "0.171"]
+
+
+def test_the_official_nih_lists_are_read(nih_root: Path):
+    (nih_root / "train_val_list.txt").write_text("00000061_012.png\n00000061_015.png\n")
+    (nih_root / "test_list.txt").write_text("00000007_000.png\r\n")
+    assert [film.official for film in nih(nih_root).films] == [OFFICIAL_TRAIN, OFFICIAL_TRAIN, TEST]
+
+
+def test_without_lists_no_nih_film_has_an_official_part(nih_root: Path):
+    assert {film.official for film in nih(nih_root).films} == {UNUSED}
+
+
+@pytest.mark.parametrize(
+    ("present", "absent"), [("train_val_list.txt", "test_list.txt"), ("test_list.txt", "train_val_list.txt")]
+)
+def test_one_official_list_without_the_other_is_an_error(nih_root: Path, present: str, absent: str):
+    (nih_root / present).write_text("00000061_012.png\n")
+    with pytest.raises(SourceError, match=f"no {absent}"):
+        nih(nih_root)
+
+
+def test_official_lists_that_share_a_film_are_an_error(nih_root: Path):
+    for name in ("train_val_list.txt", "test_list.txt"):
+        (nih_root / name).write_text("00000061_012.png\n")
+    with pytest.raises(SourceError, match="share 1 films"):
+        nih(nih_root)
+
+
+def test_a_folder_without_the_nih_table_is_an_error_that_says_what_is_missing(tmp_path: Path):
+    with pytest.raises(SourceError, match="has no Data_Entry_2017_v2020.csv"):
+        nih(tmp_path)
+
+
+def covid(root: Path, rows: list[dict[str, object]]) -> FilmTable:
+    notes = [
+        {"finding": "todo", "clinical_notes": f"note {number}" if number else ""}
+        for number in range(len(rows))
+    ]
+    write_csv(root / "metadata.csv", [row | note for row, note in zip(rows, notes, strict=True)])
+    return open_source(Source.parse({"covidChestXray": {"uri": root.as_uri()}})).films(("finding",))
+
+
+def test_covid_rows_become_films_with_notes_as_reports_and_ct_is_left_out(tmp_path: Path):
+    table = covid(tmp_path, COVID_ROWS)
+    assert [(film.key, film.patient, film.view, film.report) for film in table.films] == [
+        ("images/a.jpg", "5", "Lateral", "note 1"),
+        ("images/b.jpg", "5", "Frontal", None),
+    ]
+    assert table.left_out == {"not an X-ray": 1}
+    assert table.metadata == {"view": ["L", "AP SUPINE"], "sex": ["F", "M"], "age": ["", "54"]}
+
+
+def test_early_covid_tables_name_the_film_otherwise_and_tell_ct_by_its_view(tmp_path: Path):
+    rows = [{**row, "image": row["filename"]} for row in COVID_ROWS]
+    for row in rows:
+        del row["filename"], row["modality"]
+    table = covid(tmp_path, rows)
+    assert [film.key for film in table.films] == ["images/a.jpg", "images/b.jpg"]
+    assert table.left_out == {"not an X-ray": 1}
+
+
+def table_source(root: Path, **changes: Any) -> Any:
+    plain = hospital_dataset(root).source.plain()["table"] | changes
+    return open_source(Source.parse({"table": plain}))
+
+
+def test_a_table_gives_each_film_what_the_manifest_says(tmp_path: Path):
+    write_hospital(tmp_path, 2)
+    first, second = table_source(tmp_path).films(("icu",)).films
+    assert (first.key, first.patient, first.study, first.view) == (
+        "films/film-000.png",
+        "patient-0",
+        "study-0",
+        "Frontal",
+    )
+    assert second.report == "Film number 1 is drawn."
+    assert second.size_bytes == len(png(drawn_film(1)))
+
+
+def test_filters_keep_rows_that_hold_one_of_their_values_and_count_the_others(tmp_path: Path):
+    write_hospital(tmp_path, 8)
+    table = table_source(
+        tmp_path, where=[{"column": "view", "values": ["ap"]}, {"column": "sex", "values": ["f", "d"]}]
+    ).films(())
+    assert [film.key for film in table.films] == ["films/film-000.png", "films/film-004.png"]
+    assert table.left_out == {"where": 6}
+
+
+def test_views_are_told_by_the_mapping_and_others_by_none(tmp_path: Path):
+    rows = write_hospital(tmp_path, 3)
+    for row, view in zip(rows, ("AP ", "lat", "oblique"), strict=True):
+        row["view"] = view
+    write_csv(tmp_path / "data.csv", rows)
+    view = {"column": "view", "frontal": ["ap"], "lateral": ["LAT"]}
+    table = table_source(tmp_path, view=view).films(())
+    assert [film.view for film in table.films] == ["Frontal", "Lateral", ""]
+    assert table.metadata["view"] == ["AP", "LAT", "OBLIQUE"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"patientColumn": "Patient"},
+            "source.table.patientColumn: data.csv has no column 'Patient'; the nearest is 'patient'",
+        ),
+        ({"studyColumn": "studie"}, "source.table.studyColumn: .*'study'"),
+        ({"reportColumn": "reports"}, "source.table.reportColumn: .*'report'"),
+        ({"image": {"column": "files"}}, "source.table.image.column: .*'file'"),
+        ({"view": {"column": "views"}}, "source.table.view.column: .*'view'"),
+        ({"subgroupColumns": ["sex", "gender"]}, r"source.table.subgroupColumns\[1\]: .*'gender'"),
+        ({"where": [{"column": "vew", "values": ["ap"]}]}, r"source.table.where\[0\].column: .*'view'"),
+    ],
+)
+def test_a_missing_column_is_an_error_that_names_field_file_and_nearest_column(
+    tmp_path: Path, changes: dict[str, Any], message: str
+):
+    write_hospital(tmp_path, 2)
+    with pytest.raises(ColumnError, match=message):
+        table_source(tmp_path, **changes).films(())
+
+
+def test_a_missing_task_column_is_an_error(tmp_path: Path):
+    write_hospital(tmp_path, 2)
+    with pytest.raises(ColumnError, match="data.csv has no column 'icu_days'; the nearest is 'icu'"):
+        table_source(tmp_path).films(("icu_days",))
+
+
+def test_a_cell_that_points_outside_the_source_finds_no_film(tmp_path: Path):
+    rows = write_hospital(tmp_path / "hospital", 2)
+    (tmp_path / "secret.png").write_bytes(png(drawn_film(0)))
+    rows[0]["file"] = "../../secret.png"
+    write_csv(tmp_path / "hospital" / "data.csv", rows)
+    source = table_source(tmp_path / "hospital")
+    films = {film.key: film for film in source.films(()).films}
+    assert films["films/../../secret.png"].size_bytes == MISSING
+    with pytest.raises(FilmError) as caught:
+        source.reader().read("films/../../secret.png")
+    assert caught.value.fault.reason == Reason.MISSING_FILE
+
+
+def phantom(**changes: Any) -> Any:
+    return open_source(Source.parse({"phantom": {"patients": 20, "size": 32, **changes}}))
+
+
+def test_a_phantom_declares_and_makes_its_films():
+    source = phantom()
+    table = source.films(("Effusion",))
+    film = source.reader().read(table.films[3].key)
+    assert film.dtype == np.uint8
+    assert min(film.shape) == 32
+    assert set(table.columns["Effusion"]) == {"0", "1"}
+    assert set(table.metadata) == {"view", "sex", "age", "device"}
+
+
+def test_a_finding_that_phantoms_do_not_have_is_an_error_that_names_the_nearest():
+    with pytest.raises(ColumnError, match="no column 'effusion'; the nearest is 'Effusion'"):
+        phantom().films(("effusion",))
+
+
+def test_the_digest_changes_with_a_label_or_a_film_and_with_nothing_else(tmp_path: Path):
+    rows = write_hospital(tmp_path, 3)
+    digest = table_source(tmp_path).digest()
+    (tmp_path / "notes.txt").write_text("not read by anyone")
+    (tmp_path / "films" / "spare.png").write_bytes(png(drawn_film(9)))
+    assert table_source(tmp_path).digest() == digest
+
+    (tmp_path / "films" / "film-001.png").write_bytes(png(drawn_film(8)))
+    with_other_film = table_source(tmp_path).digest()
+    (tmp_path / "films" / "film-001.png").unlink()
+    without_film = table_source(tmp_path).digest()
+    (tmp_path / "films" / "film-001.png").write_bytes(png(drawn_film(1)))
+    rows[0]["icu"] = "9"
+    write_csv(tmp_path / "data.csv", rows)
+    with_other_label = table_source(tmp_path).digest()
+    assert len({digest, with_other_film, without_film, with_other_label}) == 4
+
+
+def test_the_digest_does_not_depend_on_where_the_source_lies(tmp_path: Path):
+    for name in ("here", "there"):
+        write_hospital(tmp_path / name, 3)
+    assert table_source(tmp_path / "here").digest() == table_source(tmp_path / "there").digest()
+
+
+def test_the_digest_of_nih_counts_its_official_lists(nih_root: Path):
+    source = open_source(Source.parse({"nihChestXray14": {"uri": nih_root.as_uri()}}))
+    before = source.digest()
+    (nih_root / "train_val_list.txt").write_text("00000061_012.png\n")
+    (nih_root / "test_list.txt").write_text("00000007_000.png\n")
+    assert source.digest() != before
+
+
+def test_the_digest_of_a_phantom_follows_from_its_settings():
+    assert phantom().digest() == phantom().digest()
+    assert phantom().digest() != phantom(seed=1).digest()
