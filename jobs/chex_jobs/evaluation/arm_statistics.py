@@ -25,7 +25,7 @@ from chex_jobs.evaluation.estimates import (
     auroc_estimate,
     bootstrap_estimate,
     count_classes,
-    test_variance,
+    variance_over_patients,
     why_insufficient,
 )
 from chex_jobs.evaluation.folds import ArmScores
@@ -130,7 +130,7 @@ def arm_task(
         auprc=_bootstrapped(data, weighted_average_precision, logits, scores.draws, confidence),
         brier=_bootstrapped(data, weighted_brier, logits, scores.draws, confidence, needs_classes=False),
         expected_calibration_error=_calibration_error(data, logits),
-        standard_error_test=None if influence is None else math.sqrt(test_variance(influence)),
+        standard_error_test=None if influence is None else math.sqrt(variance_over_patients(influence)),
         standard_error_training=math.sqrt(training.variance) if influence and training.measured else None,
         replicates=replicates,
     )

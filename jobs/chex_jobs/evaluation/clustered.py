@@ -84,7 +84,7 @@ def influences(
     if reason:
         raise ValueError(f"AUROC is undefined: {reason}")
     counts = _count_patients(owner, positive, num_patients)
-    factors = np.sqrt([count / (count - 1) for count in (*counts, counts[2])])
+    factors = np.sqrt(np.array([count / (count - 1) for count in (*counts, counts[2])]))
     place = placements(kept, positive)
     aurocs = place.of_positives.mean(axis=1)
     shares_of_positives = (place.of_positives - aurocs[:, None]) / positive.sum()
@@ -93,9 +93,11 @@ def influences(
     for value, of_positives, of_negatives in zip(
         aurocs, shares_of_positives, shares_of_negatives, strict=True
     ):
-        a = np.bincount(owner[positive], weights=of_positives, minlength=num_patients)
-        b = np.bincount(owner[~positive], weights=of_negatives, minlength=num_patients)
-        result.append(Influence(float(value), np.stack([a, b, a, b]) * factors[:, None], min(counts) - 1))
+        parts = np.empty((4, num_patients))
+        parts[[0, 2]] = np.bincount(owner[positive], weights=of_positives, minlength=num_patients)
+        parts[[1, 3]] = np.bincount(owner[~positive], weights=of_negatives, minlength=num_patients)
+        parts *= factors[:, None]
+        result.append(Influence(float(value), parts, min(counts) - 1))
     return result
 
 

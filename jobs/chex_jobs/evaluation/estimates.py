@@ -40,14 +40,14 @@ def why_insufficient(counts: ClassCounts) -> str:
     return f"Insufficient data: {smaller} {patients} in the smaller class, {MIN_PATIENTS_OF_CLASS} are needed for an interval."
 
 
-def test_variance(influence: Influence) -> float:
+def variance_over_patients(influence: Influence) -> float:
     """Variance of an AUROC over the sampling of test patients."""
     return max(float(covariance([influence])[0, 0]), 0.0)
 
 
 def auroc_estimate(influence: Influence, training: TrainingVariance, confidence: float) -> Estimate:
     """An AUROC, or a mean of AUROCs, with a logit interval over test patients and training."""
-    sampling = test_variance(influence)
+    sampling = variance_over_patients(influence)
     error = math.sqrt(sampling + training.variance)
     if not 0.0 < influence.value < 1.0:
         return Estimate(influence.value, reason=PERFECT)
@@ -63,7 +63,7 @@ def difference_estimate(
 ) -> Estimate:
     """AUROC of the first minus that of the second on the same patients, with a symmetric interval in [-1, 1]."""
     difference = first - second
-    sampling = test_variance(difference)
+    sampling = variance_over_patients(difference)
     error = math.sqrt(sampling + sum(each.variance for each in training))
     reach = (
         critical_value((1 + confidence) / 2, satterthwaite(sampling, difference.degrees_of_freedom, training))

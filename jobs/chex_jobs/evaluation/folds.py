@@ -54,7 +54,7 @@ def scalings(validation: ValidationPredictions, fit: FitKey) -> tuple[Scaling | 
     """
     if not isinstance(validation, ValidationPredictions):
         raise TypeError("scalings are fitted on validation predictions only")
-    found = next((each for each in validation.fits if each.fit == fit), None)
+    found = validation.by_fit.get(fit)
     if found is None:
         raise PredictionsError(f"{fit.arm.label} draw {fit.draw} seed {fit.seed}: no validation predictions")
     labels = validation.units.labels[found.rows]

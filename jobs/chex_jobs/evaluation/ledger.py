@@ -49,7 +49,6 @@ class Visit:
     attempt: str
     purpose: str
     """``evaluate`` or ``alsoOn``."""
-    films: int
 
 
 class TestLedger:
@@ -61,11 +60,11 @@ class TestLedger:
         self._storage = storage
         self._folder = f"ledger/{dataset}-{dataset_identity[:12]}"
 
-    def record(self, visit: Visit, now: datetime) -> Opening:
-        """Appends one opening and returns it. ``now`` is timezone-aware."""
+    def record(self, visit: Visit, num_films: int, now: datetime) -> Opening:
+        """Appends one opening of so many test films and returns it. ``now`` is timezone-aware."""
         sequence = len(self._keys()) + 1
         while True:
-            opening = _opening(visit, sequence, now)
+            opening = _opening(visit, num_films, sequence, now)
             if self._storage.put_if_absent(self._key(sequence), dumps_line(opening)):
                 return opening
             sequence += 1  # Another attempt took the number between our listing and our write.
@@ -96,7 +95,7 @@ def ledger_lines(openings: Iterable[Opening]) -> bytes:
     return b"".join(dumps_line(each) for each in openings)
 
 
-def _opening(visit: Visit, sequence: int, now: datetime) -> Opening:
+def _opening(visit: Visit, num_films: int, sequence: int, now: datetime) -> Opening:
     if now.tzinfo is None:
         raise ValueError("the time of an opening needs a time zone")
     return Opening(
@@ -107,5 +106,5 @@ def _opening(visit: Visit, sequence: int, now: datetime) -> Opening:
         stage_identity=visit.stage_identity,
         attempt=visit.attempt,
         purpose=visit.purpose,
-        units=visit.films,
+        units=num_films,
     )

@@ -7,7 +7,9 @@ run time.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +84,21 @@ class _Predictions:
                     f"{each.fit.arm.label} draw {each.fit.draw} seed {each.fit.seed}: logits are not finite"
                 )
 
+    @cached_property
+    def by_fit(self) -> Mapping[FitKey, FitLogits]:
+        """Predictions of each fit."""
+        return {each.fit: each for each in self.fits}
+
+    @cached_property
+    def _by_arm(self) -> Mapping[ArmKey, tuple[FitLogits, ...]]:
+        arms: dict[ArmKey, list[FitLogits]] = {}
+        for each in sorted(self.fits, key=lambda each: each.fit):
+            arms.setdefault(each.fit.arm, []).append(each)
+        return {arm: tuple(fits) for arm, fits in arms.items()}
+
     def of_arm(self, arm: ArmKey) -> tuple[FitLogits, ...]:
         """The arm's fits in order of draw, seed and fold."""
-        return tuple(sorted((each for each in self.fits if each.fit.arm == arm), key=lambda each: each.fit))
+        return self._by_arm.get(arm, ())
 
 
 @dataclass(frozen=True)

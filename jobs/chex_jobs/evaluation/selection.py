@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chex_jobs.evaluation.discrimination import Measured, auprc, auroc
+from chex_jobs.evaluation.discrimination import FloatArray, Measured, auprc, auroc
 from chex_jobs.evaluation.folds import scalings
 from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, ValidationPredictions
 from chex_jobs.evaluation.results import ArmCost, ArmKey
@@ -80,13 +80,7 @@ def _standing(validation: ValidationPredictions, arm: ArmKey, cost: ArmCost, met
 
 def _fit_standing(validation: ValidationPredictions, members: list[FitLogits], metric: Metric) -> FitStanding:
     labels = np.concatenate([validation.units.labels[each.rows] for each in members])
-    scaled = []
-    for each in members:
-        fitted = scalings(validation, each.fit)
-        scaled.append(
-            np.stack([(s or Scaling()).apply(c) for s, c in zip(fitted, each.logits.T, strict=True)], axis=1)
-        )
-    logits = np.concatenate(scaled)
+    logits = np.concatenate([_comparable(validation, each) for each in members])
     columns = range(len(validation.tasks))
     values = [_MEASURES[metric](logits[:, task], labels[:, task]).value for task in columns]
     defined = [value for value in values if value is not None]
@@ -96,6 +90,17 @@ def _fit_standing(validation: ValidationPredictions, members: list[FitLogits], m
         fit.seed,
         float(np.mean(defined)) if defined else None,
         tuple(auroc(logits[:, task], labels[:, task]).value for task in columns),
+    )
+
+
+def _comparable(validation: ValidationPredictions, each: FitLogits) -> FloatArray:
+    """A fold's logits are scaled, so that they can be pooled; a model that stands alone ranks as it is."""
+    if each.fit.fold < 0:
+        return each.logits
+    fitted = scalings(validation, each.fit)
+    return np.stack(
+        [(scaling or Scaling()).apply(column) for scaling, column in zip(fitted, each.logits.T, strict=True)],
+        axis=1,
     )
 
 

@@ -137,13 +137,13 @@ def test_a_cross_fitted_operating_point_does_not_flatter_a_useless_model():
     """A threshold chosen on the same few patients would reach its specificity exactly, whatever the scores."""
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(200):
+    for _ in range(60):
         logits, positive = rng.normal(size=40), np.arange(40) < 20
         checked = cross_fitted_operating(logits, positive, np.arange(40), 0.9, 0)
         assert checked is not None
         found.append((checked.sensitivity, checked.specificity))
     sensitivity, specificity = np.mean(found, axis=0)
-    assert specificity == pytest.approx(1 - sensitivity, abs=0.02)  # useless: flags both classes alike
+    assert specificity == pytest.approx(1 - sensitivity, abs=0.04)  # useless: flags both classes alike
 
 
 def test_cross_fitting_gives_nothing_where_a_fifth_holds_all_positives():

@@ -1,0 +1,166 @@
+"""The recommendation: every verdict, and what it costs to be wrong."""
+
+import numpy as np
+import pytest
+
+from chex_jobs.evaluation.clustered import Influence
+from chex_jobs.evaluation.recommendation import (
+    ArmEvidence,
+    TestEvidence,
+    ValidationChoice,
+    arm_verdict,
+    recommend,
+)
+from chex_jobs.evaluation.replication import TrainingVariance
+from chex_jobs.evaluation.results import ArmCost, ArmKey, ArmVerdict, RecommendationVerdict
+from chex_jobs.evaluation.selection import FitStanding, Standing
+
+CHEAP, MIDDLE, DEAR = (ArmKey("ssl", name, 1.0) for name in ("cheap", "middle", "dear"))
+COSTS = {CHEAP: 1.0, MIDDLE: 2.0, DEAR: 3.0}
+
+
+def choice(**validation: float) -> ValidationChoice:
+    """Validation scores by strategy."""
+    keys = {"cheap": CHEAP, "middle": MIDDLE, "dear": DEAR}
+    return ValidationChoice.of(
+        tuple(
+            Standing(
+                keys[name], ArmCost(COSTS[keys[name]], 100, 1, 1), score, (FitStanding(0, 0, score, ()),)
+            )
+            for name, score in validation.items()
+        )
+    )
+
+
+def evidence(
+    aurocs: dict[ArmKey, float], error: float, correlation: float = 0.9, seed: int = 0
+) -> TestEvidence:
+    """Arms whose AUROCs have this standard error over 400 patients, sharing ``correlation`` of it."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=400)
+    arms = {}
+    for arm, value in aurocs.items():
+        own = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=400)
+        parts = np.zeros((4, 400))
+        parts[0] = error * own / np.sqrt((own**2).sum())
+        arms[arm] = ArmEvidence(Influence(value, parts, 199), TrainingVariance(0.0, 2))
+    return TestEvidence(arms)
+
+
+def decide(choice, evidence, margin=0.02):
+    return recommend(choice, evidence, margin=margin, confidence=0.95, seed=0)
+
+
+def test_a_cheaper_arm_that_is_shown_to_be_close_is_recommended():
+    found = decide(
+        choice(cheap=0.7, middle=0.8, dear=0.9), evidence({CHEAP: 0.80, MIDDLE: 0.855, DEAR: 0.86}, 0.01)
+    )
+    assert found.recommended == MIDDLE
+    assert found.verdict is RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
+    assert found.proven
+    assert [each.verdict for each in found.comparisons] == [
+        ArmVerdict.WORSE,
+        ArmVerdict.WITHIN_MARGIN,
+        ArmVerdict.REFERENCE,
+    ]
+
+
+def test_the_cheapest_of_several_that_pass_is_taken_even_if_another_is_better():
+    found = decide(
+        choice(cheap=0.7, middle=0.8, dear=0.9), evidence({CHEAP: 0.86, MIDDLE: 0.87, DEAR: 0.86}, 0.01)
+    )
+    assert found.recommended == CHEAP
+
+
+def test_a_small_test_set_shows_nothing_and_the_validation_choice_stands_unproven():
+    found = decide(choice(cheap=0.7, dear=0.9), evidence({CHEAP: 0.85, DEAR: 0.86}, 0.08))
+    assert found.recommended == DEAR
+    assert found.verdict is RecommendationVerdict.NOT_DISTINGUISHABLE
+    assert not found.proven
+
+
+def test_cheaper_arms_that_are_all_worse_prove_the_reference():
+    found = decide(
+        choice(cheap=0.7, middle=0.7, dear=0.9), evidence({CHEAP: 0.70, MIDDLE: 0.72, DEAR: 0.86}, 0.01)
+    )
+    assert (found.recommended, found.verdict) == (DEAR, RecommendationVerdict.CHEAPER_ARMS_WORSE)
+
+
+def test_a_reference_that_is_cheapest_needs_no_proof_from_dearer_arms():
+    found = decide(choice(cheap=0.9, dear=0.8), evidence({CHEAP: 0.80, DEAR: 0.95}, 0.01))
+    assert (found.recommended, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
+
+
+def test_a_dearer_arm_never_replaces_the_reference_however_well_it_tests():
+    found = decide(
+        choice(cheap=0.5, middle=0.9, dear=0.8), evidence({CHEAP: 0.7, MIDDLE: 0.80, DEAR: 0.99}, 0.01)
+    )
+    assert found.recommended == MIDDLE
+
+
+def test_no_task_with_enough_patients_means_insufficient_data_and_no_numbers():
+    found = decide(choice(cheap=0.7, dear=0.9), TestEvidence({}))
+    assert (found.recommended, found.verdict, found.proven) == (
+        DEAR,
+        RecommendationVerdict.INSUFFICIENT_DATA,
+        False,
+    )
+    assert found.critical_value is None
+    assert {each.upper for each in found.comparisons} == {None}
+
+
+def test_training_that_varies_from_seed_to_seed_weakens_the_claim():
+    steady = evidence({CHEAP: 0.855, DEAR: 0.86}, 0.01)
+    shaky = TestEvidence(
+        {arm: ArmEvidence(each.influence, TrainingVariance(0.01**2, 2)) for arm, each in steady.arms.items()}
+    )
+    assert decide(choice(cheap=0.7, dear=0.9), steady).recommended == CHEAP
+    assert decide(choice(cheap=0.7, dear=0.9), shaky).recommended == DEAR
+
+
+def test_a_single_arm_is_its_own_reference():
+    found = decide(choice(cheap=0.7), evidence({CHEAP: 0.8}, 0.05))
+    assert (found.recommended, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "verdict"),
+    [
+        (-0.01, 0.019, ArmVerdict.WITHIN_MARGIN),
+        (0.001, 0.019, ArmVerdict.WITHIN_MARGIN),
+        (-0.01, 0.02, ArmVerdict.NOT_DISTINGUISHABLE),
+        (0.001, 0.03, ArmVerdict.WORSE),
+    ],
+)
+def test_verdict_of_one_arm(lower, upper, verdict):
+    assert arm_verdict(lower, upper, 0.02) is verdict
+
+
+def test_an_arm_on_the_edge_of_the_margin_is_recommended_no_more_often_than_the_confidence_allows():
+    """Ten cheaper arms, each worse by exactly the margin: recommending any of them is an error."""
+    keys = [ArmKey("ssl", f"arm-{k}", 1.0) for k in range(10)]
+    costs = {DEAR: 99.0, **{key: float(k) for k, key in enumerate(keys)}}
+    chosen = ValidationChoice.of(
+        tuple(
+            Standing(
+                arm, ArmCost(costs[arm], 1, 1, 1), 0.9 if arm == DEAR else 0.5, (FitStanding(0, 0, 0.5, ()),)
+            )
+            for arm in costs
+        )
+    )
+    rng = np.random.default_rng(0)
+    covariance = 0.01**2 * (0.7 * np.ones((11, 11)) + 0.3 * np.eye(11))
+    root = np.linalg.cholesky(covariance)
+    parts = np.zeros((11, 4, 11))
+    parts[:, 0] = root
+    wrong = 0
+    for run in range(60):
+        errors = root @ rng.standard_normal(11)
+        truth = np.array([0.86, *[0.84] * 10]) + errors
+        arms = {
+            arm: ArmEvidence(Influence(float(v), parts[k], 10_000), TrainingVariance(0.0, 2))
+            for k, (arm, v) in enumerate(zip(costs, truth, strict=True))
+        }
+        advice = recommend(chosen, TestEvidence(arms), margin=0.02, confidence=0.9, seed=run)
+        wrong += advice.verdict is RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
+    assert wrong <= 12  # 10 % of 60, and three binomial standard errors of 2.3 at most
