@@ -12,7 +12,7 @@ data set. A batch is a dict:
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Literal, Protocol, Self
 
 import numpy as np
@@ -126,7 +126,7 @@ class BatchSource:
         """How long the trainer has waited for data so far."""
         return self._prefetcher.total_wait_seconds
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, first_step: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of one epoch from `first_step` on; `position` says what comes after the batch yielded.
 
         Raises:
@@ -163,7 +163,7 @@ def evaluation_batches(
     batch_size: int,
     threads: int | None = None,
     batches_ahead: int = 4,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Yield `images` (the standard view, V = 1) and `ordinals` of the films given, in their order.
 
     Nothing is left out: the last batch holds what remains.

@@ -9,7 +9,7 @@ interpreter lock. `tests/benchmarks/loading_throughput.py` measures threads agai
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -31,7 +31,7 @@ class Prefetcher(Generic[Item]):
         self.wait_seconds = 0.0
         self.total_wait_seconds = 0.0
 
-    def items(self, make: Callable[[int], Item], start: int, stop: int) -> Iterator[Item]:
+    def items(self, make: Callable[[int], Item], start: int, stop: int) -> Generator[Item, None, None]:
         """Yield `make(start)` to `make(stop - 1)` in order; what `make` raises is raised here, in its place.
 
         Closing the iterator (or leaving its loop and dropping it) cancels what has not begun.

@@ -48,8 +48,8 @@ def test_equal_keys_give_bit_equal_views_in_any_thread() -> None:
 def test_every_part_of_the_key_changes_the_view(part: int) -> None:
     key, other = [3, 3, 3, 3], [3, 3, 3, 3]
     other[part] += 1
-    views = [augment(film(64, 64), 64, Augmentation(), (k[0], k[1], k[2], k[3])) for k in (key, other)]
-    assert not np.array_equal(*views)
+    one, another = (augment(film(64, 64), 64, Augmentation(), (k[0], k[1], k[2], k[3])) for k in (key, other))
+    assert not np.array_equal(one, another)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ SMALL = PhantomSettings(patients=60)
 
 
 def with_prevalence(**prevalence: float) -> PhantomArchive:
-    rare = {name: 1e-9 for name in FINDING_NAMES} | prevalence
+    rare = dict.fromkeys(FINDING_NAMES, 1e-9) | prevalence
     overrides = tuple(FindingPrevalence(finding=name, prevalence=share) for name, share in rare.items())
     return PhantomArchive(replace(SMALL, prevalence=overrides))
 

@@ -115,23 +115,23 @@ def build_chest(
     """
     turn = (0.05 if bedside else 0.025) * conditions[0]
     breath = (
-        0.05 * conditions[1] - (0.10 if bedside else 0.0) + 0.04 * shape[3] + 0.16 * _present(emphysema, 0.5)
+        0.05 * conditions[1] - (0.10 if bedside else 0.0) + 0.04 * shape[3] + 0.16 * _present(emphysema, 0.3)
     )
     width = (0.95 if female else 1.0) * (1 + 0.04 * shape[0]) * (0.97 if emphysema else 1.0)
 
     lungs = tuple(
-        _shifted(_smooth(_lung(side, width, breath, flat=_present(emphysema, 0.5))), turn * 0.4)
+        _shifted(_smooth(_lung(side, width, breath, flat=_present(emphysema, 0.3))), turn * 0.4)
         for side in (RIGHT, LEFT)
     )
     heart = _HEART * (
-        (1 + 0.07 * shape[1]) * (1.13 if bedside else 1.0) * (1 + 0.38 * _present(cardiomegaly, 0.45)),
+        (1 + 0.07 * shape[1]) * (1.13 if bedside else 1.0) * (1 + 0.36 * _present(cardiomegaly, 0.4)),
         (1 + 0.05 * shape[2]) * (1 + 0.10 * _present(cardiomegaly, 0.3)),
     )
     heart = _shifted(heart, turn, breath * 0.6 + 0.02 * shape[2])
     mediastinum = _shifted(_MEDIASTINUM * (1 + 0.10 * shape[5] + (0.12 if bedside else 0.0), 1.0), turn)
     body = _BODY * ((1 + 0.06 * shape[6]) * (width * 0.98), 1.0)
 
-    bend = 0.16 * _present(scoliosis, 0.35) * math.copysign(1.0, shape[9])
+    bend = 0.24 * _present(scoliosis, 0.45) * math.copysign(1.0, shape[9])
     rear, front = _ribs(width, 1 + 0.04 * shape[4], 0.05 * shape[7], bend)
     heights = np.linspace(-1.3, 1.5, 24)
     return Chest(
@@ -206,8 +206,8 @@ def _clavicle(
     severity, broken_side = fracture
     if severity == 0 or broken_side not in (side, 0):
         return [line]
-    step = np.array([-side * 0.05, 0.10 * _present(severity, 0.6)])
-    return [_shifted(line[:4], y=-0.03), line[3:] + step]
+    step = np.array([-side * 0.10, 0.28 * _present(severity, 0.6)])
+    return [_shifted(line[:4], y=-0.05), line[3:] + step]
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,19 +110,19 @@ def attenuation(canvas: Canvas, chest: Chest, signs: Signs, shape: np.ndarray, *
         _add(result, _breasts(canvas, shape), 0.06 + 0.02 * float(rng.random()))
 
     vessels = _vessels(canvas, chest, signs.edema, rng)
-    lung_air = 0.56 + 0.03 * shape[2] + 0.10 * _weight(signs.emphysema, 0.4, 1.0)
+    lung_air = 0.56 + 0.03 * shape[2] + 0.10 * signs.emphysema
     if signs.pneumothorax[0] > 0:
         free, line = _pneumothorax(canvas, chest, signs.pneumothorax)
         free = cv2.min(free, air)
         vessels = cv2.subtract(vessels, free)
-        _add(result, free, -0.13)
-        _add(result, line, 0.10)
+        _add(result, free, -0.20)
+        _add(result, line, 0.16)
     fluid = _fluid(canvas, chest, signs.effusion, rng)
     if fluid is not None:
         fluid = cv2.min(fluid, lungs)
         air = cv2.subtract(air, fluid)
     _add(result, air, -lung_air)
-    _add(result, cv2.min(vessels, air), 0.13 - 0.05 * _weight(signs.emphysema, 0.4, 1.0))
+    _add(result, cv2.min(vessels, air), 0.13 - 0.05 * signs.emphysema)
     _add_opacities(result, canvas, chest, signs, by_side, rng)
     _add_foreign(result, canvas, signs.device, bedside=bedside, rng=rng)
     return result
@@ -144,7 +144,7 @@ def _bones(canvas: Canvas, chest: Chest) -> np.ndarray:
     canvas.add_lines(layer, chest.rear_ribs, 0.045, 120)
     canvas.add_lines(layer, chest.spine[None], 0.17, 190)
     for piece in (*chest.clavicles[0], *chest.clavicles[1]):
-        canvas.add_lines(layer, piece[None], 0.055, 255)
+        canvas.add_lines(layer, piece[None], 0.065, 255)
     return canvas.softened(layer, 0.012)
 
 
@@ -153,7 +153,7 @@ def _add_clutter(result: np.ndarray, lungs: np.ndarray, rng: np.random.Generator
     height, width = result.shape
     coarse = rng.standard_normal((5, 5), dtype=np.float32) * np.float32(0.05)
     result += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    fine = rng.standard_normal((14, 14), dtype=np.float32) * np.float32(0.045 / 255)
+    fine = rng.standard_normal((10, 10), dtype=np.float32) * np.float32(0.035 / 255)
     result += cv2.resize(fine, (width, height), interpolation=cv2.INTER_CUBIC) * lungs
 
 
@@ -187,7 +187,7 @@ def _pneumothorax(canvas: Canvas, chest: Chest, sign: tuple[float, int]) -> tupl
     severity, side = sign
     chosen = 0 if side == RIGHT else 1
     outline, hilum = chest.lungs[chosen], chest.hila[chosen]
-    shrink = 1 - _weight(severity, 0.10, 0.30)
+    shrink = 1 - _weight(severity, 0.18, 0.42)
     # Air rises: the lung's top comes down furthest, its base stays.
     height = np.clip((0.45 - outline[:, 1]) / 0.9, 0.0, 1.0)[:, None]
     collapsed = hilum + (outline - hilum) * (1 - (1 - shrink) * height)
@@ -208,7 +208,7 @@ def _fluid(
     for one in sides:
         lung = chest.lungs[0 if one == RIGHT else 1]
         base = float(lung[:, 1].max())
-        level = base - _weight(severity, 0.16, 0.65) * float(rng.uniform(0.85, 1.15))
+        level = base - _weight(severity, 0.10, 0.50) * float(rng.uniform(0.85, 1.15))
         far = float(np.abs(lung[:, 0]).max())
         surface = [
             (0.05, base - 0.3 * (base - level)),
@@ -233,16 +233,16 @@ def _add_opacities(
     severity, side = signs.consolidation
     if severity > 0:
         for one in (RIGHT, LEFT) if side == 0 else (side,):
-            _add(result, cv2.min(_patches(canvas, one, rng), by_side[one]), _weight(severity, 0.13, 0.34))
+            _add(result, cv2.min(_patches(canvas, one, rng), by_side[one]), _weight(severity, 0.26, 0.50))
     severity, side = signs.nodule
     if severity > 0:
         centre = _place_in_lung(side or (RIGHT if rng.random() < 0.5 else LEFT), rng)
-        radius = _weight(severity, 0.045, 0.085)
-        _add(result, canvas.spot(centre, (radius, radius * float(rng.uniform(0.8, 1.2))), soft=0.012), 0.26)
+        radius = _weight(severity, 0.065, 0.12)
+        _add(result, canvas.spot(centre, (radius, radius * float(rng.uniform(0.8, 1.2))), soft=0.012), 0.48)
     if signs.edema > 0:
         middles = (hilum + np.array([0.1 * np.sign(hilum[0]), 0.1]) for hilum in chest.hila)
         haze = canvas.outline(*(ellipse(middle, (0.30, 0.42)) for middle in middles), soft=0.12)
-        _add(result, cv2.min(haze, by_side[0]), _weight(signs.edema, 0.09, 0.26))
+        _add(result, cv2.min(haze, by_side[0]), _weight(signs.edema, 0.07, 0.20))
     if rng.random() < 0.3:
         scar = canvas.spot(_place_in_lung(RIGHT if rng.random() < 0.5 else LEFT, rng), (0.02, 0.02))
         _add(result, scar, 0.25)
@@ -251,7 +251,7 @@ def _add_opacities(
 def _patches(canvas: Canvas, side: int, rng: np.random.Generator) -> np.ndarray:
     """Return a cluster of soft ellipses in one lobe."""
     middle = _place_in_lung(side, rng)
-    radii, centres = rng.uniform(0.07, 0.17, (3, 2)), middle + rng.normal(0.0, 0.07, (3, 2))
+    radii, centres = rng.uniform(0.09, 0.19, (3, 2)), middle + rng.normal(0.0, 0.07, (3, 2))
     outlines = (
         ellipse(centre, radius, angle)
         for centre, radius, angle in zip(centres, radii, rng.uniform(0, 3, 3), strict=True)
@@ -285,16 +285,13 @@ def _add_foreign(
         line = np.array(
             [(side * 0.42, -0.80), (side * 0.22, -0.66), (-0.10, -0.45), (-0.12, -0.15), (-0.11, 0.0)]
         )
-        _add(result, canvas.lines(line[None] + rng.normal(0, 0.012, line.shape), 0.024), 0.30)
+        _add(result, canvas.lines(line[None] + rng.normal(0, 0.012, line.shape), 0.03), 0.42)
     elif kind < 0.8:  # tube in the windpipe
         tube = np.array([(0.0, -1.3), (0.01, -0.8), (0.0, -0.40)]) + np.array([0.02 * rng.normal(), 0.0])
-        _add(
-            result,
-            canvas.lines(np.stack([tube - np.array([0.018, 0]), tube + np.array([0.018, 0])]), 0.016),
-            0.30,
-        )
+        walls = np.stack([tube - np.array([0.02, 0]), tube + np.array([0.02, 0])])
+        _add(result, canvas.lines(walls, 0.02), 0.42)
     else:  # pacemaker: a case below the collar bone and a lead to the heart
         case = np.array([side * -0.58, -0.55]) + rng.normal(0, 0.03, 2)
         lead = np.array([case, (side * -0.2, -0.6), (-0.12, -0.3), (-0.06, 0.2), (0.2, 0.40)])
         _add(result, canvas.spot(case, (0.10, 0.085)), 0.6)
-        _add(result, canvas.lines(lead[None], 0.02), 0.35)
+        _add(result, canvas.lines(lead[None], 0.025), 0.42)

@@ -49,7 +49,7 @@ def write_report(
         worst = max(worst, (strength, what))
     if absent:
         statements.append(_sentence(_pick(style.absent, rng), _listed(absent)))
-    statements.extend(_pick(style.filler, rng) for _ in range(int(rng.integers(0, 3))))
+    statements.extend(_pick(style.filler, rng) for _ in range(int(rng.integers(0, 2))))
     order = rng.permutation(len(statements))
     return _assembled([statements[i] for i in order], _impression(worst[1], style, rng), style, rng)
 
