@@ -21,6 +21,11 @@ def mlp_projection(num_features: int, dim: int, *, seed: int, purpose: str) -> n
         return nn.Sequential(nn.Linear(num_features, num_features), nn.ReLU(), nn.Linear(num_features, dim))
 
 
+def full_precision(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor in float32 where autocast made it less; similarities in bfloat16 have two or three digits."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
 def unit_rows(vectors: torch.Tensor) -> torch.Tensor:
-    """Rows scaled to length 1, in float32 whatever autocast made of them: `[B, D]` -> `[B, D]`."""
-    return nn.functional.normalize(vectors.float(), dim=1)
+    """Rows scaled to length 1, in full precision: `[B, D]` -> `[B, D]`."""
+    return nn.functional.normalize(full_precision(vectors), dim=1)

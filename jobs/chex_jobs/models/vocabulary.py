@@ -74,7 +74,39 @@ _SIGNS_AND_MEASURES = """
 0 1 2 3 4 5 6 7 8 9 cm mm . , ; : ( ) / - + % ' " ?
 """
 
-_LISTS = (_FUNCTION_WORDS, _REPORT, _ANATOMY, _FINDINGS, _DEVICES_AND_PROCEDURES, _SIGNS_AND_MEASURES)
+_FURTHER_WORDS_OF_REPORTS = """
+abdominal absence active adjacent advised aerated age airways along alveolar amount appearing appreciated
+appropriate approximately area areas arthritic artifact aspect associated atrial attention atypical
+bandlike before biapical bibasilar bodies bony borderline bronchovascular cabg calcific cardio
+cardiothoracic cervical chf cholecystectomy clinically coin collapsed collection conceivable concern
+concerns conclusion configuration confluent consists constant consulted continued contrast convincing
+could course crowding ct curvature deep defibrillator defined deformities deformity demonstrable
+demonstration depicts descending detail dextroscoliosis diagnosis diameter differential difficult disc
+discrete discussed dislocation distal distinct dual earlier early ectasia ectatic endplate engorgement
+erect evaluated examinations expanded external factors fat few first flattened flattening foreign free
+fusion granulomatous greater haze head helpful here history however humeral hydrothorax hyperexpansion
+hypertension hypoinflated hypoinflation ill imaging implanted inconspicuous indeterminate indwelling
+inferior injury inspiration intraperitoneal intrathoracic involving irregular joint knee l last layering
+level limit limits lingular lobar loss lumbar made material measuring medial midline midlung midthoracic
+multilevel near nipple node note nothing obscure obstructive obtained one only otherwise out outside
+overlies overt pathological pattern pelvis performed pericardial please pneumonic post postoperative
+postsurgical preoperative progressive projecting projection projects prominence proximal ptx quadrant
+query question ratio redemonstration referring reflect region represents request residual respectfully
+result reveal reveals rotated rotation round rounded ruled s same scan secondary segment semi sequela
+several show sided significant significantly silhouettes situ skeletal some somewhat specifically state
+substantial suggestive sulcus superimposed suspect suspicion t team telephone th thoracolumbar through
+throughout time today top trace typical under used vague versus wedge well would x xxxx yesterday
+"""
+
+_LISTS = (
+    _FUNCTION_WORDS,
+    _REPORT,
+    _ANATOMY,
+    _FINDINGS,
+    _DEVICES_AND_PROCEDURES,
+    _SIGNS_AND_MEASURES,
+    _FURTHER_WORDS_OF_REPORTS,
+)
 
 WORDS: tuple[str, ...] = tuple(dict.fromkeys(word for words in _LISTS for word in words.split()))
 """Every word once, lower case, in the order of its number."""

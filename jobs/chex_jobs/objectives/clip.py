@@ -11,7 +11,7 @@ import math
 import torch
 from torch import nn
 
-from chex_jobs.models.heads import linear_projection, unit_rows
+from chex_jobs.models.heads import full_precision, linear_projection, unit_rows
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.text_encoder import TextEncoderModule
 from chex_jobs.objectives.batch import Batch
@@ -98,16 +98,16 @@ class Clip(nn.Module):
         texts = unit_rows(
             self.text_projection(self.text_encoder(batch["input_ids"], batch["attention_mask"]))
         )  # [B, D]
-        scale = self.temperature()
+        scale = full_precision(self.temperature())
         groups = _groups(batch)
         all_groups = gather(groups)  # [W * B]
         with torch.autocast(images.device.type, enabled=False):
             to_text = info_nce(
-                images, texts, gather_with_gradient(texts), scale.float(),
+                images, texts, gather_with_gradient(texts), scale,
                 anchor_groups=groups, candidate_groups=all_groups, max_logits=self.max_logits,
             )  # fmt: skip
             to_image = info_nce(
-                texts, images, gather_with_gradient(images), scale.float(),
+                texts, images, gather_with_gradient(images), scale,
                 anchor_groups=groups, candidate_groups=all_groups, max_logits=self.max_logits,
             )  # fmt: skip
         metrics = {

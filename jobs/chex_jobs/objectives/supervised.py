@@ -8,6 +8,7 @@ rank happened to have.
 import torch
 from torch import nn
 
+from chex_jobs.models.heads import full_precision
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.seeding import isolated_random
 from chex_jobs.objectives.batch import Batch
@@ -88,8 +89,9 @@ def masked_cross_entropy(
     known = ~torch.isnan(labels)
     # Replaced before the loss, not only masked after it: NaN times zero is NaN, in the backward pass too.
     targets = torch.where(known, labels, torch.zeros_like(labels))
+    logits = full_precision(logits)
     with torch.autocast(logits.device.type, enabled=False):
         cells = nn.functional.binary_cross_entropy_with_logits(
-            logits.float(), targets.float(), pos_weight=positive_weights, reduction="none"
+            logits, targets.to(logits.dtype), pos_weight=positive_weights, reduction="none"
         )
     return torch.where(known, cells, torch.zeros_like(cells)).sum(), known.sum()
