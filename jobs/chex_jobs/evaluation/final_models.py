@@ -26,12 +26,15 @@ class FilmLogits:
 
 @dataclass(frozen=True)
 class FinalModel:
-    """One stored model and the fits it stands for: the seeds of a linear probe share one, as no seed enters it."""
+    """One stored model and the fits it stands for.
+
+    The seeds of a linear probe share one, as no seed enters it; so do arms that differ by name only.
+    """
 
     identity: str
     """Of its object in the artifact store, 64 hex digits."""
     fits: tuple[FitKey, ...]
-    """All of one arm, draw and fold."""
+    """All of one fold."""
     validation: FilmLogits
     """On the validation films of its own draw, as the adaptation left them."""
 

@@ -119,7 +119,11 @@ def _elsewhere(
 ) -> dict[str, TestPredictions]:
     """Predictions of the recommended and the reference arm on the other hospitals' test sets."""
     shown = {results.recommendation.recommended, results.recommendation.reference}
-    models = [model for model in asked.models if model.fits[0].arm in shown]
+    models = [
+        replace(model, fits=fits)
+        for model in asked.models
+        if (fits := tuple(fit for fit in model.fits if fit.arm in shown))
+    ]
     found = {}
     for hospital, there in asked.elsewhere.items():
         ledger = TestLedger(storage, there.dataset, there.identity)

@@ -148,12 +148,11 @@ class ArmCost:
     included: one film
     once through the encoder is 1, forward and backward is 3. Pretraining is not shared out."""
     labels: int
-    """Labelled training and validation units this arm may read (mean over draws, rounded; summed once
-    over folds)."""
+    """Labelled training and validation units that one of its fits may read; mean over draws and folds."""
     trials: int
     """Trials of its search."""
     final_fits: int
-    """Final models: draws x seeds x folds."""
+    """Different final models: draws x seeds x folds, but the seeds of a linear probe share one."""
     device_seconds: float | None = None
     """Measured busy seconds of devices (GPU or CPU workers). Never ranks: it differs from run to run."""
 
@@ -210,7 +209,8 @@ class ArmResult:
     """``moCo``, ``clip``, ...; empty without domain-adaptive pretraining."""
     cost: ArmCost
     hyperparameters: dict[str, float]
-    """The winning trial's parameters; the same for all its final fits."""
+    """The winning trial's parameters, the same for all its final fits; with grouped folds each fold has its own, and
+    the names end in ``(fold 0)`` and so on."""
     validation_score: float | None
     """What selection saw: mean validation AUROC over tasks and replicates. ``None``: no task has both
     classes."""
@@ -453,10 +453,11 @@ class HospitalCompute:
     """What adapting and evaluating one hospital took."""
 
     film_passes: float
-    """Sum over arms, forward-equivalents."""
+    """Forward-equivalents of the whole adaptation; what arms share counts once."""
     device_seconds: float | None
     trials: int
-    dapt_runs: int
+    dapt_runs: int | None
+    """``None`` where it was not counted."""
     final_fits: int
     wall_seconds: float | None
 
