@@ -62,7 +62,7 @@ class OneOf(ApiModel):
         """The members' wire names, in the order of declaration."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
-    def member(self) -> tuple[str, ApiModel]:
+    def member(self) -> tuple[str, Any]:
         """The wire name of the one member that is given, and its value."""
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)

@@ -226,10 +226,12 @@ class _Planner:
             "adapt": adapt.identity,
             "alsoOn": [{"hospital": other.hospital, "dataset": other.dataset.identity} for other in others],
         }
-        work = StageWork(
-            evaluate=EvaluateSpec(hospital=hospital, encoders=self._spec.encoders, dataset=dataset, adapt=adapt, also_on=others)
+        split, _ = self._spec.dataset(hospital.dataset).split.member()
+        evaluate = EvaluateSpec(
+            hospital=hospital, encoders=self._spec.encoders, dataset=dataset, split=split, adapt=adapt, also_on=others
         )
-        return self._stage("evaluate", hospital.name, relevant_input, [dataset, adapt, *(other.dataset for other in others)], work)
+        parents = [dataset, adapt, *(other.dataset for other in others)]
+        return self._stage("evaluate", hospital.name, relevant_input, parents, StageWork(evaluate=evaluate))
 
     def _report(self) -> StageSpec:
         stages = tuple(self._references.values())

@@ -78,6 +78,7 @@ class EvaluateSpec(ApiModel):
     hospital: Hospital = Field(description="The hospital.")
     encoders: Encoders = Field(description="The towers.")
     dataset: StageReference = Field(description="The ingested data set.")
+    split: str = Field(description="How its patients are divided: official, patients or groupedFolds.")
     adapt: StageReference = Field(description="The finished adaptation.")
     also_on: tuple[OtherTestSet, ...] = Field(default=(), description="Other hospitals' test patients.")
 

@@ -118,9 +118,12 @@ def rounded_duration(seconds: float) -> str:
 
 
 def headline(result: StageResult) -> str:
-    """The one line that a stage's summary offers for people."""
-    value = result.summary.get("headline", "")
-    return value if isinstance(value, str) else ""
+    """The one line for people that a stage's summary offers, or that follows from its counts."""
+    summary = result.summary
+    if "quarantined" in summary:
+        quarantined = sum(summary["quarantined"].values())
+        return f"{summary['films']} films of {summary['patients']} patients" + (f", {quarantined} in quarantine" if quarantined else "")
+    return str(summary.get("headline", ""))
 
 
 def _name(stage: StageSpec) -> str:

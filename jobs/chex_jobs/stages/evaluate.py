@@ -1,0 +1,153 @@
+"""`evaluate/<hospital>`: the only stage that reads test films."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chex_api.stage import EvaluateSpec, StageProgress, StageReference, StageSpec
+from chex_jobs.adaptation.model_files import validation_logits
+from chex_jobs.adaptation.results import ARMS_FILE
+from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
+from chex_jobs.evaluation.evaluate import Settings
+from chex_jobs.evaluation.evaluation_data import EvaluationData
+from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
+from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
+from chex_jobs.evaluation.ledger import ledger_lines
+from chex_jobs.evaluation.predict_test import Predictor
+from chex_jobs.evaluation.prediction_table import prediction_table
+from chex_jobs.evaluation.results import HospitalCompute, HospitalResults
+from chex_jobs.evaluation.results_json import dumps
+from chex_jobs.stages.context import StageContext
+from chex_jobs.stages.environment import describe_environment
+from chex_jobs.stages.parents import finished_parent
+
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.parquet"
+LEDGER_FILE = "ledger.jsonl"
+
+
+def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
+    """Predict the test films with every final model, and say what follows."""
+    work = spec.work.evaluate
+    assert work is not None
+    begun = time.monotonic()
+    adapted = finished_parent(context.store, work.adapt)
+    output = read_adaptation(adapted.read_json(ARMS_FILE), lambda identity: _validation(identity, context))
+    home = _opened(work.dataset, context, output.tasks)
+    asked = Evaluation(
+        settings=_settings(spec, work, home.data, output),
+        home=home,
+        elsewhere=_elsewhere(work, context, output.tasks),
+        arms=output.arms,
+        models=output.models,
+        compute=_compute(work, adapted, output, home.data.films.num_folds),
+        identities={f"{each.kind}/{each.name}": each.identity for each in (work.dataset, work.adapt)}
+        | {f"{spec.kind}/{spec.name}": spec.identity},
+        stage_identity=spec.identity,
+        attempt=context.attempt_id,
+    )
+    evaluated = run_evaluation(asked, _predictor(work, output, context), context.store.storage, lambda: datetime.now(UTC))
+    compute = replace(evaluated.results.compute, wall_seconds=time.monotonic() - begun)
+    return _commit(spec, context, evaluated, replace(evaluated.results, compute=compute))
+
+
+def _validation(identity: str, context: StageContext) -> FilmLogits:
+    """What a final model said of its validation films."""
+    films, logits = validation_logits(_final(identity, context))
+    return FilmLogits(films, logits.astype("float64"))
+
+
+def _final(identity: str, context: StageContext) -> FinishedArtifact:
+    done = context.store.object("final", identity).finished()
+    if done is None:
+        raise FileNotFoundError(f"the final model {identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again")
+    return done
+
+
+def _opened(reference: StageReference, context: StageContext, tasks: tuple[str, ...]) -> IngestedSet:
+    ingested = finished_parent(context.store, reference)
+    films = ChestXrayDataset.open(ingested)
+    shared = tuple(task for task in tasks if task in films.task_names)
+    return IngestedSet(reference.name, reference.identity, ingested.summary, EvaluationData(films, shared))
+
+
+def _elsewhere(work: EvaluateSpec, context: StageContext, tasks: tuple[str, ...]) -> dict[str, IngestedSet]:
+    """Other hospitals' data sets, as far as they answer a task of ours."""
+    opened = {other.hospital: _opened(other.dataset, context, tasks) for other in work.also_on}
+    return {hospital: ingested for hospital, ingested in opened.items() if ingested.data.tasks}
+
+
+def _settings(spec: StageSpec, work: EvaluateSpec, data: EvaluationData, output: AdaptationOutput) -> Settings:
+    evaluation = work.hospital.evaluation
+    return Settings(
+        hospital=work.hospital.name,
+        dataset=work.dataset.name,
+        unit=data.films.unit,
+        split=work.split,
+        num_folds=data.films.num_folds,
+        margin=evaluation.margin,
+        confidence=evaluation.confidence,
+        metric=output.metric,
+        seed=spec.seed,
+    )
+
+
+def _compute(work: EvaluateSpec, adapted: FinishedArtifact, output: AdaptationOutput, num_folds: int) -> HospitalCompute:
+    dapts = [strategy.dapt for strategy in work.hospital.strategies if strategy.dapt is not None]
+    distinct = {dapt.model_dump_json(): dapt.configurations for dapt in dapts}
+    return HospitalCompute(
+        film_passes=float(adapted.summary["filmPasses"]),
+        device_seconds=float(adapted.summary["deviceSeconds"]),
+        trials=int(adapted.summary["trials"]),
+        dapt_runs=sum(distinct.values()) * len(work.hospital.start_from) * max(1, num_folds),
+        final_fits=len(output.models),
+        wall_seconds=None,
+    )
+
+
+def _predictor(work: EvaluateSpec, output: AdaptationOutput, context: StageContext) -> Predictor:
+    from chex_jobs.adaptation.head import load_classifier
+    from chex_jobs.models import build_image_encoder
+
+    encoder = work.encoders.image
+
+    def load(model: FinalModel):
+        return load_classifier(_final(model.identity, context), build_image_encoder(encoder, 0), len(output.tasks))
+
+    def tell(done: int, total: int) -> None:
+        context.on_progress(StageProgress(done=done, total=total, unit="models", message="predicting test films"))
+
+    return Predictor(load, encoder.size, "cuda" if context.machine.gpus else "cpu", tell, context.raise_if_stopped)
+
+
+def _commit(spec: StageSpec, context: StageContext, evaluated: Evaluated, results: HospitalResults) -> FinishedArtifact:
+    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
+    attempt.write_bytes(METRICS_FILE, dumps(results))
+    _write_predictions(attempt, prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere))
+    attempt.write_bytes(LEDGER_FILE, ledger_lines(evaluated.openings))
+    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
+    return attempt.commit(_summary(results), parents, describe_environment(context.machine))
+
+
+def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
+    with attempt.writing(PREDICTIONS_FILE) as path:
+        pq.write_table(table, path)
+
+
+def _summary(results: HospitalResults) -> dict[str, Any]:
+    advice = results.recommendation
+    chosen = next(arm for arm in results.arms if arm.arm == advice.recommended)
+    return {
+        "headline": advice.sentence,
+        "recommended": advice.recommended.label,
+        "verdict": str(advice.verdict),
+        "proven": advice.proven,
+        "auroc": chosen.mean_auroc.value,
+        "testOpenings": results.ledger.count,
+    }
