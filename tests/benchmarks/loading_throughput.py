@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from chex_api.encoder import ImageEncoder, ImageInit
+from chex_api.encoder import ImageEncoder
 from chex_api.pretraining import Augmentation
 from chex_jobs.data.augmentation import augment
 from chex_jobs.data.loading import BatchSource
@@ -34,10 +34,11 @@ from chex_jobs.data.phantom.settings import PhantomSettings
 from chex_jobs.data.shards import Place, encode_shard, film_at, open_shard
 from chex_jobs.models import build_image_encoder
 
-NUM_PICTURES = 48
+NUM_PICTURES = 16
 NUM_FILMS = 4096  # in the shards' data set: the pictures, over and over
 HEIGHT, WIDTH, SHORT_SIDE = 2500, 2000, 512
 BATCH = 64
+JPEG_BATCH = 8  # a batch of 64 would take a worker seconds, and the measurement with it
 
 
 def write_pictures(folder: Path) -> None:
@@ -67,6 +68,7 @@ class Jpegs(Dataset):
 
     def __getitem__(self, i: int) -> torch.Tensor:
         picture = cv2.imread(str(self._folder / f"{i % NUM_PICTURES}.jpg"), self._flags)
+        assert picture is not None
         return torch.from_numpy(augment(picture, self._size, Augmentation(), (0, 0, i, 0)))
 
 
@@ -95,8 +97,11 @@ class ShardFilms(Dataset):
 
 
 def films_per_second(batches: Iterator[torch.Tensor], seconds: float) -> float:
-    """Take batches for a while, after two to warm up; return films per second."""
-    for batch in itertools.islice(batches, 2):
+    """Take batches for a while, after four to warm up; return films per second.
+
+    Four, because a loader of two processes has as many ready when the first comes: they were not made in the time taken.
+    """
+    for batch in itertools.islice(batches, 4):
         assert batch.dtype == torch.uint8
     count, began = 0, time.perf_counter()
     while time.perf_counter() - began < seconds:
@@ -120,11 +125,11 @@ def of_source(films: ShardFilms, size: int, workers: int) -> Iterator[torch.Tens
                 yield batch["images"]
 
 
-def of_loader(data: Dataset, workers: int) -> Iterator[torch.Tensor]:
+def of_loader(data: Dataset, workers: int, batch: int = BATCH) -> Iterator[torch.Tensor]:
     """Yield batches of a torch DataLoader for ever."""
     loader = DataLoader(
         data,
-        BATCH,
+        batch,
         shuffle=True,
         num_workers=workers,
         multiprocessing_context="spawn",
@@ -136,9 +141,7 @@ def of_loader(data: Dataset, workers: int) -> Iterator[torch.Tensor]:
 
 def training_films_per_second(batches: Iterator[torch.Tensor], size: int, seconds: float) -> float:
     """Train on the batches; return films per second."""
-    encoder = build_image_encoder(
-        ImageEncoder(architecture="chex-densenet-small", size=size, init=ImageInit(random={})), 0
-    )
+    encoder = build_image_encoder(ImageEncoder(architecture="chex-densenet-small", size=size), 0)
     optimizer = torch.optim.AdamW(encoder.parameters(), lr=1e-4)
 
     def steps() -> Iterator[torch.Tensor]:
@@ -169,9 +172,9 @@ def main() -> None:
         films = ShardFilms(folder / "shard.npy", size)
         loaders: dict[str, Callable[[], Iterator[torch.Tensor]]] = {
             "shards": lambda: of_source(films, size, workers),
-            "JPEG": lambda: of_loader(Jpegs(folder, size, cv2.IMREAD_GRAYSCALE), workers),
+            "JPEG": lambda: of_loader(Jpegs(folder, size, cv2.IMREAD_GRAYSCALE), workers, JPEG_BATCH),
             "JPEG, scaled decode": lambda: of_loader(
-                Jpegs(folder, size, cv2.IMREAD_REDUCED_GRAYSCALE_4), workers
+                Jpegs(folder, size, cv2.IMREAD_REDUCED_GRAYSCALE_4), workers, JPEG_BATCH
             ),
             "processes over shards": lambda: of_loader(films, workers),
         }

@@ -16,7 +16,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from chex_api.encoder import ImageEncoder, ImageInit, TextEncoder
+from chex_api.encoder import ImageEncoder, TextEncoder
 from chex_api.pretraining import Augmentation
 from chex_jobs.data.loading import BatchSource, evaluation_batches
 from chex_jobs.data.phantom.findings import FINDING_NAMES, FINDINGS
@@ -63,9 +63,7 @@ class Films:
 
 def trained_encoder(arm: str, films: Films, epochs: int, learning_rate: float) -> torch.nn.Module:
     """Return the image encoder of one arm."""
-    encoder = build_image_encoder(
-        ImageEncoder(architecture="chex-densenet-small", size=SIZE, init=ImageInit(random={})), SEED
-    )
+    encoder = build_image_encoder(ImageEncoder(architecture="chex-densenet-small", size=SIZE), SEED)
     if arm == "random":
         return encoder
     spec = TextEncoder(max_tokens=48)

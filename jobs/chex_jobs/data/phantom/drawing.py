@@ -111,8 +111,9 @@ def attenuation(canvas: Canvas, chest: Chest, signs: Signs, shape: np.ndarray, *
 
     vessels = _vessels(canvas, chest, signs.edema, rng)
     lung_air = 0.56 + 0.03 * shape[2] + 0.10 * signs.emphysema
-    if signs.pneumothorax[0] > 0:
-        free, line = _pneumothorax(canvas, chest, signs.pneumothorax)
+    severity, side = signs.pneumothorax
+    for one in _sides(severity, side):
+        free, line = _pneumothorax(canvas, chest, severity, one)
         free = cv2.min(free, air)
         vessels = cv2.subtract(vessels, free)
         _add(result, free, -0.20)
@@ -131,6 +132,13 @@ def attenuation(canvas: Canvas, chest: Chest, signs: Signs, shape: np.ndarray, *
 def _weight(severity: float, least: float, most: float) -> float:
     """Return 0 without the finding, else `least` for the mildest to `most` for the worst."""
     return least + (most - least) * severity if severity > 0 else 0.0
+
+
+def _sides(severity: float, side: int) -> tuple[int, ...]:
+    """Return the sides to draw a finding on: none without it, both for side 0."""
+    if severity == 0:
+        return ()
+    return (RIGHT, LEFT) if side == 0 else (side,)
 
 
 def _add(result: np.ndarray, layer: np.ndarray, amount: float) -> None:
@@ -182,15 +190,12 @@ def _vessels(canvas: Canvas, chest: Chest, edema: float, rng: np.random.Generato
     return canvas.softened(layer, 0.008)
 
 
-def _pneumothorax(canvas: Canvas, chest: Chest, sign: tuple[float, int]) -> tuple[np.ndarray, np.ndarray]:
+def _pneumothorax(canvas: Canvas, chest: Chest, severity: float, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the free air around a lung that has come off the chest wall, and the thin line of its edge."""
-    severity, side = sign
-    chosen = 0 if side == RIGHT else 1
-    outline, hilum = chest.lungs[chosen], chest.hila[chosen]
-    shrink = 1 - _weight(severity, 0.18, 0.42)
+    outline, hilum = (of_both[0 if side == RIGHT else 1] for of_both in (chest.lungs, chest.hila))
     # Air rises: the lung's top comes down furthest, its base stays.
     height = np.clip((0.45 - outline[:, 1]) / 0.9, 0.0, 1.0)[:, None]
-    collapsed = hilum + (outline - hilum) * (1 - (1 - shrink) * height)
+    collapsed = hilum + (outline - hilum) * (1 - _weight(severity, 0.18, 0.42) * height)
     free = cv2.subtract(canvas.outline(outline, soft=0.01), canvas.outline(collapsed))
     edge = canvas.lines(collapsed[None, :28], 0.014)
     return free, cv2.min(edge, canvas.outline(outline))
@@ -203,9 +208,8 @@ def _fluid(
     severity, side = sign
     if severity == 0:
         return None
-    sides = (RIGHT, LEFT) if side == 0 else (side,)
     outlines = []
-    for one in sides:
+    for one in _sides(severity, side):
         lung = chest.lungs[0 if one == RIGHT else 1]
         base = float(lung[:, 1].max())
         level = base - _weight(severity, 0.10, 0.50) * float(rng.uniform(0.85, 1.15))
@@ -231,14 +235,13 @@ def _add_opacities(
 ) -> None:
     """Add what makes lung denser: consolidation, nodules, oedema; and what only looks like it: nipples, old scars."""
     severity, side = signs.consolidation
-    if severity > 0:
-        for one in (RIGHT, LEFT) if side == 0 else (side,):
-            _add(result, cv2.min(_patches(canvas, one, rng), by_side[one]), _weight(severity, 0.26, 0.50))
+    for one in _sides(severity, side):
+        _add(result, cv2.min(_patches(canvas, one, rng), by_side[one]), _weight(severity, 0.26, 0.50))
     severity, side = signs.nodule
-    if severity > 0:
-        centre = _place_in_lung(side or (RIGHT if rng.random() < 0.5 else LEFT), rng)
+    for one in _sides(severity, side):
         radius = _weight(severity, 0.065, 0.12)
-        _add(result, canvas.spot(centre, (radius, radius * float(rng.uniform(0.8, 1.2))), soft=0.012), 0.48)
+        radii = (radius, radius * float(rng.uniform(0.8, 1.2)))
+        _add(result, canvas.spot(_place_in_lung(one, rng), radii, soft=0.012), 0.48)
     if signs.edema > 0:
         middles = (hilum + np.array([0.1 * np.sign(hilum[0]), 0.1]) for hilum in chest.hila)
         haze = canvas.outline(*(ellipse(middle, (0.30, 0.42)) for middle in middles), soft=0.12)
