@@ -1,154 +1,70 @@
-"""The linear probe: L2-regularised logistic regression on frozen features, along a whole path of penalties.
+"""Linear probes as units of work: the whole path of penalties, the head it gives to LP-FT, and the probe as a model."""
 
-For each task, over the rows whose label is known, the probe minimises
-
-    C * sum_i log(1 + exp(-y_i (x_i . w + b))) + |w|^2 / 2        y in {-1, +1}, b not penalised
-
-on features divided by one global standard deviation (Kumar et al., arXiv 2202.10054), which is folded back into the
-weights, so that a head applies to raw features. The problem is strictly convex in w: no seed enters.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from torch import Tensor
+from torch import nn
 
-MAX_ITERATIONS = 200
-GRADIENT_TOLERANCE = 1e-5
-"""Largest entry of the gradient in preconditioned coordinates, where the Hessian is about 1: so it is about the error
-of the solution there. Logits then agree with scikit-learn's at a far smaller tolerance to about 1e-4 of their range."""
+from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.head import Classifier, Head
+from chex_jobs.adaptation.logistic import fit_path
+from chex_jobs.adaptation.model_files import write_model
+from chex_jobs.sweep.arms import best_of_path
+from chex_jobs.sweep.units import FinalProbeUnit, ProbeUnit
 
-
-@dataclass(frozen=True)
-class Path:
-    """Heads along the path of penalties, for raw features: logits = features @ weight[c].T + bias[c]."""
-
-    weight: NDArray[np.float32]
-    """[C, T, D]"""
-    bias: NDArray[np.float32]
-    """[C, T]"""
-
-    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """[C, N, T] for features [N, D]."""
-        return np.einsum("nd,ctd->cnt", features.astype(np.float64), self.weight) + self.bias[:, None, :]
+PATH_FILE = "path.safetensors"
 
 
-def fit_path(
-    features: NDArray[np.float32], labels: NDArray[np.float32], c_values: Sequence[float], device: str = "cpu"
-) -> Path:
-    """Fit every task at every C; each fit starts from the solution at the C before it.
-
-    Args:
-        features: [N, D], finite.
-        labels: [N, T]; 1 present, 0 absent, NaN unknown.
-        c_values: inverse strengths of the penalty, rising.
-        device: where the products with the features are computed.
-
-    A task without both classes gets weight 0 and the bias of its only class's log-odds with one count added to each
-    class, so that its logit is constant and finite.
-    """
-    basis = _Basis.of(torch.from_numpy(features).to(device, torch.float64))
-    num_tasks, dim = labels.shape[1], features.shape[1]
-    weight = np.zeros((len(c_values), num_tasks, dim))
-    bias = np.zeros((len(c_values), num_tasks))
-    for task in range(num_tasks):
-        known = ~np.isnan(labels[:, task])
-        targets = labels[known, task].astype(np.float64)
-        positives = targets.sum()
-        if positives in (0, len(targets)):
-            bias[:, task] = np.log((positives + 1) / (len(targets) - positives + 1))
-            continue
-        solution = np.zeros(basis.rank + 1)
-        rows = _Rows(basis, known, targets)
-        for i, c in enumerate(c_values):
-            solution = rows.fit(c, solution)
-            weight[i, task], bias[i, task] = basis.raw(solution)
-    return Path(weight.astype(np.float32), bias.astype(np.float32))
+def run_probe(unit: ProbeUnit, bench: Workbench) -> dict[str, Any]:
+    """Fit the path on the draw's training labels and score each C on its validation labels."""
+    summary: dict[str, Any] = {}
+    fold = unit.features.fold
+    with bench.timed(summary):
+        features = bench.features(unit.features)
+        train = bench.labelled(fold, "train", unit.labels)
+        path = fit_path(features.of(train.ordinals), train.labels, unit.c_values, str(bench.device))
+        validation = bench.validation_set(fold, unit.labels)
+        logits = path.logits(features.of(validation.films))
+        scores = [validation.score(logits[i]) for i in range(len(unit.c_values))]
+    attempt = bench.attempt(unit)
+    attempt.write_safetensors(PATH_FILE, {"weight": path.weight, "bias": path.bias})
+    return bench.commit(attempt, unit, {**summary, "scores": scores, "filmPasses": 0})
 
 
-@dataclass(frozen=True)
-class _Basis:
-    """Centred, scaled features in coordinates along their principal axes.
-
-    Rotating w changes neither penalty nor fit, and the optimum lies in the span of the rows, so N films need at most N
-    coordinates. Centring is absorbed by the bias, which is not penalised. Along principal axes the Hessian is nearly
-    diagonal, which is what makes a diagonal preconditioner good.
-    """
-
-    rows: Tensor
-    """[N, R], float64."""
-    axes: Tensor
-    """[D, R], orthonormal."""
-    mean: Tensor
-    """[D]"""
-    scale: float
-    """Global standard deviation by which features are divided."""
-
-    @classmethod
-    def of(cls, features: Tensor) -> "_Basis":
-        scale = float(features.std(correction=0)) or 1.0
-        mean = features.mean(dim=0)
-        centred = (features - mean) / scale
-        if len(centred) < centred.shape[1]:
-            _, _, axes_t = torch.linalg.svd(centred, full_matrices=False)
-            axes = axes_t.T
-        else:
-            _, axes = torch.linalg.eigh(centred.T @ centred)
-        return cls(centred @ axes, axes.contiguous(), mean, scale)
-
-    @property
-    def rank(self) -> int:
-        return self.rows.shape[1]
-
-    def raw(self, solution: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Weight [D] and bias for raw features of a solution [R + 1] in these coordinates (bias last)."""
-        along = torch.from_numpy(solution[:-1]).to(self.axes.device)
-        weight = (self.axes @ along) / self.scale
-        return weight.cpu().numpy(), float(solution[-1] - weight @ self.mean)
+def best_head(unit: ProbeUnit, bench: Workbench) -> Head:
+    """The head of the C that is best on the probe's validation labels."""
+    index, _ = best_of_path(dict(bench.finished(unit).summary))
+    return _head(unit, bench, index)
 
 
-class _Rows:
-    """The rows of one task, and its fits."""
+def run_final_probe(unit: FinalProbeUnit, bench: Workbench) -> dict[str, Any]:
+    """Put the encoder and the head of one C together, and keep what the model says of the validation films."""
+    summary: dict[str, Any] = {}
+    probe = unit.probe
+    with bench.timed(summary):
+        head = _head(probe, bench, probe.c_values.index(unit.c))
+        encoder = bench.image_encoder(unit.encoder, unit.site.encoder)
+        classifier = Classifier(encoder, nn.Linear(encoder.num_features, len(unit.site.tasks)))
+        head.put_into(classifier.head)
+        validation = bench.validation_set(probe.features.fold, probe.labels)
+        logits = _logits(classifier, bench.features(probe.features).of(validation.films))
+    attempt = bench.attempt(unit)
+    write_model(attempt, classifier, unit.site, validation.films, logits)
+    summary |= {
+        "score": validation.score(logits),
+        "labels": bench.label_counts(probe.features.fold, probe.labels),
+    }
+    return bench.commit(attempt, unit, {**summary, "filmPasses": 0})
 
-    def __init__(self, basis: _Basis, known: NDArray[np.bool_], targets: NDArray[np.float64]) -> None:
-        device = basis.rows.device
-        self._x = basis.rows if known.all() else basis.rows[torch.from_numpy(known).to(device)]
-        self._sign = torch.from_numpy(2 * targets - 1).to(device)
-        self._squares = self._x * self._x
 
-    def fit(self, c: float, start: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The optimum [R + 1] at `c` (bias last), begun at `start`."""
-        step = 1.0 / np.sqrt(self._hessian_diagonal(c, start))
+def _head(unit: ProbeUnit, bench: Workbench, index: int) -> Head:
+    tensors = bench.finished(unit).read_safetensors(PATH_FILE)
+    return Head(tensors["weight"][index], tensors["bias"][index])
 
-        def objective(z: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            value, gradient = self._loss(c, z * step)
-            return value, gradient * step
 
-        found = minimize(
-            objective,
-            start / step,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": MAX_ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 0.0, "maxcor": 20},
-        )
-        return found.x * step
-
-    def _hessian_diagonal(self, c: float, solution: NDArray[np.float64]) -> NDArray[np.float64]:
-        weight = torch.from_numpy(solution[:-1]).to(self._x.device)
-        chance = torch.sigmoid(self._x @ weight + solution[-1])
-        curvature = chance * (1 - chance)
-        along = 1.0 + c * (self._squares.T @ curvature).cpu().numpy()
-        # Where every row is certain the loss is flat along the bias; the second term keeps the step finite.
-        return np.append(along, c * (float(curvature.sum()) + 1e-3 * len(curvature)))
-
-    def _loss(self, c: float, solution: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weight = torch.from_numpy(solution[:-1]).to(self._x.device)
-        margin = self._sign * (self._x @ weight + solution[-1])
-        slope = -self._sign * torch.sigmoid(-margin)
-        value = c * float(torch.nn.functional.softplus(-margin).sum()) + 0.5 * float(weight @ weight)
-        gradient = c * (self._x.T @ slope) + weight
-        return value, np.append(gradient.cpu().numpy(), c * float(slope.sum()))
+def _logits(classifier: Classifier, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The model's own head on features that its encoder gave before: the films need not be read again."""
+    with torch.inference_mode():
+        return classifier.head(torch.from_numpy(features)).numpy()

@@ -34,7 +34,10 @@ class ValidationSet:
         Raises ValueError when a logit of a labelled unit is not finite.
         """
         units = map_units(self.unit, self.films, self.studies, self.patients)
-        scores, labels = mean_logits(units, logits.astype(np.float64)), unit_labels(units, self.labels)
+        scores, labels = (
+            mean_logits(units, logits.astype(np.float64)),
+            unit_labels(units, self.labels.astype(np.float64)),
+        )
         tasks = range(labels.shape[1])
         by_metric = {
             "AUROC": [auroc(scores[:, task], labels[:, task]).value for task in tasks],
@@ -47,7 +50,10 @@ def _losses(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> list[fl
     """Mean cross-entropy of each task over its known labels; None for a task without any."""
     known = ~np.isnan(labels)
     cells = np.logaddexp(0.0, np.where(labels == 1, -scores, scores))
-    return [float(cells[known[:, task], task].mean()) if known[:, task].any() else None for task in range(labels.shape[1])]
+    return [
+        float(cells[known[:, task], task].mean()) if known[:, task].any() else None
+        for task in range(labels.shape[1])
+    ]
 
 
 def _mean(values: list[float | None]) -> float | None:

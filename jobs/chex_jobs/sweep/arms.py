@@ -12,7 +12,7 @@ from typing import Any
 from chex_api.hospital import Strategy
 from chex_api.sweep import Sweep
 from chex_jobs.sweep.draws import LabelSet, draws_of
-from chex_jobs.sweep.halving import Score, ranked, rungs, survivors
+from chex_jobs.sweep.halving import Score, num_survivors, ranked, rungs, survivors
 from chex_jobs.sweep.search import build_search
 from chex_jobs.sweep.space import Configuration, Space
 from chex_jobs.sweep.units import (
@@ -95,11 +95,42 @@ def program(arm: Arm, site: Site, sweep: Sweep) -> Program:
     if dapt_rate is None:
         return choice
     return ArmChoice(
-        {**choice.configuration, "daptLearningRate": dapt_rate}, choice.epochs, choice.score, choice.scores, choice.finals
+        {**choice.configuration, "daptLearningRate": dapt_rate},
+        choice.epochs,
+        choice.score,
+        choice.scores,
+        choice.finals,
     )
 
 
-def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary], tuple[Encoder, float | None]]:
+def expected_units(arm: Arm, sweep: Sweep) -> int:
+    """How many units the program of an arm will name, those it shares with other arms included."""
+    num_draws, dapt, transfer = (
+        len(draws_of(arm.fraction, sweep.draws)),
+        arm.strategy.dapt,
+        arm.strategy.transfer,
+    )
+    compared = dapt.configurations if dapt is not None and dapt.configurations > 1 else 0
+    before = 0 if dapt is None else dapt.configurations + 2 * compared
+    features = 0 if compared else 1
+    if transfer == "LinearProbe":
+        return before + features + 2 * num_draws
+    heads = (features + num_draws - (1 if compared else 0)) if transfer == "LPFT" else 0
+    return before + heads + _expected_trials(arm, sweep) + num_draws * sweep.final_seeds
+
+
+def _expected_trials(arm: Arm, sweep: Sweep) -> int:
+    """Rungs climbed by all trials together."""
+    going = expected = sweep.trials_per_arm
+    for _ in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:
+        going = num_survivors(going, sweep.scheduler)
+        expected += going
+    return expected
+
+
+def _encoder(
+    arm: Arm, site: Site
+) -> Generator[Sequence[Unit], Sequence[Summary], tuple[Encoder, float | None]]:
     """The start, or the DAPT of it whose probe is best on *this arm's* validation labels."""
     spec = arm.strategy.dapt
     if spec is None:
@@ -112,7 +143,7 @@ def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary
     features = [FeaturesUnit(site, candidate, arm.fold) for candidate in candidates]
     yield features
     probes = yield [_head_probe(site, f, LabelSet(arm.fraction, 0)) for f in features]
-    best = ranked([_best(probe)[1] for probe in probes])[0]
+    best = ranked([best_of_path(probe)[1] for probe in probes])[0]
     return candidates[best], rates[best]
 
 
@@ -123,7 +154,7 @@ def _probe(
     yield [features]
     path = ProbeUnit(site, features, LabelSet(arm.fraction, 0), c_path(sweep.trials_per_arm))
     (found,) = yield [path]
-    index, score = _best(found)
+    index, score = best_of_path(found)
     c = path.c_values[index]
     draws = draws_of(arm.fraction, sweep.draws)
     probes = [path] + [ProbeUnit(site, features, LabelSet(arm.fraction, draw), (c,)) for draw in draws[1:]]
@@ -145,7 +176,11 @@ def _fine_tune(
     winner = trials[ranked(scores)[0]]
     recipe, epochs = winner.unit.recipe, winner.best_epoch
     placed = [
-        (draw, seed, FinalFitUnit(site, features.encoder, arm.fold, labels, recipe, heads[draw], epochs, seed))
+        (
+            draw,
+            seed,
+            FinalFitUnit(site, features.encoder, arm.fold, labels, recipe, heads[draw], epochs, seed),
+        )
         for draw, labels in enumerate(draws)
         for seed in range(sweep.final_seeds)
     ]
@@ -238,7 +273,7 @@ def _scores(probe: Summary) -> list[Score]:
     return [score_of(document) for document in probe["scores"]]
 
 
-def _best(probe: Summary) -> tuple[int, Score]:
+def best_of_path(probe: Summary) -> tuple[int, Score]:
     """Position and score of the best C of a probe; among equals the strongest penalty."""
     scores = _scores(probe)
     index = ranked(scores)[0]

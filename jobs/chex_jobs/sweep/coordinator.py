@@ -65,8 +65,8 @@ class Coordinator(Generic[Key]):
 
     @property
     def num_finished(self) -> int:
-        """Distinct units that are finished, found ones included."""
-        return len(self._results)
+        """Finished units, found ones included; one that several arms share counts for each."""
+        return sum(identity in self._results for arm in self._arms for identity in arm.used)
 
     def next(self) -> Unit | None:
         """A unit to run now; None while all that is left waits for running units, or when done."""
@@ -96,7 +96,11 @@ class Coordinator(Generic[Key]):
     def used_by(self, key: Key) -> list[tuple[Unit, Summary]]:
         """The distinct units of an arm with their results: what the arm cost."""
         (arm,) = [arm for arm in self._arms if arm.key == key]
-        return [(unit, self._results[identity]) for identity, unit in arm.used.items() if identity in self._results]
+        return [
+            (unit, self._results[identity])
+            for identity, unit in arm.used.items()
+            if identity in self._results
+        ]
 
     def _go_on(self, arm: _Running[Key], *, first: bool = False) -> None:
         """Resume an arm as long as everything it wants is there."""

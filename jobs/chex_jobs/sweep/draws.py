@@ -50,12 +50,11 @@ def sample(
         return labelled
     order, core = _order(patients[labelled], labels[labelled], seed, which.draw, role)
     count = max(round(which.fraction * len(order)), core, min(1, len(order)))
-    return labelled & np.isin(patients, order[:count])
+    drawn: NDArray[np.bool_] = np.isin(patients, order[:count])
+    return labelled & drawn
 
 
-def _order(
-    patients: IntArray, labels: FloatArray, seed: int, draw: int, role: str
-) -> tuple[IntArray, int]:
+def _order(patients: IntArray, labels: FloatArray, seed: int, draw: int, role: str) -> tuple[IntArray, int]:
     """All patients in the order in which they are taken, and how many of the first are needed to have every class."""
     ids, position = np.unique(patients, return_inverse=True)
     has_positive = np.zeros((len(ids), labels.shape[1]), dtype=np.bool_)

@@ -54,7 +54,9 @@ def _count(units: list[Unit]) -> Effort:
     return Effort(
         dapt_epochs=sum(unit.spec.epochs for unit in units if isinstance(unit, DaptUnit)),
         probes=sum(isinstance(unit, ProbeUnit) for unit in units),
-        trial_epochs=sum(unit.until_epoch - (unit.previous.until_epoch if unit.previous else 0) for unit in trials),
+        trial_epochs=sum(
+            unit.until_epoch - (unit.previous.until_epoch if unit.previous else 0) for unit in trials
+        ),
         final_fits=len(finals) + sum(isinstance(unit, FinalProbeUnit) for unit in units),
         final_epochs=sum(unit.until_epoch for unit in finals),
     )

@@ -44,8 +44,12 @@ def rungs(epochs: int, scheduler: Scheduler) -> tuple[int, ...]:
     return tuple(ends)
 
 
-def survivors(scores: Sequence[Score], scheduler: Scheduler) -> list[int]:
-    """Positions of the trials that go on to the next rung, in the order of the trials: one in `reduction`, at least one."""
+def num_survivors(num_trials: int, scheduler: Scheduler) -> int:
+    """How many of the trials on a rung go on to the next: one in `reduction`, at least one."""
     assert scheduler.successive_halving is not None, "without halving there is one rung"
-    count = max(1, len(scores) // scheduler.successive_halving.reduction)
-    return sorted(ranked(scores)[:count])
+    return max(1, num_trials // scheduler.successive_halving.reduction)
+
+
+def survivors(scores: Sequence[Score], scheduler: Scheduler) -> list[int]:
+    """Positions of the trials that go on to the next rung, in the order of the trials."""
+    return sorted(ranked(scores)[: num_survivors(len(scores), scheduler)])

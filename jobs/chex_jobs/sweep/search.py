@@ -57,8 +57,11 @@ class RandomSearch:
 
 
 class TpeSearch:
-    """Bergstra et al., 2011, as in optuna. Within a batch, running trials count as bad ones ("constant liar"), so
-    that the configurations of a batch differ."""
+    """Tree-structured Parzen estimator (Bergstra et al., 2011), as in optuna.
+
+    Within a batch, running trials count as bad ones ("constant liar"), so
+    that the configurations of a batch differ.
+    """
 
     def __init__(self, space: Space, seed: int, startup_trials: int) -> None:
         import optuna

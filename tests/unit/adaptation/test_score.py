@@ -1,12 +1,20 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from chex_jobs.adaptation.score import ValidationSet
 
-NAN = np.float32("nan")
+NAN = float("nan")
 
 
-def validation_set(labels: list[list[float]], *, unit: str = "Image", studies: list[int] | None = None, metric: str = "AUROC") -> ValidationSet:
+def validation_set(
+    labels: Sequence[Sequence[float]],
+    *,
+    unit: str = "Image",
+    studies: list[int] | None = None,
+    metric: str = "AUROC",
+) -> ValidationSet:
     films = np.arange(len(labels))
     ids = films if studies is None else np.array(studies)
     return ValidationSet(films, ids, ids, np.array(labels, dtype=np.float32), unit, metric)  # type: ignore[arg-type]
@@ -27,7 +35,8 @@ def test_loss_is_the_masked_cross_entropy() -> None:
 
 def test_value_is_null_when_no_task_has_both_classes() -> None:
     score = validation_set([[1], [1]]).score(np.zeros((2, 1)))
-    assert score["value"] is None and score["loss"] == pytest.approx(np.log(2))
+    assert score["value"] is None
+    assert score["loss"] == pytest.approx(np.log(2))
 
 
 def test_films_of_a_study_are_scored_as_one() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from chex_api.base import Empty
 from chex_api.encoder import ImageEncoder
 from chex_api.hospital import Dapt, DaptObjective, FineTuning, Strategy
-from chex_api.pretraining import Augmentation, BatchNorm, MoCo
+from chex_api.pretraining import Augmentation, BatchNorm
 from chex_api.sweep import LogUniform, Search, SpaceEntry, Sweep, Tpe
 from chex_jobs.sweep.arms import Arm, ArmChoice, program
 from chex_jobs.sweep.coordinator import Coordinator
@@ -35,7 +35,7 @@ STRATEGIES = (
     Strategy(
         name="dapt-lp-ft",
         transfer="LPFT",
-        dapt=Dapt(objective=DaptObjective(moco=MoCo()), epochs=2, configurations=2),
+        dapt=Dapt(objective=DaptObjective.parse({"moCo": {}}), epochs=2, configurations=2),
         fine_tuning=FineTuning(epochs=3),
     ),
 )
@@ -61,7 +61,10 @@ def answer(unit: Unit) -> Summary:
     """What a unit would say of itself; a function of its identity."""
     draw = chance(unit.identity)
     if isinstance(unit, ProbeUnit):
-        return {"scores": [{"value": chance(unit.identity, c), "loss": 0.5} for c in unit.c_values], "filmPasses": 0}
+        return {
+            "scores": [{"value": chance(unit.identity, c), "loss": 0.5} for c in unit.c_values],
+            "filmPasses": 0,
+        }
     if isinstance(unit, TrialUnit):
         best = 1 + int(draw * unit.until_epoch)
         return {"score": {"value": draw, "loss": 0.4}, "bestEpoch": best, "filmPasses": 30}
@@ -71,7 +74,9 @@ def answer(unit: Unit) -> Summary:
 def programs(sweep: Sweep = SWEEP, strategies: tuple[Strategy, ...] = STRATEGIES) -> Mapping[Key, Any]:
     """The programs of all arms, by (start, strategy, fraction)."""
     return {
-        (start, strategy.name, fraction): program(Arm(start, STARTS[start], None, strategy, fraction, None), SITE, sweep)
+        (start, strategy.name, fraction): program(
+            Arm(start, STARTS[start], None, strategy, fraction, None), SITE, sweep
+        )
         for start in STARTS
         for strategy in strategies
         for fraction in (0.1, 1.0)

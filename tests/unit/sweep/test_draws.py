@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,9 @@ from chex_jobs.sweep.draws import LabelSet, draws_of, sample
 NAN = np.float32("nan")
 
 
-def hospital(num_patients: int = 200, prevalence: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def hospital(
+    num_patients: int = 200, prevalence: float = 0.2, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """One to three films for each patient; one common and one rare task."""
     generator = np.random.default_rng(seed)
     patients = np.repeat(np.arange(num_patients), generator.integers(1, 4, num_patients))
@@ -26,7 +30,7 @@ def drawn(fraction: float, draw: int = 0, role: str = "train", seed: int = 5) ->
 
 def test_smaller_fractions_are_nested_in_larger_ones() -> None:
     nested = [drawn(fraction) for fraction in (0.05, 0.1, 0.3, 0.7, 1.0)]
-    assert all(small < large for small, large in zip(nested, nested[1:], strict=False))
+    assert all(small < large for small, large in pairwise(nested))
 
 
 def test_a_patient_is_drawn_with_all_films_or_none() -> None:
@@ -67,7 +71,12 @@ def test_the_smallest_sample_has_both_classes_of_every_task_that_has_them() -> N
 def test_films_without_any_label_are_in_no_sample() -> None:
     patients = np.array([0, 1, 2, 3])
     labels = np.array([[1.0, NAN], [NAN, NAN], [NAN, 0.0], [0.0, 1.0]], dtype=np.float32)
-    assert sample(patients, labels, LabelSet(1.0, 0), seed=0, role="train").tolist() == [True, False, True, True]
+    assert sample(patients, labels, LabelSet(1.0, 0), seed=0, role="train").tolist() == [
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_hospital_without_labels_has_an_empty_sample() -> None:

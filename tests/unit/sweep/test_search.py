@@ -57,7 +57,9 @@ def test_proposals_stay_within_the_space(spec: Search) -> None:
 
 def test_tpe_comes_closer_than_random_search() -> None:
     tpe_mean = np.mean([np.mean([score(c) for c in proposals(TPE, 6, seed)[-12:]]) for seed in range(10)])
-    random_mean = np.mean([np.mean([score(c) for c in proposals(RANDOM, 6, seed)[-12:]]) for seed in range(10)])
+    random_mean = np.mean(
+        [np.mean([score(c) for c in proposals(RANDOM, 6, seed)[-12:]]) for seed in range(10)]
+    )
     assert tpe_mean > random_mean + 0.2
 
 

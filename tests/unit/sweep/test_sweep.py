@@ -5,19 +5,22 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.sweep.hospital_fixture import STRATEGIES, SWEEP, answer, programs, run
 
 from chex_api.hospital import Strategy
 from chex_jobs.sweep.arms import C_HIGH, C_LOW, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
+from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit
+from tests.unit.sweep.hospital_fixture import STARTS, STRATEGIES, SWEEP, answer, programs, run
 
 REFERENCE, REFERENCE_RAN = run()
 
 
 @settings(max_examples=20, deadline=None)
 @given(concurrency=st.integers(1, 20), order=st.integers(0, 1000))
-def test_result_does_not_depend_on_concurrency_nor_on_the_order_of_completion(concurrency: int, order: int) -> None:
+def test_result_does_not_depend_on_concurrency_nor_on_the_order_of_completion(
+    concurrency: int, order: int
+) -> None:
     choices, ran = run(concurrency=concurrency, order=order)
     assert choices == REFERENCE
     assert {unit.identity for unit in ran} == {unit.identity for unit in REFERENCE_RAN}
@@ -25,7 +28,9 @@ def test_result_does_not_depend_on_concurrency_nor_on_the_order_of_completion(co
 
 @settings(max_examples=20, deadline=None)
 @given(kills=st.lists(st.integers(0, 60), min_size=1, max_size=4), concurrency=st.integers(1, 8))
-def test_killed_sweep_ends_as_the_undisturbed_one_and_repeats_nothing(kills: list[int], concurrency: int) -> None:
+def test_killed_sweep_ends_as_the_undisturbed_one_and_repeats_nothing(
+    kills: list[int], concurrency: int
+) -> None:
     store: dict = {}
     ran = []
     for number, die_after in enumerate(kills):
@@ -73,23 +78,37 @@ def test_dapt_is_shared_by_all_label_fractions() -> None:
 
 
 def test_dapt_configuration_is_ranked_on_the_labels_of_its_own_arm() -> None:
-    for _, _, fraction in REFERENCE:
-        probes = [u for u in REFERENCE_RAN if isinstance(u, ProbeUnit) and isinstance(u.features.encoder, DaptUnit)]
-        assert {probe.labels.fraction for probe in probes} == {0.1, 1.0}
-    assert all("daptLearningRate" in REFERENCE[key].configuration for key in REFERENCE if key[1] == "dapt-lp-ft")
+    """Probes of DAPT encoders are fitted and scored at the arm's own label fraction, on its first draw."""
+    for (start, strategy, fraction), choice in REFERENCE.items():
+        if strategy != "dapt-lp-ft":
+            continue
+        probes = [
+            unit
+            for unit in REFERENCE_RAN
+            if isinstance(unit, ProbeUnit)
+            and isinstance(unit.features.encoder, DaptUnit)
+            and unit.features.encoder.start == STARTS[start]
+            and unit.labels == LabelSet(fraction, 0)
+        ]
+        assert len(probes) == 2
+        best = max(probes, key=lambda probe: max(score["value"] for score in answer(probe)["scores"]))
+        encoder = best.features.encoder
+        assert isinstance(encoder, DaptUnit)
+        assert choice.configuration["daptLearningRate"] == encoder.learning_rate
 
 
 def test_final_fits_stop_at_the_epoch_that_won() -> None:
     for key, choice in REFERENCE.items():
         if key[1] != "probe":
-            assert {unit.until_epoch for _, _, unit in choice.finals} == {choice.epochs}
+            fits = [unit for _, _, unit in choice.finals if isinstance(unit, FinalFitUnit)]
+            assert {unit.until_epoch for unit in fits} == {choice.epochs}
             assert choice.epochs >= 1
 
 
 def test_a_rung_goes_on_from_the_one_before() -> None:
-    higher = [unit for unit in REFERENCE_RAN if isinstance(unit, TrialUnit) and unit.previous is not None]
-    assert {(unit.previous.until_epoch, unit.until_epoch) for unit in higher if unit.previous} == {(1, 3), (3, 9)}
-    assert all(unit.previous and unit.previous.recipe == unit.recipe for unit in higher)
+    pairs = [(unit.previous, unit) for unit in REFERENCE_RAN if isinstance(unit, TrialUnit) and unit.previous]
+    assert {(lower.until_epoch, higher.until_epoch) for lower, higher in pairs} == {(1, 3), (3, 9)}
+    assert all(lower.recipe == higher.recipe for lower, higher in pairs)
 
 
 def test_more_trials_keep_every_first_rung_that_was_climbed() -> None:
@@ -139,7 +158,8 @@ def test_arm_knows_the_units_it_used_shared_ones_included() -> None:
 
 def test_values_of_c_rise_evenly_from_end_to_end() -> None:
     path = c_path(5)
-    assert path[0] == pytest.approx(C_LOW) and path[-1] == pytest.approx(C_HIGH)
+    assert path[0] == pytest.approx(C_LOW)
+    assert path[-1] == pytest.approx(C_HIGH)
     assert path[2] / path[1] == pytest.approx(path[4] / path[3])
     assert c_path(1) == pytest.approx((1e-2,))
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from chex_jobs.adaptation.probe import fit_path
+from chex_jobs.adaptation.logistic import fit_path
 
 C_VALUES = (1e-6, 1e-3, 1e-1, 1e1, 1e2)
 NAN = np.float32("nan")
@@ -20,7 +20,9 @@ def features_and_labels(num_rows: int, dim: int, seed: int = 0) -> tuple[np.ndar
 def sklearn_logits(features: np.ndarray, labels: np.ndarray, c: float, new: np.ndarray) -> np.ndarray:
     """The same problem by scikit-learn: globally scaled features, penalty on the weights alone."""
     scale = features.std()
-    model = LogisticRegression(C=c, tol=1e-9, max_iter=50_000).fit(features.astype(np.float64) / scale, labels)
+    model = LogisticRegression(C=c, tol=1e-9, max_iter=50_000).fit(
+        features.astype(np.float64) / scale, labels
+    )
     return model.decision_function(new.astype(np.float64) / scale)
 
 
@@ -77,11 +79,14 @@ def test_task_without_any_label_gets_logit_zero() -> None:
 
 def test_constant_features_give_the_base_rate() -> None:
     labels = np.array([[1.0], [0.0], [0.0], [0.0]], dtype=np.float32)
-    logits = fit_path(np.ones((4, 5), dtype=np.float32), labels, (1.0,)).logits(np.ones((4, 5), dtype=np.float32))
+    logits = fit_path(np.ones((4, 5), dtype=np.float32), labels, (1.0,)).logits(
+        np.ones((4, 5), dtype=np.float32)
+    )
     assert logits == pytest.approx(np.log(1 / 3), abs=1e-3)
 
 
 def test_two_fits_are_bit_equal() -> None:
     features, labels = features_and_labels(60, 80)
     first, second = fit_path(features, labels, C_VALUES), fit_path(features, labels, C_VALUES)
-    assert np.array_equal(first.weight, second.weight) and np.array_equal(first.bias, second.bias)
+    assert np.array_equal(first.weight, second.weight)
+    assert np.array_equal(first.bias, second.bias)

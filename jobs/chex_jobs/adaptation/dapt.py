@@ -1,0 +1,74 @@
+"""Domain-adaptive pretraining as a unit of work: pretraining goes on with the hospital's training films, without labels.
+
+All training films take part at every label fraction: films and reports cost a hospital nothing, labels do.
+"""
+
+from chex_api.encoder import Encoders
+from chex_api.hospital import DaptObjective
+from chex_api.pretraining import Optimization
+from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.rung_checkpoints import remove_checkpoints
+from chex_jobs.sweep.arms import Summary
+from chex_jobs.sweep.units import DaptUnit
+from chex_jobs.training.run import TrainingData, TrainingRun
+from chex_jobs.training.train import train
+from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
+
+PASSES_PER_FILM = {"moCo": 4, "clip": 3}
+"""Forward-equivalents: forward and backward 3, MoCo's keys one more."""
+WORTH_STORING = 50_000
+"""Films trained on from which the state of a run is stored on the way; fewer are trained again as soon."""
+
+
+def run_dapt(unit: DaptUnit, bench: Workbench) -> Summary:
+    """Pretrain on from the unit's start, and keep the encoder, and the text encoder where there is one.
+
+    Raises `TrainingError` when the loss becomes infinite or no training film has a usable report.
+    """
+    summary: Summary = {}
+    attempt = bench.attempt(unit)
+    run = _training_run(unit, bench)
+    stores = len(run.data.ordinals) * unit.spec.epochs >= WORTH_STORING
+    with bench.timed(summary):
+        outcome = train(run, checkpoints=attempt.checkpoints if stores else None)
+    for file in (IMAGE_ENCODER, TEXT_ENCODER):
+        if file in outcome.weights:
+            attempt.write_safetensors(file, outcome.weights[file])
+    films = outcome.step * unit.spec.global_batch_size
+    passes = films * PASSES_PER_FILM[unit.spec.objective.member()[0]]
+    summary |= {"films": films, "filmPasses": passes, "epochLosses": list(outcome.epoch_losses)}
+    done = bench.commit(attempt, unit, summary)
+    if stores:
+        remove_checkpoints(bench.object(unit))
+    return done
+
+
+def _training_run(unit: DaptUnit, bench: Workbench) -> TrainingRun:
+    site, spec = unit.site, unit.spec
+    films = bench.data(unit.fold).train
+    return TrainingRun(
+        objective=_with_queue_for(spec.objective, len(films), spec.global_batch_size),
+        encoders=Encoders(image=site.encoder, text=None if unit.text is None else unit.text.spec),
+        optimization=Optimization(
+            global_batch_size=spec.global_batch_size, epochs=spec.epochs, learning_rate=unit.learning_rate
+        ),
+        data=TrainingData(bench.ingested(), films),
+        seed=site.seed,
+        augmentation=site.augmentation,
+        batch_norm_group_size=site.batch_norm.group_size,
+        precision="BFloat16" if site.precision == "BFloat16" else "Float32",
+        start=bench.start_weights(unit.start),
+    )
+
+
+def _with_queue_for(objective: DaptObjective, num_films: int, batch_size: int) -> DaptObjective:
+    """The objective; MoCo's queue no longer than half of the films, in whole batches.
+
+    A longer queue holds, as negatives, earlier keys of the very film that looks for its key. Archives outgrow a queue;
+    hospitals do not.
+    """
+    if objective.moco is None:
+        return objective
+    most = max(1, num_films // 2 // batch_size) * batch_size
+    shorter = objective.moco.model_copy(update={"queue_size": min(objective.moco.queue_size, most)})
+    return objective.model_copy(update={"moco": shorter})

@@ -1,0 +1,65 @@
+"""`arms.json`: what the sweep of a hospital chose, from which the evaluation reads what to open test data for."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chex_jobs.sweep.arms import Arm, ArmChoice, Summary
+from chex_jobs.sweep.units import Unit
+
+ARMS_FILE = "arms.json"
+SCHEMA = "chexdragon.dev/arms/v1"
+
+
+def arms_document(
+    arms: Sequence[dict[str, Any]], tasks: Sequence[str], unit: str, metric: str
+) -> dict[str, Any]:
+    """The whole file. `tasks` is the order of logits in every model."""
+    return {"schema": SCHEMA, "tasks": list(tasks), "unit": unit, "metric": metric, "arms": list(arms)}
+
+
+def arm_document(
+    arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]], finals: Mapping[str, Summary]
+) -> dict[str, Any]:
+    """One arm in one fold.
+
+    Args:
+        arm: what was compared.
+        choice: what its search chose.
+        used: every distinct unit of the arm with its summary: what the arm cost.
+        finals: summaries of the final units by identity.
+
+    `filmPasses` are forward-equivalents over everything the arm needed, shared units included, and are the same on
+    every run; `deviceSeconds` were measured. `finals` lists one object for each draw and seed; the seeds of a probe
+    share theirs. `labels` counts scored units with a label, by draw.
+    """
+    dapt = arm.strategy.dapt
+    by_draw = {draw: finals[unit.identity]["labels"] for draw, _, unit in choice.finals}
+    return {
+        "start": arm.start_name,
+        "strategy": arm.strategy.name,
+        "transfer": arm.strategy.transfer,
+        "daptObjective": "" if dapt is None else dapt.objective.member()[0],
+        "labelFraction": arm.fraction,
+        "fold": arm.fold,
+        "configuration": choice.configuration,
+        "epochs": choice.epochs,
+        "trials": [{"value": _number(score.value), "loss": _number(score.loss)} for score in choice.scores],
+        "filmPasses": sum(int(summary["filmPasses"]) for _, summary in used),
+        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for _, summary in used), 3),
+        "labels": [{"draw": draw, **counts} for draw, counts in sorted(by_draw.items())],
+        "finals": [
+            {"draw": draw, "seed": seed, "identity": unit.identity, "score": finals[unit.identity]["score"]}
+            for draw, seed, unit in choice.finals
+        ],
+    }
+
+
+def validation_value(document: Mapping[str, Any]) -> float | None:
+    """Mean score of an arm's final fits on their validation labels; None where no task had both classes."""
+    known = [final["score"]["value"] for final in document["finals"] if final["score"]["value"] is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if value != value else value

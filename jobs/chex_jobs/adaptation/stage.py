@@ -1,0 +1,241 @@
+"""`adapt/<hospital>`: DAPT, sweep and final fits of every arm. Reads training and validation films only.
+
+What is finished is known from the artifact store: a killed adaptation goes on at the level of trials, and where all
+units are finished no Ray is needed. This module and what it imports load neither torch nor Ray before there is work.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chex_api.encoder import TextEncoder
+from chex_api.stage import AdaptSpec, StageProgress, StageSpec
+from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
+from chex_jobs.adaptation.text_digest import text_digest
+from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
+from chex_jobs.sweep.coordinator import Coordinator
+from chex_jobs.sweep.units import Site, Start, TextTower, Unit
+
+Key = tuple[str, str, float, int | None]
+"""Start, strategy, label fraction, fold."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an adaptation runs. Nothing of it changes a result."""
+
+    store: ArtifactStore
+    attempt_id: str
+    cpus: int
+    gpus: int
+
+
+def adapt(
+    stage: StageSpec,
+    place: Place,
+    *,
+    on_progress: Callable[[StageProgress], None] = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    environment: Mapping[str, Any] | None = None,
+) -> FinishedArtifact | None:
+    """Run what is not finished of an adaptation, and commit it. None when it was stopped before its end.
+
+    Args:
+        stage: of kind `adapt`; its parents are finished.
+        place: the machine or the attempt's cluster; Ray is running in this process when there is work to do.
+        on_progress: called after each unit.
+        should_stop: asked all the time; units that run at that moment are lost, all before them are kept.
+        environment: recorded in the manifest.
+
+    Raises:
+        UnitFailed: a unit failed twice; the message holds its own error.
+        ArtifactError: a parent or an object is missing or damaged.
+    """
+    spec = _work(stage)
+    ingested = _ingested(spec, place.store)
+    site = _site(stage, str(ingested.summary["unit"]))
+    arms = _arms(spec, int(ingested.summary["num_folds"]))
+    programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
+    coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, place.store))
+    if not coordinator.done:
+        reporter = _Reporter(coordinator, arms, spec, on_progress)
+        if not _run(coordinator, stage, place, reporter, should_stop):
+            return None
+    documents = [_document(key, arm, coordinator) for key, arm in arms.items()]
+    return _commit(stage, place, documents, site, coordinator, environment)
+
+
+def _work(stage: StageSpec) -> AdaptSpec:
+    assert stage.work.adapt is not None, "the stage is of kind adapt"
+    return stage.work.adapt
+
+
+def _ingested(spec: AdaptSpec, store: ArtifactStore) -> FinishedArtifact:
+    reference = spec.dataset
+    done = store.stage(reference.kind, reference.name, reference.identity).finished()
+    if done is None:
+        raise FileNotFoundError(
+            f"{reference.kind}/{reference.name} is not finished, and this stage reads it; run the job again"
+        )
+    return done
+
+
+def _site(stage: StageSpec, unit: str) -> Site:
+    spec = _work(stage)
+    hospital = spec.hospital
+    return Site(
+        dataset=spec.dataset.identity,
+        tasks=hospital.tasks,
+        seed=stage.seed,
+        unit=unit,
+        encoder=spec.encoders.image,
+        augmentation=hospital.augmentation,
+        batch_norm=hospital.batch_norm,
+        precision=hospital.precision,
+        metric=hospital.sweep.metric,
+    )
+
+
+def _arms(spec: AdaptSpec, num_folds: int) -> dict[Key, Arm]:
+    """Every arm in every fold. The costliest come first: short ones fill the gaps that they leave."""
+    hospital = spec.hospital
+    folds: Sequence[int | None] = range(num_folds) if num_folds else [None]
+    text = _text_tower(spec)
+    return {
+        (start.label, strategy.name, fraction, fold): Arm(
+            start_name=start.label,
+            start=Start(start.identity),
+            text=text if strategy.dapt is not None and strategy.dapt.objective.clip is not None else None,
+            strategy=strategy,
+            fraction=fraction,
+            fold=fold,
+        )
+        for fold in folds
+        for fraction in sorted(hospital.label_fractions, reverse=True)
+        for start in spec.starts
+        for strategy in hospital.strategies
+    }
+
+
+def _text_tower(spec: AdaptSpec) -> TextTower | None:
+    """The text tower, where a strategy learns from reports."""
+    reads_reports = any(
+        s.dapt is not None and s.dapt.objective.clip is not None for s in spec.hospital.strategies
+    )
+    if not reads_reports:
+        return None
+    tower = spec.encoders.text or TextEncoder()
+    return TextTower(tower, text_digest(tower))
+
+
+def _finished(unit: Unit, store: ArtifactStore) -> Summary | None:
+    done = store.object(unit.kind, unit.identity).finished()
+    return None if done is None else dict(done.summary)
+
+
+def _run(
+    coordinator: Coordinator[Key],
+    stage: StageSpec,
+    place: Place,
+    reporter: "_Reporter",
+    should_stop: Callable[[], bool],
+) -> bool:
+    from chex_jobs.sweep.actors import Actors, run_units  # loads Ray
+
+    devices = place.gpus or place.cpus
+    concurrency = max(1, min(_work(stage).hospital.sweep.concurrency, devices))
+    actors = Actors(
+        concurrency=concurrency,
+        # Without GPUs a core each: an actor computes with one thread. With GPUs the other cores prepare films.
+        cpus_each=max(1, place.cpus // concurrency) if place.gpus else 1,
+        gpus_each=place.gpus / concurrency if place.gpus else 0,
+    )
+    opener = _Opener(stage, place.store, place.attempt_id)
+    return run_units(coordinator, opener, actors, reporter, should_stop)
+
+
+@dataclass(frozen=True)
+class _Opener:
+    """Opens an executor in an actor; torch is loaded there, not in the driver."""
+
+    stage: StageSpec
+    store: ArtifactStore
+    attempt_id: str
+
+    def __call__(self) -> Callable[[Unit], Summary]:
+        from chex_jobs.adaptation.execute import open_executor
+
+        return open_executor(self.stage, self.store, self.attempt_id)
+
+
+class _Reporter:
+    """Tells how far the sweep is, after each unit."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator[Key],
+        arms: Mapping[Key, Arm],
+        spec: AdaptSpec,
+        on_progress: Callable[[StageProgress], None],
+    ) -> None:
+        self._coordinator, self._on_progress, self._num_arms = coordinator, on_progress, len(arms)
+        self._total = sum(expected_units(arm, spec.hospital.sweep) for arm in arms.values())
+        self._begun, self._found = time.monotonic(), coordinator.num_finished
+
+    def __call__(self, unit: Unit) -> None:
+        """Report after `unit`."""
+        done = self._coordinator.num_finished
+        rate = (done - self._found) / max(time.monotonic() - self._begun, 1e-6)
+        self._on_progress(
+            StageProgress(
+                done=done,
+                total=self._total,
+                unit="units",
+                message=f"{len(self._coordinator.choices)} of {self._num_arms} arms finished; {unit.kind} {unit.identity[:12]}",
+                eta_seconds=max(0.0, self._total - done) / rate if rate > 0 else None,
+            )
+        )
+
+
+def _document(key: Key, arm: Arm, coordinator: Coordinator[Key]) -> dict[str, Any]:
+    used = coordinator.used_by(key)
+    summaries = {unit.identity: summary for unit, summary in used}
+    return arm_document(arm, coordinator.choices[key], used, summaries)
+
+
+def _commit(
+    stage: StageSpec,
+    place: Place,
+    documents: list[dict[str, Any]],
+    site: Site,
+    coordinator: Coordinator[Key],
+    environment: Mapping[str, Any] | None,
+) -> FinishedArtifact:
+    attempt = place.store.stage(stage.kind, stage.name, stage.identity).attempt(place.attempt_id)
+    attempt.write_json(ARMS_FILE, arms_document(documents, site.tasks, site.unit, site.metric))
+    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in stage.parents}
+    return attempt.commit(_summary(documents, site, coordinator), parents, environment)
+
+
+def _summary(documents: list[dict[str, Any]], site: Site, coordinator: Coordinator[Key]) -> dict[str, Any]:
+    summaries = {
+        unit.identity: summary for key in coordinator.choices for unit, summary in coordinator.used_by(key)
+    }
+    scored = [
+        (value, document) for document in documents if (value := validation_value(document)) is not None
+    ]
+    arms = len({(d["start"], d["strategy"], d["labelFraction"]) for d in documents})
+    headline = f"{arms} arms, {len(summaries)} units"
+    if scored:
+        value, best = max(scored, key=lambda pair: pair[0])
+        headline += f", best validation {site.metric} {value:.3f} ({best['start']}/{best['strategy']}@{best['labelFraction']:g})"
+    return {
+        "headline": headline,
+        "arms": arms,
+        "units": len(summaries),
+        "trials": sum(len(document["trials"]) for document in documents),
+        "filmPasses": sum(int(summary["filmPasses"]) for summary in summaries.values()),
+        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for summary in summaries.values()), 3),
+    }

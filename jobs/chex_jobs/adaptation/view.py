@@ -1,0 +1,59 @@
+"""What adaptation sees of a data set: its training and validation films. Test films are not there.
+
+Features, probes, trials and final fits read films and labels through `AdaptationData`, so that no mistake in them
+reaches a test film without raising; DAPT is given its training films by it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chex_jobs.data.dataset import ChestXrayDataset, Unit
+from chex_jobs.data.decode import Film
+from chex_jobs.data.splits import roles
+
+
+class HiddenFilmRead(AssertionError):
+    """Adaptation asked for a film that it must not see. A mistake in this package, never of the user."""
+
+
+class AdaptationData:
+    """One fold's view of a data set, in the form that `chex_jobs.data.loading` reads.
+
+    Attributes:
+        train: ordinals of training films, int64, ascending.
+        validate: ordinals of validation films.
+        patients, studies: numbers by film, int64 [N].
+        unit: what is scored.
+    """
+
+    def __init__(self, dataset: ChestXrayDataset, fold: int | None) -> None:
+        """`fold` is None unless the data set has grouped folds. Raises `SplitError` where the two do not fit."""
+        self.train, self.validate, _ = roles(dataset, fold)
+        self.patients = dataset.patients.astype(np.int64)
+        self.studies = dataset.studies.astype(np.int64)
+        self.unit = dataset.unit
+        self._dataset = dataset
+        self._visible = np.zeros(len(dataset), dtype=np.bool_)
+        self._visible[self.train] = True
+        self._visible[self.validate] = True
+
+    def __len__(self) -> int:
+        """Films of the whole data set: ordinals count through all of it."""
+        return len(self._dataset)
+
+    def film(self, i: int) -> Film:
+        """Film `i`, uint8 [H, W]. Raises `HiddenFilmRead` unless it trains or validates."""
+        self._check(i)
+        return self._dataset.film(i)
+
+    def labels(self, task: str) -> NDArray[np.float32]:
+        """Labels by film, float32 [N]; NaN for films that neither train nor validate, as for unknown labels."""
+        return np.where(self._visible, self._dataset.labels(task), np.float32("nan")).astype(np.float32)
+
+    def label_matrix(self, tasks: tuple[str, ...]) -> NDArray[np.float32]:
+        """Labels of several tasks, [N, T]."""
+        return np.stack([self.labels(task) for task in tasks], axis=1)
+
+    def _check(self, ordinal: int) -> None:
+        if not self._visible[ordinal]:
+            raise HiddenFilmRead(f"film {ordinal} is neither a training nor a validation film of this fold")
