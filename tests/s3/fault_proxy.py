@@ -55,7 +55,9 @@ class FaultProxy:
     _planned: deque[tuple[Fault, Callable[[Request], bool]]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def plan(self, fault: Fault, times: int = 1, when: Callable[[Request], bool] = lambda request: True) -> None:
+    def plan(
+        self, fault: Fault, times: int = 1, when: Callable[[Request], bool] = lambda request: True
+    ) -> None:
         """Let the next requests for which `when` is true meet this fault, in the order of the plans."""
         with self._lock:
             self._planned.extend([(fault, when)] * times)
@@ -101,22 +103,26 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.proxy.next_fault(Request(self.command, self.path))
-        if fault is Fault.SLOW_DOWN:
-            return self._answer(503, {"Content-Type": "application/xml"}, SLOW_DOWN)
-        if fault is Fault.CONFLICT:
-            return self._answer(409, {"Content-Type": "application/xml"}, CONFLICT)
-        if fault is Fault.RESET:
-            return self._reset()
-        if fault is Fault.HANG:
-            self.proxy.hanging.set()
-            self.proxy.stopped.wait()
-            return self._reset()
-        status, headers, answer = self._forwarded(body)
-        if fault is Fault.LOST_ANSWER:
-            return self._reset()
-        self._answer(status, headers, answer[: len(answer) // 2] if fault is Fault.CUT_BODY else answer)
-        if fault is Fault.CUT_BODY:
-            self._reset()
+        match fault:
+            case Fault.SLOW_DOWN:
+                self._answer(503, {"Content-Type": "application/xml"}, SLOW_DOWN)
+            case Fault.CONFLICT:
+                self._answer(409, {"Content-Type": "application/xml"}, CONFLICT)
+            case Fault.RESET:
+                self._reset()
+            case Fault.HANG:
+                self.proxy.hanging.set()
+                self.proxy.stopped.wait()
+                self._reset()
+            case Fault.LOST_ANSWER:
+                self._forwarded(body)
+                self._reset()
+            case Fault.CUT_BODY:
+                status, headers, answer = self._forwarded(body)
+                self._answer(status, headers, answer[: len(answer) // 2])
+                self._reset()
+            case None:
+                self._answer(*self._forwarded(body))
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _serve
 
@@ -152,5 +158,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_zero)
         self.connection.close()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing: tests read `FaultProxy.seen`."""

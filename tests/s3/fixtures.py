@@ -41,7 +41,9 @@ def s3_uri(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.fixture
-def faulty_s3(versitygw_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FaultProxy, str]]:
+def faulty_s3(
+    versitygw_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[FaultProxy, str]]:
     """versitygw behind a proxy that misbehaves as planned, and an empty prefix in it."""
     with fault_proxy(versitygw_server) as proxy:
         yield proxy, _empty_root(versitygw_server.behind(proxy.endpoint), tmp_path, monkeypatch)

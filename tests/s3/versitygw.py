@@ -35,7 +35,9 @@ def _build(target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
         built = Path(scratch) / "versitygw"
         command = [go_for(MODULE), "build", "-trimpath", "-ldflags=-s -w", "-o", str(built), PACKAGE]
-        ended = subprocess.run(command, cwd=MODULE, env=go_environment(), capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command, cwd=MODULE, env=go_environment(), capture_output=True, text=True, check=False
+        )
         if ended.returncode != 0:
             raise RuntimeError(f"versitygw cannot be built in {MODULE}:\n{ended.stderr[-2000:]}")
         built.rename(target)  # a build that was interrupted is never taken for a finished one

@@ -1,7 +1,7 @@
 """Artifacts: what a job leaves, in a directory or in S3, written so that a crash can never pass for a result.
 
-Here belong storage, manifests, attempts, checkpoints, the local cache and tensor files. What the files mean does not:
-this package knows neither stages nor models.
+Here belong storage, manifests, attempts, checkpoints, the local cache and tensor files. What the files mean
+does not: this package knows neither stages nor models.
 
     errors        the exceptions, as one tree
     location      storage URIs and keys

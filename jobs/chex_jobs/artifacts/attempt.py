@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 class AttemptWriter:
     """Writes files below `attempts/<attempt_id>/` and, last, the manifest that makes them count.
 
-    Each writing method records its file for the manifest and returns the record. Pickles: a worker in another process
-    writes with its copy and hands its records back, for the committing process to `adopt`.
+    Each writing method records its file for the manifest and returns the record. Pickles: a worker in another
+    process writes with its copy and hands its records back, for the committing process to `adopt`.
     """
 
     artifact: "Artifact"
@@ -71,7 +71,7 @@ class AttemptWriter:
 
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]:
-        """A local path to write a large file to; it is stored and recorded when the block ends without an exception.
+        """A local path to write a large file to, stored and recorded when the block ends without an exception.
 
         Over `file:` it lies beside its target, so that nothing is copied.
         """
@@ -93,7 +93,7 @@ class AttemptWriter:
         return self._records[path]
 
     def adopt(self, record: FileRecord) -> FileRecord:
-        """List in the manifest a file that another process of this attempt, or an earlier attempt, has written."""
+        """List in the manifest a file that another process, or an earlier attempt, has written."""
         self._records[record.path] = record
         return record
 
@@ -103,7 +103,7 @@ class AttemptWriter:
         parents: Mapping[str, str] | None = None,
         environment: Mapping[str, Any] | None = None,
     ) -> FinishedArtifact:
-        """Finish the artifact with the files recorded so far, unless another attempt was first: then adopt its result.
+        """Finish the artifact with the files recorded so far; if another attempt was first, adopt its result.
 
         Raises `ArtifactError` if a recorded file is not in the storage as it was written.
         """

@@ -5,8 +5,9 @@
         locks/<xx>.lock    held while an entry whose name begins with xx is fetched
         room.lock          held while entries are removed
 
-Whoever uses an entry holds a shared lock on it until its process ends; an entry is removed only by one who gets the
-exclusive lock. So nothing vanishes between being asked for and being opened, whatever is fetched beside it.
+Whoever uses an entry holds a shared lock on it until its process ends; an entry is removed only by one who
+gets the exclusive lock. So nothing vanishes between being asked for and being opened, whatever is fetched
+beside it.
 """
 
 import fcntl
@@ -42,8 +43,8 @@ _held_lock = threading.Lock()
 def local_file(storage: Storage, key: str, size: int, sha256: str) -> Path:
     """A local file with this object's promised content: the file itself, or its copy in the cache.
 
-    Raises `CorruptArtifact` if the stored bytes are others, `ObjectNotFound`, `StorageFull` if the cache has no room.
-    The file must not be written to.
+    Raises `CorruptArtifact` if the stored bytes are others, `ObjectNotFound`, `StorageFull` if the cache has
+    no room. The file must not be written to.
     """
     if isinstance(storage, FileStorage):
         path = storage.path(key)
@@ -55,7 +56,7 @@ def local_file(storage: Storage, key: str, size: int, sha256: str) -> Path:
 
 
 def local_copy(uri: str) -> Path:
-    """A local path with what lies at any URI, one object or a folder, such as weights: in place, or from the cache.
+    """A local path with what lies at any URI, an object or a folder: in place, or from the cache.
 
     A copy is fetched again when sizes or ETags have changed. Raises `ObjectNotFound` where there is nothing.
     """
@@ -76,7 +77,10 @@ def local_copy(uri: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class LocalCache:
-    """A cache directory and the bytes it may hold. Entries in use are never removed, even if that exceeds the bound."""
+    """A cache directory and the bytes it may hold.
+
+    Entries in use are never removed, even if that exceeds the bound.
+    """
 
     directory: Path
     max_bytes: int = DEFAULT_MAX_BYTES
@@ -97,7 +101,7 @@ class LocalCache:
         return self._entry(sha256, size, lambda path: storage.download(key, path), check)
 
     def folder(self, storage: Storage, objects: list[ObjectInfo]) -> Path:
-        """The cached folder with these objects under their keys, fetched if it is not there. Sizes are checked."""
+        """The cached folder with these objects, fetched if it is not there. Sizes are checked."""
         listing = "\n".join([storage.uri, *(f"{found.key} {found.size} {found.etag}" for found in objects)])
 
         def fetch(path: Path) -> None:
@@ -160,7 +164,7 @@ class LocalCache:
             shutil.rmtree(staging, ignore_errors=True)
 
     def _make_room(self, size: int) -> None:
-        """Remove entries that nobody uses, the longest unused first, until `size` more bytes fit into the bound."""
+        """Remove entries nobody uses, the longest unused first, until `size` more bytes fit into the bound."""
         with _locked(self.directory / "room.lock"):
             self._remove_abandoned()
             entries = [
@@ -190,10 +194,10 @@ def _reporting(directory: Path) -> Iterator[None]:
     except OSError as error:
         if is_full(error):
             raise StorageFull(
-                f"no space left in the cache {directory}: free space there, or set XDG_CACHE_HOME to a larger disk"
+                f"no space left in the cache {directory}: free space, or set XDG_CACHE_HOME to a larger disk"
             ) from error
         raise StorageUnavailable(
-            f"cannot use the cache {directory} ({error.strerror}): check its owner and mode, or set XDG_CACHE_HOME"
+            f"cannot use the cache {directory} ({error.strerror}): check its mode, or set XDG_CACHE_HOME"
         ) from error
 
 
@@ -216,7 +220,7 @@ def _shared_lock(path: Path) -> int | None:
         return None
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     try:
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
     except FileNotFoundError:
         pass

@@ -3,8 +3,8 @@
     attempts/<attempt>/checkpoints/<step>-<token>/<file>     the files, first
     attempts/<attempt>/checkpoints/<step>-<token>.json       the commit record, last: their sizes and SHA-256
 
-A checkpoint without a record does not exist. The token keeps two processes that write the same step of one attempt
-(one of them believed dead) out of each other's files.
+A checkpoint without a record does not exist. The token keeps two processes that write the same step of one
+attempt (one of them believed dead) out of each other's files.
 """
 
 import logging
@@ -44,7 +44,10 @@ class CheckpointFile:
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """What makes a checkpoint's files count. `token` tells apart two writes of one step; `metadata` is plain JSON."""
+    """What makes a checkpoint's files count.
+
+    `token` tells apart two writes of one step; `metadata` is plain JSON.
+    """
 
     schema: Literal["chexdragon.dev/checkpoint-commit/v1"]
     identity: Sha256
@@ -122,8 +125,8 @@ class Checkpoint:
 class CheckpointStore:
     """Checkpoints of one artifact: written by one attempt, read over all. Pickles.
 
-    `folder` is the artifact's, below the storage's root. `keep_last` is how many checkpoints of its own the attempt
-    keeps, 1 or more; with 2, the default, one damaged checkpoint costs the work since the one before.
+    `folder` is the artifact's, below the storage's root. `keep_last` is how many checkpoints of its own the
+    attempt keeps, 1 or more; with 2, the default, one damaged checkpoint costs the work since the one before.
     """
 
     storage: Storage
@@ -161,10 +164,11 @@ class CheckpointStore:
         return record
 
     def latest(self) -> Checkpoint | None:
-        """The committed checkpoint with the highest step over all attempts whose files are all as they were committed.
+        """The checkpoint with the highest step, over all attempts, whose files are all as they were committed.
 
-        One that is damaged, or is removed meanwhile, is passed over with a warning that names what is wrong with it.
-        None if no sound one is there. A storage that cannot be read raises: it is no reason to start from nothing.
+        One that is damaged, or is removed meanwhile, is passed over with a warning that names what is wrong
+        with it. None if no sound one is there. A storage that cannot be read raises: it is no reason to start
+        from nothing.
         """
         for key in self._record_keys("attempts"):
             try:
@@ -194,7 +198,7 @@ class CheckpointStore:
             self.storage.upload(key, content)
 
     def _prune(self, saved: CommitRecord) -> None:
-        """Remove own checkpoints older than the one just saved, but for the last few; never one of a later step."""
+        """Remove own checkpoints older than the one just saved, but for the last few."""
         own = f"{attempt_folder(self.attempt_id)}/{CHECKPOINTS}"
         saved_key = f"{self.folder}/{saved.folder}.json"
         older = [
@@ -206,7 +210,7 @@ class CheckpointStore:
             self._remove(key)
 
     def _remove(self, record_key: str) -> None:
-        # The record goes first: files without a record are nothing, a record without files is a damaged checkpoint.
+        # The record goes first: files without a record are nothing, a record without files is damage.
         self.storage.delete(record_key)
         for key in self.storage.sizes(record_key.removesuffix(".json")):
             self.storage.delete(key)

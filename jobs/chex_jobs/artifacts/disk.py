@@ -6,5 +6,5 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_full(error: OSError) -> bool:
-    """Whether a write failed for want of space: the disk's, the quota's, or the limit on the size of a file."""
+    """Whether a write failed for want of space: the disk's, the quota's, or a limit on the size of files."""
     return error.errno in _FULL

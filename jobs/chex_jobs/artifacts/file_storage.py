@@ -1,8 +1,8 @@
 """Storage in a local or shared directory.
 
-Every write goes to a staging file beside its target, is flushed to the disk, and takes its name in one step, so that
-after a crash, of the process or of the machine, an object is there whole or not at all. A crash can leave a staging
-file behind; no listing shows it.
+Every write goes to a staging file beside its target, is flushed to the disk, and takes its name in one step,
+so that after a crash, of the process or of the machine, an object is there whole or not at all. A crash can
+leave a staging file behind; no listing shows it.
 """
 
 import errno
@@ -10,10 +10,10 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from chex_jobs.artifacts.disk import is_full
 from chex_jobs.artifacts.errors import (
@@ -100,7 +100,7 @@ class FileStorage(Storage):
         return self.location.directory / checked_key(key)
 
     def _linked(self, key: str, staging: Path, target: Path) -> bool:
-        """Give a flushed staging file its name unless that is taken; hard links do this in one step, rename does not."""
+        """Give a flushed staging file its name unless that is taken, in one step as a hard link can."""
         try:
             os.link(staging, target)
         except FileExistsError:
@@ -154,8 +154,8 @@ class FileStorage(Storage):
         where = self.uri_of(key)
         if is_full(error):
             return StorageFull(
-                f"no space left to {act} {where} ({error.strerror}): free space or raise the quota, then run the same "
-                "command again; finished stages and committed checkpoints are kept"
+                f"no space left to {act} {where} ({error.strerror}): free space or raise the quota, then run the "
+                "same command again; finished stages and committed checkpoints are kept"
             )
         if error.errno in _DENIED:
             return StorageDenied(
@@ -168,7 +168,7 @@ class FileStorage(Storage):
 
 @contextmanager
 def _staging_file(target: Path) -> Iterator[Path]:
-    """A new, empty file beside `target` with the caller's umask; gone when the block ends, unless it was renamed."""
+    """A new, empty file beside `target`; gone when the block ends, unless it was renamed."""
     staging = target.parent / f"{STAGING_PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
     _create(staging)
     try:
@@ -177,7 +177,7 @@ def _staging_file(target: Path) -> Iterator[Path]:
         staging.unlink(missing_ok=True)
 
 
-def _md5_of(file: BinaryIO) -> str:
+def _md5_of(file: BufferedReader) -> str:
     return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
@@ -203,7 +203,7 @@ def _make_directory(directory: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file, or a directory so that a new name in it outlives a power cut."""
+    """Call fsync on a file, or a directory so that a new name in it outlives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -217,13 +217,15 @@ def _walk(directory: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> I
     here = (status.st_dev, status.st_ino)
     if here in above:
         return
-    by_order: Callable[[os.DirEntry[str]], bytes] = lambda e: os.fsencode(
-        e.name + ("/" if e.is_dir() else "")
-    )  # noqa: E731
     with os.scandir(directory) as entries:
-        ordered = sorted((e for e in entries if not e.name.startswith(STAGING_PREFIX)), key=by_order)
-    for entry in ordered:
+        shown = [entry for entry in entries if not entry.name.startswith(STAGING_PREFIX)]
+    for entry in sorted(shown, key=_key_order):
         if entry.is_dir():
             yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", (*above, here))
         elif entry.is_file():
             yield prefix + entry.name
+
+
+def _key_order(entry: os.DirEntry[str]) -> bytes:
+    """Bytes that sort entries of a directory as the keys they begin: `a.txt` comes before what is in `a/`."""
+    return os.fsencode(entry.name + ("/" if entry.is_dir() else ""))

@@ -1,4 +1,4 @@
-"""Finished work, read through its manifest. Every read is checked against the size and SHA-256 listed there."""
+"""Finished work, read through its manifest and checked against the sizes and SHA-256 listed there."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,8 @@ from chex_jobs.artifacts.tensors import Framework, load_tensors
 class FinishedArtifact:
     """A stage or object whose manifest was read and found sound. Pickles; readers open their own storage.
 
-    `folder` is its key below the storage's root, `manifest_sha256` the SHA-256 of the manifest's bytes, which pins it.
+    `folder` is its key below the storage's root, `manifest_sha256` the SHA-256 of the manifest's bytes, which
+    pins it.
     """
 
     storage: Storage
@@ -41,8 +42,8 @@ class FinishedArtifact:
         data = storage.read_bytes(MANIFEST_NAME)
         if sha256_of(data) != sha256:
             raise CorruptArtifact(
-                f"{manifest_uri} has SHA-256 {sha256_of(data)} where the job asks for {sha256}: it is another artifact; "
-                "correct the sha256 if this is the one that is meant"
+                f"{manifest_uri} has SHA-256 {sha256_of(data)} where the job asks for {sha256}: it is another "
+                "artifact; correct the sha256 if this is the one that is meant"
             )
         return cls(storage, "", Manifest.decode(data, manifest_uri), sha256)
 
@@ -106,13 +107,16 @@ class FinishedArtifact:
         return json.loads(self.read_bytes(path))
 
     def read_safetensors(self, path: str, framework: Framework = "numpy") -> dict[str, Any]:
-        """Tensors by name: NumPy arrays, or CPU torch tensors with framework="torch" (needed for bfloat16)."""
+        """Tensors by name: NumPy arrays, or with framework="torch" (needed for bfloat16) CPU tensors."""
         local = self.local_path(path)
         with self._listed(path) as (_, key):
             return load_tensors(local, framework, self.storage.uri_of(key))
 
     def local_path(self, path: str) -> Path:
-        """A local file with the content, checked: the stored file itself, or its copy in the cache. Never write to it."""
+        """A local file with the content, checked: the stored file itself, or its copy in the cache.
+
+        Never write to it.
+        """
         with self._listed(path) as (record, key):
             return local_file(self.storage, key, record.size, record.sha256)
 

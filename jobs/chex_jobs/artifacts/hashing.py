@@ -1,7 +1,6 @@
-"""SHA-256 of bytes and files, and the check of stored bytes against what a manifest or commit record promises."""
+"""SHA-256 of bytes and files, and the check of stored bytes against what was committed."""
 
 import hashlib
-import os
 import threading
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def check_file(path: Path, size: int, sha256: str, uri: str) -> None:
 
     A file is read once for each process: an unchanged one (inode, size, modification time) is not read again.
     """
-    status = os.stat(path)
+    status = path.stat()
     _check_size(status.st_size, size, uri)
     question, unchanged = (str(path), sha256), (status.st_ino, status.st_size, status.st_mtime_ns)
     with _verified_lock:
@@ -54,5 +53,5 @@ def _check_size(found: int, promised: int, uri: str) -> None:
 def _check_digest(found: str, promised: str, uri: str) -> None:
     if found != promised:
         raise CorruptArtifact(
-            f"{uri} has SHA-256 {found[:12]}... where {promised[:12]}... was committed: it was changed or damaged"
+            f"{uri} has SHA-256 {found[:12]}... where {promised[:12]}... was committed: changed or damaged"
         )

@@ -20,7 +20,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A storage root. `bucket` is empty for files; `prefix` has no slash at its end and, in S3, none at its start."""
+    """A storage root.
+
+    `bucket` is empty for files; `prefix` has no slash at its end and, in S3, none at its start.
+    """
 
     scheme: Literal["file", "s3"]
     bucket: str

@@ -1,12 +1,12 @@
 """Manifests: the documents whose presence says that a piece of work is finished, and what it left.
 
-`manifest.json` is written last, put-if-absent. It lists every file with size and SHA-256, and it names the attempt that
-wrote each: one attempt can take over files that an earlier one finished.
+`manifest.json` is written last, put-if-absent. It lists every file with size and SHA-256, and it names the
+attempt that wrote each: one attempt can take over files that an earlier one finished.
 """
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, NonNegativeInt, StringConstraints, TypeAdapter, ValidationError
 
@@ -27,7 +27,7 @@ AttemptId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One finished file: its path in the artifact, the attempt that wrote it, its size in bytes, its SHA-256."""
+    """One finished file: its path in the artifact, the attempt that wrote it, size in bytes, SHA-256."""
 
     path: Key
     attempt: AttemptId
@@ -44,8 +44,8 @@ class FileRecord:
 class Manifest:
     """What one finished piece of work is, came from and left.
 
-    `parents` are the identities of what it read, by name; `summary` is the result in plain JSON; `environment` says
-    on what it was computed, and never enters an identity; `committed_at` is UTC, ISO 8601.
+    `parents` are the identities of what it read, by name; `summary` is the result in plain JSON;
+    `environment` says on what it was computed, and never enters an identity; `committed_at` is UTC, ISO 8601.
     """
 
     schema: Literal["chexdragon.dev/artifact-manifest/v1"]
@@ -64,7 +64,7 @@ class Manifest:
         return seal(asdict(self))
 
     @classmethod
-    def decode(cls, data: bytes, uri: str) -> Self:
+    def decode(cls, data: bytes, uri: str) -> "Manifest":
         """Read `manifest.json`. Raises `CorruptArtifact`, naming what is wrong; `uri` is for the message."""
         manifest = validated(_MANIFESTS, unseal(data, uri), uri)
         paths = [record.path for record in manifest.files]
@@ -78,8 +78,8 @@ class Manifest:
             found = getattr(self, member)
             if found != wanted:
                 raise IdentityMismatch(
-                    f"{uri} has {member} {found!r} where {wanted!r} is wanted: the folder was copied or renamed by "
-                    "hand; move it away, or choose another artifacts.uri"
+                    f"{uri} has {member} {found!r} where {wanted!r} is wanted: the folder was copied or renamed "
+                    "by hand; move it away, or choose another artifacts.uri"
                 )
 
 

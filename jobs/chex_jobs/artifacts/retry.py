@@ -1,7 +1,7 @@
 """Trying again, with full jitter: each pause is uniform between zero and a bound that doubles.
 
-Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. Without jitter the workers that were throttled
-together come back together, and are throttled together again.
+Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015. Without jitter the workers that were
+throttled together come back together, and are throttled together again.
 """
 
 import random
@@ -29,10 +29,10 @@ class Backoff:
 def call_with_retries(
     call: Callable[[], T],
     retryable: Callable[[Exception], bool],
-    backoff: Backoff = Backoff(),  # noqa: B008 - frozen
+    backoff: Backoff = Backoff(),
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Call until it returns, fails for good, or the attempts are used up; then its last exception is raised."""
+    """Call until it returns, fails for good, or the attempts are used up; then raise its last exception."""
     failures = 0
     while True:
         try:

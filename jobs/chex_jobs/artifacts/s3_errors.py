@@ -18,7 +18,7 @@ _FULL = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage"}
 
 @contextmanager
 def reporting(uri: str, act: str) -> Iterator[None]:
-    """Translate whatever an S3 request raises. `act` is the verb of the message: read, write, list, delete."""
+    """Translate what an S3 request raises. `act` is the verb of the message: read, write, list, delete."""
     try:
         yield
     except ArtifactError:
@@ -76,18 +76,20 @@ def _translated(error: Exception, uri: str, act: str) -> ArtifactError | None:
 def _of_answer(error: Exception, uri: str, act: str) -> ArtifactError:
     code, status = code_of(error), status_of(error)
     if code == "NoSuchBucket":
-        return StorageUnavailable(f"cannot {act} {uri}: the bucket does not exist; create it or correct the URI")
+        return StorageUnavailable(
+            f"cannot {act} {uri}: the bucket does not exist; create it or correct the URI"
+        )
     if code in _MISSING:
         return ObjectNotFound(f"nothing is stored at {uri}")
     if code in _FULL or status == 507:
         return StorageFull(
-            f"no space left to {act} {uri} ({code}): free space or raise the quota, then run the same command again; "
-            "finished stages and committed checkpoints are kept"
+            f"no space left to {act} {uri} ({code}): free space or raise the quota, then run the same command "
+            "again; finished stages and committed checkpoints are kept"
         )
     if status in (401, 403):
         return StorageDenied(
-            f"not allowed to {act} {uri} ({code}): check the credentials and the bucket's policy; without permission "
-            "to list, a missing object is answered so too"
+            f"not allowed to {act} {uri} ({code}): check the credentials and the bucket's policy; without "
+            "permission to list, a missing object is answered so too"
         )
     return StorageUnavailable(
         f"cannot {act} {uri}: {code or status} after retries; the storage is overloaded or faulty"

@@ -1,11 +1,11 @@
 """Storage in S3 or a compatible server (`AWS_ENDPOINT_URL`), with the credentials of the AWS chain.
 
-Throttling (503 SlowDown), other 5xx answers, time-outs and lost connections are tried again with full jitter, by
-botocore's `standard` mode for requests and by `retry` for what botocore leaves to its caller: bodies that break off,
-and conditional writes that met another in flight.
+Throttling (503 SlowDown), other 5xx answers, time-outs and lost connections are tried again with full jitter,
+by botocore's `standard` mode for requests and by `retry` for what botocore leaves to its caller: bodies that
+break off, and conditional writes that met another in flight.
 
-An upload in parts shows under its key only once complete, so a process killed in the middle leaves no object. Its
-parts stay and are billed: give the bucket a lifecycle rule `AbortIncompleteMultipartUpload`.
+An upload in parts shows under its key only once complete, so a process killed in the middle leaves no object.
+Its parts stay and are billed: give the bucket a lifecycle rule `AbortIncompleteMultipartUpload`.
 """
 
 import os
@@ -35,7 +35,10 @@ ATTEMPTS = 10  # pauses of at most 1, 2, 4, 8, 16 and then 20 seconds: about a m
 
 
 class S3Storage(Storage):
-    """Objects below `s3://bucket/prefix`. The client is made at the first request and never shared over a fork."""
+    """Objects below `s3://bucket/prefix`.
+
+    The client is made at the first request and never shared over a fork.
+    """
 
     def __init__(self, location: Location) -> None:
         super().__init__(location)
@@ -111,7 +114,7 @@ class S3Storage(Storage):
         except ClientError as error:
             if status_of(error) != 412:
                 raise
-            # The first of two tries may have stored the object and lost only the answer: then the bytes there are ours.
+            # The first of two tries may have stored the object and lost only the answer: then it is ours.
             retried = error.response["ResponseMetadata"].get("RetryAttempts", 0) > 0
             return retried and self._get_once(key) == data
         return True
@@ -139,7 +142,7 @@ def _new_client() -> Any:
         max_pool_connections=2 * PARALLEL_PARTS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
-    # A session of its own: boto3's shared default session is not safe to make clients from in several threads.
+    # A session of its own: boto3's default session is not safe to make clients from in several threads.
     return boto3.session.Session().client("s3", config=config)
 
 
@@ -159,8 +162,8 @@ def _reporting_full_disk() -> Iterator[None]:
         if not is_full(error):
             raise
         raise StorageFull(
-            f"no space left in {tempfile.gettempdir()}, where files wait for their upload: free space there, or set "
-            "TMPDIR to a larger disk, then run the same command again"
+            f"no space left in {tempfile.gettempdir()}, where files wait for their upload: free space there, or "
+            "set TMPDIR to a larger disk, then run the same command again"
         ) from error
 
 

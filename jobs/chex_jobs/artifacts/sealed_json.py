@@ -1,4 +1,4 @@
-"""JSON documents that carry the SHA-256 of their own content, so that a truncated or edited one is told from a sound one."""
+"""JSON documents that carry the SHA-256 of their own content: a truncated or edited one shows."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ DIGEST = "digest"
 
 
 def seal(plain: dict[str, Any]) -> bytes:
-    """Indented, sorted JSON with its digest. Raises `ArtifactError` for what JSON cannot hold, NaN among it."""
+    """Indented, sorted JSON with its digest. Raises `ArtifactError` for what JSON cannot hold, as NaN."""
     assert DIGEST not in plain
     as_read = json.loads(json_bytes(plain))  # keys that were numbers are strings now, and sort as such
     return json_bytes(as_read | {DIGEST: _digest_of(as_read)})
@@ -34,7 +34,10 @@ def unseal(data: bytes, uri: str) -> dict[str, Any]:
 
 
 def json_bytes(plain: object) -> bytes:
-    """Readable JSON with sorted keys: equal values give equal bytes. Raises `ArtifactError` for NaN and foreign types."""
+    """Readable JSON with sorted keys: equal values give equal bytes.
+
+    Raises `ArtifactError` for NaN, infinity and foreign types.
+    """
     try:
         return (
             json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"

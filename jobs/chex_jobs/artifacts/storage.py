@@ -1,8 +1,8 @@
 """Storage: bytes under keys below one root, the same over a directory and over S3.
 
-Only this interface is used by the rest of the package; artifacts, manifests and checkpoints know neither.
-A storage object is cheap to open, safe to share between threads, and pickles as its URI: a Ray worker that gets one
-opens its own, with its own credentials.
+Only this interface is used by the rest of the package; artifacts, manifests and checkpoints know neither. A
+storage object is cheap to open, safe to share between threads, and pickles as its URI: a Ray worker that gets
+one opens its own, with its own credentials.
 """
 
 import secrets
@@ -20,8 +20,8 @@ from chex_jobs.artifacts.location import Location
 class ObjectInfo:
     """One stored object: its key below the root, its size in bytes, its ETag without quotes.
 
-    The ETag of a file is the MD5 of its content, which is what S3 gives to an object that was put in one part;
-    an object uploaded in parts has another, with a hyphen and the number of parts.
+    The ETag of a file is the MD5 of its content, which is what S3 gives to an object that was put in one
+    part; an object uploaded in parts has another, with a hyphen and the number of parts.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Storage(ABC):
 
     @abstractmethod
     def write_bytes(self, key: str, data: bytes) -> None:
-        """Store an object whole, replacing any other: a reader sees the old bytes or the new, never a part."""
+        """Store an object whole, replacing any other: readers see the old bytes or the new, never a part."""
 
     @abstractmethod
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -64,7 +64,7 @@ class Storage(ABC):
 
     @abstractmethod
     def staged(self, key: str) -> AbstractContextManager[Path]:
-        """A local path to write to; what lies there becomes the object when the block ends without an exception."""
+        """A local path to write to; it becomes the object when the block ends without an exception."""
 
     @abstractmethod
     def upload(self, key: str, path: Path) -> None:
@@ -76,7 +76,10 @@ class Storage(ABC):
 
     @abstractmethod
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
-        """All objects below a folder, at any depth, in the byte order of their keys. Over files this reads them all."""
+        """All objects below a folder, at any depth, in the byte order of their keys.
+
+        Over files this reads them all, for their ETags.
+        """
 
     @abstractmethod
     def sizes(self, folder: str = "") -> dict[str, int]:
@@ -121,7 +124,8 @@ class Storage(ABC):
 def open_storage(uri: str) -> Storage:
     """Open `file:///directory` or `s3://bucket/prefix`, for artifacts, sources and weights alike.
 
-    Nothing is contacted yet; boto3 is imported only at the first request to an S3 URI. Raises `InvalidLocation`.
+    Nothing is contacted yet; boto3 is imported only at the first request to an S3 URI. Raises
+    `InvalidLocation`.
     """
     location = Location.parse(uri)
     if location.scheme == "file":

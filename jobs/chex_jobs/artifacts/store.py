@@ -39,7 +39,7 @@ class Artifact:
         return self.storage.uri_of(self.manifest_key)
 
     def finished(self) -> FinishedArtifact | None:
-        """The finished artifact, or None if it has no manifest. One small read; files are checked when they are read.
+        """The finished artifact, or None if it has no manifest. One small read; files are checked when read.
 
         Raises `CorruptArtifact` for a manifest that is damaged, `IdentityMismatch` for one of other work.
         """
@@ -52,7 +52,7 @@ class Artifact:
         return FinishedArtifact(self.storage, self.folder, manifest, sha256_of(data))
 
     def attempt(self, attempt_id: str) -> AttemptWriter:
-        """Begin, or go on with, the attempt of this id (letters, digits, `.`, `_`, `-`). Writes nothing yet."""
+        """Begin, or go on with, the attempt of this id: letters, digits, `.`, `_`, `-`. Writes nothing yet."""
         return AttemptWriter(self, _checked_word("attempt id", attempt_id))
 
 
@@ -64,7 +64,7 @@ class ArtifactStore:
 
     @classmethod
     def open(cls, uri: str) -> "ArtifactStore":
-        """Open `file:///directory` or `s3://bucket/prefix`. Contacts nothing yet. Raises `InvalidLocation`."""
+        """Open `file:///dir` or `s3://bucket/prefix`. Contacts nothing yet. Raises `InvalidLocation`."""
         return cls(open_storage(uri))
 
     @property

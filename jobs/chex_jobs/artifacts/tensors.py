@@ -1,7 +1,7 @@
-"""safetensors files of NumPy arrays and torch tensors. torch is imported only where torch tensors are asked for.
+"""safetensors files of NumPy arrays and torch tensors; torch is imported only where it is asked for.
 
-Equal tensors and metadata give equal bytes. The library itself writes the metadata in an order that differs from
-process to process, which would give equal weights different checksums; `_order_metadata` mends that.
+Equal tensors and metadata give equal bytes. The library itself writes the metadata in an order that differs
+from process to process, which would give equal weights different checksums; `_order_metadata` mends that.
 """
 
 import json
@@ -24,9 +24,10 @@ Framework = Literal["numpy", "torch"]
 
 
 def save_tensors(path: Path, tensors: "Tensors", metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays or tensors, all of one kind. torch ones are written as they would be on the CPU, contiguous.
+    """Write arrays or tensors, all of one kind; torch ones as they would be on the CPU, contiguous.
 
-    Raises `ArtifactError` for tensors that overlap in memory: which of them owns the numbers is for the caller to say.
+    Raises `ArtifactError` for tensors that overlap in memory: which of them owns the numbers is for the
+    caller to say.
     """
     try:
         if any(type(tensor).__module__.partition(".")[0] == "torch" for tensor in tensors.values()):
@@ -80,7 +81,10 @@ def _save_torch(path: Path, tensors: Any, metadata: Mapping[str, str] | None) ->
 
 
 def _read_header(path: Path) -> tuple[int, dict[str, Any]]:
-    """Length in bytes of the header and its content. A file is: length as little-endian u64, JSON header, numbers."""
+    """Length in bytes of the header, and its content.
+
+    A file is: that length as little-endian u64, the JSON header, the numbers.
+    """
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         return length, json.loads(file.read(length))

@@ -29,7 +29,9 @@ def test_without_a_checkpoint_there_is_none(checkpoints: CheckpointStore) -> Non
     assert checkpoints.latest() is None
 
 
-def test_the_latest_is_read_back_with_its_step_and_metadata(checkpoints: CheckpointStore, tmp_path: Path) -> None:
+def test_the_latest_is_read_back_with_its_step_and_metadata(
+    checkpoints: CheckpointStore, tmp_path: Path
+) -> None:
     (tmp_path / "local").write_bytes(b"from a file")
     checkpoints.save(10, files_of(10), {"epoch": 0})
     checkpoints.save(20, {"weights": tmp_path / "local", "rng": b"state"}, {"epoch": 1, "loss": 0.5})
@@ -91,7 +93,9 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert checkpoints.storage.uri_of(damaged) in warning
 
 
-def test_a_checkpoint_of_other_work_is_passed_over(artifact: Artifact, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_checkpoint_of_other_work_is_passed_over(
+    artifact: Artifact, caplog: pytest.LogCaptureFixture
+) -> None:
     ours = artifact.attempt("uid-1").checkpoints
     replace(ours, identity="f" * 64).save(50, files_of(50))
     assert ours.latest() is None
@@ -104,7 +108,9 @@ def test_an_attempt_keeps_its_last_checkpoints_and_those_of_others(artifact: Art
     for step in (10, 20, 30, 40):
         ours.save(step, files_of(step))
     keys = artifact.storage.sizes()
-    assert {key.split("/")[-1][:12] for key in keys if key.endswith(".json")} == {f"{step:012d}" for step in (1, 30, 40)}
+    assert {key.split("/")[-1][:12] for key in keys if key.endswith(".json")} == {
+        f"{step:012d}" for step in (1, 30, 40)
+    }
     assert len(keys) == 3 * 3, "a record and two files each, and nothing left of the others"
 
 

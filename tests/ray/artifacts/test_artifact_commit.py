@@ -29,7 +29,9 @@ def finish(artifact: Artifact, attempt_id: str = "uid-1") -> FinishedArtifact:
     attempt = artifact.attempt(attempt_id)
     attempt.write_json("metrics.json", {"by": attempt_id})
     attempt.write_safetensors("weights.safetensors", {"conv": np.arange(6.0).reshape(2, 3)}, {"step": "7"})
-    return attempt.commit({"loss": 0.5}, parents={"ingest/archive": "cd" * 32}, environment={"torch": "2.15.0"})
+    return attempt.commit(
+        {"loss": 0.5}, parents={"ingest/archive": "cd" * 32}, environment={"torch": "2.15.0"}
+    )
 
 
 def damage(artifact: Artifact, key: str, data: bytes) -> None:
@@ -53,7 +55,9 @@ def test_finished_work_is_read_back_whole_from_its_uri(artifact: Artifact) -> No
     assert (done.parents, done.environment) == ({"ingest/archive": "cd" * 32}, {"torch": "2.15.0"})
     assert list(done.files) == ["metrics.json", "weights.safetensors"]
     assert done.read_json("metrics.json") == {"by": "uid-1"}
-    np.testing.assert_array_equal(done.read_safetensors("weights.safetensors")["conv"], [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(
+        done.read_safetensors("weights.safetensors")["conv"], [[0, 1, 2], [3, 4, 5]]
+    )
     assert done.read_safetensors("weights.safetensors", framework="torch")["conv"].shape == (2, 3)
     assert done.local_path("metrics.json").read_bytes() == done.read_bytes("metrics.json")
 
@@ -155,7 +159,9 @@ def test_a_changed_file_is_refused_by_every_way_of_reading_it(artifact: Artifact
     sound = done.read_bytes("weights.safetensors")
     damage(artifact, "attempts/uid-1/weights.safetensors", sound[:-1] + bytes([sound[-1] ^ 1]))
     for read in (done.read_bytes, done.local_path, done.read_safetensors):
-        with pytest.raises(CorruptArtifact, match=r"weights\.safetensors has SHA-256 .* delete .*manifest\.json"):
+        with pytest.raises(
+            CorruptArtifact, match=r"weights\.safetensors has SHA-256 .* delete .*manifest\.json"
+        ):
             read("weights.safetensors")
 
 
@@ -177,7 +183,7 @@ def test_a_file_that_is_gone_is_told_as_damage(artifact: Artifact) -> None:
 
 
 def test_a_file_that_was_never_listed_is_told_apart_from_damage(artifact: Artifact) -> None:
-    with pytest.raises(ObjectNotFound, match="lists no file 'logits.npz'"):
+    with pytest.raises(ObjectNotFound, match=r"lists no file 'logits\.npz'"):
         finish(artifact).read_bytes("logits.npz")
 
 
@@ -191,7 +197,9 @@ def test_a_file_that_was_never_listed_is_told_apart_from_damage(artifact: Artifa
     ],
     ids=["truncated", "empty", "edited", "foreign"],
 )
-def test_a_spoilt_manifest_is_an_error_and_never_unfinished_work(artifact: Artifact, spoil, complaint: str) -> None:
+def test_a_spoilt_manifest_is_an_error_and_never_unfinished_work(
+    artifact: Artifact, spoil, complaint: str
+) -> None:
     finish(artifact)
     data = artifact.storage.read_bytes(artifact.manifest_key)
     damage(artifact, "manifest.json", spoil(data))

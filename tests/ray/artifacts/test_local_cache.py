@@ -63,7 +63,7 @@ def test_what_the_storage_changed_is_refused_and_not_kept(storage: Storage, tmp_
     storage.write_bytes("a", b"Weights")
     with pytest.raises(CorruptArtifact, match=f"{storage.uri}/a has SHA-256"):
         fetch(cache, storage, "a", b"weights")
-    assert os.listdir(tmp_path / "c" / "entries") == []
+    assert list((tmp_path / "c" / "entries").iterdir()) == []
 
 
 def test_a_copy_damaged_on_the_local_disk_is_fetched_again(
@@ -122,7 +122,10 @@ def test_processes_that_want_one_object_all_get_it(storage: Storage, tmp_path: P
     arguments = [storage.uri, str(tmp_path / "c"), "100", sha256_of(data)]
     users = [
         subprocess.Popen(
-            [sys.executable, "-c", FETCH, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", FETCH, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for _ in range(3)
     ]
@@ -172,4 +175,4 @@ def test_a_full_disk_under_the_cache_is_told_with_the_way_out(storage: Storage, 
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "no space left in the cache" in ended.stdout
     assert "XDG_CACHE_HOME" in ended.stdout
-    assert os.listdir(tmp_path / "c" / "entries") == []
+    assert list((tmp_path / "c" / "entries").iterdir()) == []

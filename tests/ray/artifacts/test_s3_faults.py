@@ -64,7 +64,9 @@ def test_a_listing_survives_throttling(faulty_s3: Faulty) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.RESET])
-def test_an_upload_in_parts_survives_faults_of_single_parts(faulty_s3: Faulty, fault: Fault, tmp_path: Path) -> None:
+def test_an_upload_in_parts_survives_faults_of_single_parts(
+    faulty_s3: Faulty, fault: Fault, tmp_path: Path
+) -> None:
     proxy, uri = faulty_s3
     (tmp_path / "weights").write_bytes(os.urandom(2 * PART_BYTES + 1))
     proxy.plan(fault, times=2, when=is_part)
@@ -120,9 +122,7 @@ def test_a_finished_stage_survives_a_storm(faulty_s3: Faulty) -> None:
     assert proxy.all_met
 
 
-def test_throttling_without_end_is_told_as_such(
-    faulty_s3: Faulty, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_throttling_without_end_is_told_as_such(faulty_s3: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, uri = faulty_s3
     monkeypatch.setattr("chex_jobs.artifacts.s3_storage.ATTEMPTS", 2)  # ten would take about a minute
     proxy.plan(Fault.SLOW_DOWN, times=2)

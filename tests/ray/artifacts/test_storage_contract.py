@@ -18,6 +18,12 @@ def storage(storage_uri: str) -> Storage:
     return open_storage(storage_uri)
 
 
+def write_and_fail(storage: Storage, key: str, data: bytes) -> None:
+    with storage.staged(key) as path:
+        path.write_bytes(data)
+        raise RuntimeError
+
+
 def test_what_was_written_is_read_and_can_be_replaced(storage: Storage) -> None:
     storage.write_bytes("a/b", b"old")
     storage.write_bytes("a/b", b"new")
@@ -43,7 +49,9 @@ def test_of_concurrent_writers_exactly_one_wins(storage: Storage) -> None:
     with ThreadPoolExecutor(8) as pool:
         for race in range(5):
             contents = [f"{race}-{writer}".encode() for writer in range(8)]
-            won = list(pool.map(lambda data, race=race: storage.put_if_absent(f"race-{race}", data), contents))
+            won = list(
+                pool.map(lambda data, race=race: storage.put_if_absent(f"race-{race}", data), contents)
+            )
             assert won.count(True) == 1
             assert storage.read_bytes(f"race-{race}") == contents[won.index(True)]
 
@@ -57,11 +65,16 @@ def test_a_listing_holds_keys_sizes_and_md5_etags_in_byte_order(storage: Storage
     contents = {"a/z": b"1", "a.txt": b"22", "a/b/c": b"", "B": b"4444", "a0": b"5"}
     for key, data in contents.items():
         storage.write_bytes(key, data)
-    expected = [ObjectInfo(key, len(contents[key]), hashlib.md5(contents[key]).hexdigest()) for key in sorted(contents)]
+    expected = [
+        ObjectInfo(key, len(contents[key]), hashlib.md5(contents[key]).hexdigest())
+        for key in sorted(contents)
+    ]
     assert list(storage.list()) == expected
     assert storage.sizes() == {found.key: found.size for found in expected}
     assert [storage.info(found.key) for found in expected] == expected
-    assert list(storage.sizes("a")) == ["a/b/c", "a/z"], "a folder is no string prefix: a.txt and a0 are not in it"
+    assert list(storage.sizes("a")) == ["a/b/c", "a/z"], (
+        "a folder is no string prefix: a.txt and a0 are not in it"
+    )
 
 
 def test_a_listing_longer_than_one_page_is_whole(storage: Storage) -> None:
@@ -87,9 +100,8 @@ def test_a_staged_file_shows_only_when_it_is_whole(storage: Storage) -> None:
 
 
 def test_a_staged_file_whose_writer_fails_never_shows(storage: Storage) -> None:
-    with pytest.raises(RuntimeError), storage.staged("a") as path:
-        path.write_bytes(b"half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write_and_fail(storage, "a", b"half")
     assert storage.sizes() == {}
 
 

@@ -17,6 +17,16 @@ def storage(tmp_path: Path) -> Storage:
     return open_storage(f"file://{tmp_path}/root")
 
 
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+def write_and_fail(storage: Storage, key: str, data: bytes) -> None:
+    with storage.staged(key) as path:
+        path.write_bytes(data)
+        raise RuntimeError
+
+
 def test_the_etag_of_a_file_is_what_s3_gives_to_an_object_put_in_one_part(storage: Storage) -> None:
     storage.write_bytes("a", b"film")
     assert [found.etag for found in storage.list()] == [hashlib.md5(b"film").hexdigest()]
@@ -43,13 +53,14 @@ def test_a_file_name_that_is_no_utf8_is_listed_and_read(storage: Storage, tmp_pa
     assert storage.uri_of(odd.key).endswith("/caf%E9")
 
 
-def test_a_write_that_raises_leaves_the_old_object_and_no_other_file(storage: Storage, tmp_path: Path) -> None:
+def test_a_write_that_raises_leaves_the_old_object_and_no_other_file(
+    storage: Storage, tmp_path: Path
+) -> None:
     storage.write_bytes("a", b"old")
-    with pytest.raises(RuntimeError), storage.staged("a") as path:
-        path.write_bytes(b"new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        write_and_fail(storage, "a", b"new")
     assert storage.read_bytes("a") == b"old"
-    assert os.listdir(tmp_path / "root") == ["a"]
+    assert names_in(tmp_path / "root") == ["a"]
 
 
 def test_what_a_killed_writer_left_is_not_listed(storage: Storage, tmp_path: Path) -> None:
@@ -61,7 +72,7 @@ def test_what_a_killed_writer_left_is_not_listed(storage: Storage, tmp_path: Pat
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", script, storage.uri], check=False)
-    assert len(os.listdir(tmp_path / "root")) == 1, "the writer was killed before it wrote"
+    assert len(names_in(tmp_path / "root")) == 1, "the writer was killed before it wrote"
     assert list(storage.list()) == []
     assert not storage.exists("a")
 
@@ -69,11 +80,11 @@ def test_what_a_killed_writer_left_is_not_listed(storage: Storage, tmp_path: Pat
 def test_deleting_the_last_file_of_a_folder_removes_the_folder(storage: Storage, tmp_path: Path) -> None:
     storage.write_bytes("a/b/c", b"")
     storage.delete("a/b/c")
-    assert os.listdir(tmp_path / "root") == []
+    assert names_in(tmp_path / "root") == []
 
 
 def test_a_full_disk_is_told_with_its_place_and_the_way_out(storage: Storage) -> None:
-    """The limit on the size of files stands in for a full disk: the write fails in the same call, in the same way."""
+    """The limit on the size of files stands in for a full disk: the write fails in the same call."""
     script = (
         "import sys\n"
         "from chex_jobs.artifacts import StorageFull, open_storage\n"
@@ -113,7 +124,7 @@ def test_a_place_that_may_not_be_written_to_is_told_apart_from_one_that_cannot_b
     with pytest.raises(StorageDenied, match="check owner and mode of file:///sys/chex-test"):
         open_storage("file:///sys/chex-test").write_bytes("a", b"")
     (tmp_path / "file").touch()
-    with pytest.raises(StorageUnavailable, match="cannot write .*/file/below/a"):
+    with pytest.raises(StorageUnavailable, match=r"cannot write .*/file/below/a"):
         open_storage(f"file://{tmp_path}/file/below").write_bytes("a", b"")
 
 

@@ -50,7 +50,9 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated() -> None:
     assert "geheim" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("key", ["", "/a", "a/../b", "..", "./a", "a//b", "a/", "a\x00b", ".chex-staging-1", "a" * 1025])
+@pytest.mark.parametrize(
+    "key", ["", "/a", "a/../b", "..", "./a", "a//b", "a/", "a\x00b", ".chex-staging-1", "a" * 1025]
+)
 def test_a_key_that_could_leave_its_root_or_clash_is_refused(key: str) -> None:
     with pytest.raises(InvalidLocation):
         checked_key(key)

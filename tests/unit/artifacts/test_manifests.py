@@ -42,7 +42,9 @@ def test_a_member_of_a_later_version_does_not_stop_this_one() -> None:
         ({"summary": None}, "summary"),
     ],
 )
-def test_a_sealed_manifest_of_the_wrong_shape_is_refused_with_its_fault(change: dict[str, object], complaint: str) -> None:
+def test_a_sealed_manifest_of_the_wrong_shape_is_refused_with_its_fault(
+    change: dict[str, object], complaint: str
+) -> None:
     with pytest.raises(CorruptArtifact, match=complaint) as refusal:
         Manifest.decode(seal(unseal(MANIFEST.encode(), URI) | change), URI)
     assert URI in str(refusal.value)

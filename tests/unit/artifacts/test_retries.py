@@ -42,7 +42,9 @@ def test_a_call_that_recovers_returns_after_one_pause_for_each_failure() -> None
 def test_the_last_error_is_raised_when_the_attempts_are_used_up() -> None:
     pauses: list[float] = []
     with pytest.raises(Busy, match="third"):
-        call_with_retries(Scripted(Busy("1"), Busy("2"), Busy("third")), is_busy, Backoff(attempts=3), pauses.append)
+        call_with_retries(
+            Scripted(Busy("1"), Busy("2"), Busy("third")), is_busy, Backoff(attempts=3), pauses.append
+        )
     assert len(pauses) == 2
 
 

@@ -21,7 +21,9 @@ def test_what_was_sealed_is_read_back(document: dict[str, object]) -> None:
 
 
 @given(documents, st.data())
-def test_a_truncated_document_is_never_taken_for_a_sound_one(document: dict[str, object], data: st.DataObject) -> None:
+def test_a_truncated_document_is_never_taken_for_a_sound_one(
+    document: dict[str, object], data: st.DataObject
+) -> None:
     sealed = seal(document)
     cut = data.draw(st.integers(0, len(sealed.rstrip()) - 1))
     with pytest.raises(CorruptArtifact, match="uri"):

@@ -30,7 +30,7 @@ def test_torch_tensors_come_back_bit_equal_with_their_types(tmp_path: Path) -> N
 
 def test_a_transposed_array_keeps_its_values(tmp_path: Path) -> None:
     array = np.arange(6.0).reshape(2, 3).T
-    save_tensors(tmp_path / "t", {"a": array, "scalar": np.float32(2.5)})
+    save_tensors(tmp_path / "t", {"a": array, "scalar": np.array(2.5, np.float32)})
     loaded = load_tensors(tmp_path / "t")
     np.testing.assert_array_equal(loaded["a"], array)
     assert loaded["scalar"].shape == ()
