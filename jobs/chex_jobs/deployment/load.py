@@ -1,0 +1,77 @@
+"""Loading a deployable model: every file's checksum, then its golden logits, before it says anything about a patient."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+from chex_jobs.artifacts import ArtifactError, open_storage
+from chex_jobs.data.augmentation import standard_view
+from chex_jobs.data.decode import decode_film
+from chex_jobs.deployment.bundle import (
+    CONFIG_FILE,
+    FILES,
+    GOLDEN_FILE,
+    MODEL_FILE,
+    PREPROCESSING_FILE,
+    SUMS_FILE,
+    BundleConfig,
+    BundleError,
+    Preprocessing,
+)
+from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
+from chex_jobs.deployment.golden import check_golden, logits_of
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A deployable model that has proved itself on this machine."""
+
+    config: BundleConfig
+    preprocessing: Preprocessing
+    model: Ensemble
+
+    def logits(self, film_file: bytes) -> NDArray[np.float32]:
+        """Logits `[T]` of one film file (PNG, JPEG or DICOM). Raises `FilmError` for one that cannot be used."""
+        film = decode_film(film_file, self.preprocessing.stored_short_side)
+        return logits_of(self.model, standard_view(film, self.config.size)[None, None])[0]
+
+
+def load_bundle(uri: str) -> Scorer:
+    """Load and check the folder at `file://` or `s3://`.
+
+    Raises:
+        BundleError: a file is missing or damaged, the format is unknown, or the golden logits differ here.
+        ArtifactError: storage is out of reach.
+    """
+    files = _checked_files(uri)
+    try:
+        config = BundleConfig.model_validate_json(files[CONFIG_FILE])
+        preprocessing = Preprocessing.model_validate_json(files[PREPROCESSING_FILE])
+    except ValidationError as error:
+        raise BundleError(f"{uri}: its description is of another version of chex: {error.errors()[0]['msg']}") from error
+    model = empty_ensemble(config.architecture, config.size, len(config.tasks), config.members)
+    try:
+        model.load_state_dict(load_tensors(files[MODEL_FILE]))
+    except (RuntimeError, SafetensorError) as error:
+        raise BundleError(f"{uri}/{MODEL_FILE} does not hold the model that {CONFIG_FILE} describes: {error}") from error
+    check_golden(model, files[GOLDEN_FILE])
+    return Scorer(config, preprocessing, model)
+
+
+def _checked_files(uri: str) -> dict[str, bytes]:
+    storage = open_storage(uri)
+    try:
+        sums = storage.read_bytes(SUMS_FILE).decode()
+        files = {name: storage.read_bytes(name) for name in FILES}
+    except ArtifactError as error:
+        raise BundleError(f"{uri} is no deployable model: {error}") from error
+    expected = {name: digest for digest, _, name in (line.partition("  ") for line in sums.splitlines())}
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != expected.get(name):
+            raise BundleError(f"{uri}/{name} is damaged: it does not have the checksum in {SUMS_FILE}; get the folder again")
+    return files
