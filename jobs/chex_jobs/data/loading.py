@@ -12,6 +12,7 @@ data set. A batch is a dict:
 """
 
 import os
+import sys
 from collections.abc import Generator, Sequence
 from typing import Literal, Protocol, Self
 
@@ -51,7 +52,11 @@ class LoadingError(RuntimeError):
 
 def default_threads() -> int:
     """Return how many threads make batches: the cores this process may use, less one for the trainer, 1 to 8."""
-    return max(1, min(8, len(os.sched_getaffinity(0)) - 1))
+    if sys.platform == "linux":
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min(8, cores - 1))
 
 
 class BatchSource:
