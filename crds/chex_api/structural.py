@@ -6,7 +6,7 @@ pydantic emits JSON Schema 2020-12, of which the API server refuses a good part 
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
@@ -196,9 +196,10 @@ class _Converter:
 def _without_nulls(value: Any) -> Any:
     """A default as a manifest would hold it. Written out in full: rules see a default before those below it are set."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        fields = cast(dict[str, Any], value)
+        return {key: _without_nulls(item) for key, item in fields.items() if item is not None}
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
+        return [_without_nulls(item) for item in cast(list[Any], value)]
     return value
 
 

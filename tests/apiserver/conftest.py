@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chex_api.crd import render_crds
-from tests.apiserver.binaries import control_plane as binaries
+from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import ApiClient, control_plane, definitions_established, name_of
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -15,7 +15,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 @pytest.fixture(scope="session")
 def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
     """A bare API server."""
-    with control_plane(binaries(), tmp_path_factory.mktemp("control-plane")) as client:
+    with control_plane(control_plane_binaries(), tmp_path_factory.mktemp("control-plane")) as client:
         yield client
 
 

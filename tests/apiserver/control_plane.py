@@ -61,10 +61,15 @@ class ApiClient:
         return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=30)
 
     def request(
-        self, method: str, path: str, body: str | None = None, content_type: str = "application/yaml"
+        self,
+        method: str,
+        path: str,
+        body: str | None = None,
+        content_type: str = "application/yaml",
+        accept: str = "application/json",
     ) -> Answer:
         """Send one request. Raises `OSError` where the server cannot be reached."""
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
         try:
@@ -81,10 +86,15 @@ class ApiClient:
             decoded = {"message": content.decode(errors="replace")}
         return Answer(response.status, decoded if isinstance(decoded, dict) else {"message": str(decoded)})
 
-    def create(self, collection: str, manifest: str, *, dry_run: bool = False) -> Answer:
-        """Create an object from a manifest's text, unknown and repeated fields refused, as `kubectl` does by default."""
-        query = "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
-        return self.request("POST", collection + query, manifest)
+    def create(self, collection: str, manifest: str | dict[str, Any], *, dry_run: bool = False) -> Answer:
+        """Create an object, unknown and repeated fields refused, as `kubectl` does by default.
+
+        A manifest's text goes out as YAML, plain data as JSON, which the API server reads faster.
+        """
+        path = collection + "?fieldValidation=Strict" + ("&dryRun=All" if dry_run else "")
+        if isinstance(manifest, str):
+            return self.request("POST", path, manifest)
+        return self.request("POST", path, json.dumps(manifest), "application/json")
 
     def close(self) -> None:
         """Close the connection."""
