@@ -168,7 +168,7 @@ def _bootstrapped(
     """A measure with its nested patient bootstrap; the point alone when data are insufficient."""
     if data.positive.size == 0 or (needs_classes and data.undefined):
         return Estimate(None, reason=data.undefined)
-    once = np.ones((1, data.positive.size))
+    once = np.ones((data.positive.size, 1))
     value = float(np.mean([measure(row, data.positive, once)[0] for row in logits]))
     if data.insufficient:
         return Estimate(value, reason=data.insufficient)

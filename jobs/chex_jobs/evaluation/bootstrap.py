@@ -1,12 +1,9 @@
 """Patient bootstrap, nested over draws and seeds.
 
 The unit of resampling is the patient: all its films come along. Patients are drawn within strata (only
-positive units,
-only negative, both), so that every resample has both classes and about the sizes of the sample. Training
-is resampled
-too: draws with replacement, then seeds within each chosen draw. All arms and tasks of a hospital share
-one set of
-patient resamples, which is what makes differences paired.
+positive units, only negative, both), so that every resample has both classes and about the sizes of the
+sample. Training is resampled too: draws with replacement, then seeds within each chosen draw. All arms of
+a hospital share one set of patient resamples for each task, which is what makes differences paired.
 
 Counts, not copies: a resample is one row of patient multiplicities, and a measure is computed for all rows at
 once as a weighted one. With three draws a bootstrap over draws is narrow by about a factor sqrt(2/3);
@@ -21,14 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.evaluation.discrimination import BoolArray, FloatArray
+from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, WeightArray
 
 NUM_RESAMPLES = 1000
-CHUNK_ELEMENTS = 4_000_000
-"""Most numbers in one working array (32 MB)."""
+CHUNK_ELEMENTS = 250_000
+"""Most numbers in one working array: 1 MB, which stays in a core's cache and is twice as fast as 16 MB."""
 
-WeightedMeasure = Callable[[FloatArray, BoolArray, FloatArray], FloatArray]
-"""(scores [n], positive [n], weights [B, n]) -> values [B];
+WeightedMeasure = Callable[[FloatArray, BoolArray, WeightArray], FloatArray]
+"""(scores [n], positive [n], weights [n, B]) -> values [B];
 ``discrimination.weighted_average_precision`` is one."""
 
 
@@ -41,14 +38,13 @@ def patient_strata(patients: NDArray[np.int64], positive: BoolArray, num_patient
 
 def patient_multiplicities(
     strata: NDArray[np.int64], num_resamples: int, rng: np.random.Generator
-) -> NDArray[np.int32]:
-    """[B, P] how often each patient is in each resample; every stratum keeps its size."""
-    counts = np.zeros((num_resamples, len(strata)), dtype=np.int32)
+) -> NDArray[np.float32]:
+    """[P, B] how often each patient is in each resample; every stratum keeps its size."""
+    counts = np.zeros((len(strata), num_resamples), dtype=np.float32)
     for stratum in np.unique(strata):
         members = np.flatnonzero(strata == stratum)
-        counts[:, members] = rng.multinomial(
-            len(members), np.full(len(members), 1 / len(members)), num_resamples
-        )
+        equal = np.full(len(members), 1 / len(members))
+        counts[members] = rng.multinomial(len(members), equal, num_resamples).T
     return counts
 
 
@@ -71,8 +67,8 @@ def replicate_weights(draws: NDArray[np.int64], num_resamples: int, rng: np.rand
 class Resamples:
     """One set of patient resamples for one task, shared by all arms."""
 
-    multiplicities: NDArray[np.int32]
-    """[B, P]."""
+    multiplicities: NDArray[np.float32]
+    """[P, B], so that a patient's weights lie side by side: sums over units then run over whole rows."""
 
     @staticmethod
     def make(
@@ -89,17 +85,20 @@ class Resamples:
             patient_multiplicities(patient_strata(patients, positive, num_patients), num_resamples, rng)
         )
 
+    @property
+    def num_resamples(self) -> int:
+        """B."""
+        return self.multiplicities.shape[1]
+
     def measure(
         self, measure: WeightedMeasure, scores: FloatArray, positive: BoolArray, patients: NDArray[np.int64]
     ) -> FloatArray:
         """The measure of one scorer [n] in every resample, [B]. Works in chunks of bounded memory."""
-        rows = max(1, CHUNK_ELEMENTS // max(1, len(scores)))
+        columns = max(1, CHUNK_ELEMENTS // max(1, len(scores)))
         return np.concatenate(
             [
-                measure(
-                    scores, positive, self.multiplicities[start : start + rows, patients].astype(np.float64)
-                )
-                for start in range(0, len(self.multiplicities), rows)
+                measure(scores, positive, self.multiplicities[patients, start : start + columns])
+                for start in range(0, self.num_resamples, columns)
             ]
         )
 
@@ -118,7 +117,7 @@ class Resamples:
         ``scores`` [R, n] of R fits, whose draws are ``draws`` [R].
         """
         rng = np.random.default_rng(np.random.SeedSequence(seed))
-        weights = replicate_weights(draws, len(self.multiplicities), rng)
+        weights = replicate_weights(draws, self.num_resamples, rng)
         values = np.stack([self.measure(measure, row, positive, patients) for row in scores], axis=1)
         return (values * weights).sum(axis=1)
 

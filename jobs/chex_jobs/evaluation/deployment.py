@@ -182,7 +182,7 @@ def _share_passed(threshold: float) -> WeightedMeasure:
 
 
 def _estimate(data: TaskData, measure: WeightedMeasure, logits: FloatArray, confidence: float) -> Estimate:
-    value = float(measure(logits, data.positive, np.ones((1, logits.size)))[0])
+    value = float(measure(logits, data.positive, np.ones((logits.size, 1)))[0])
     if data.insufficient:
         return Estimate(value, reason=data.insufficient)
     samples = data.resamples.measure(measure, logits, data.positive, data.patients)

@@ -14,6 +14,8 @@ from scipy.stats import rankdata
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+WeightArray = NDArray[np.float32] | NDArray[np.float64]
+"""float32 holds whole numbers up to 16 million exactly, more than a test set has units."""
 
 NO_UNITS = "No unit has a known label."
 NO_POSITIVES = "No unit is positive."
@@ -113,24 +115,26 @@ def auprc(scores: ArrayLike, labels: ArrayLike) -> Measured:
     reason = why_undefined(positive)
     if reason:
         return Measured(None, reason)
-    return Measured(float(weighted_average_precision(kept, positive, np.ones((1, kept.size)))[0]))
+    return Measured(float(weighted_average_precision(kept, positive, np.ones((kept.size, 1)))[0]))
 
 
-def weighted_average_precision(scores: FloatArray, positive: BoolArray, weights: FloatArray) -> FloatArray:
+def weighted_average_precision(scores: FloatArray, positive: BoolArray, weights: WeightArray) -> FloatArray:
     """Average precision under many weightings of the same units at once.
 
     Args:
         scores: [n].
         positive: [n].
-        weights: [B, n], not negative; each row gives some positive unit a weight above zero.
+        weights: [n, B], not negative, whole numbers for exact sums; each column gives some positive unit a weight.
 
-    Returns [B].
+    Returns [B]: for each positive unit the precision at its own score, weighted.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # last unit of each group of ties
-    ordered = weights[:, order]
-    caught = np.cumsum(ordered * positive[order], axis=1)[:, ends]
-    flagged = np.cumsum(ordered, axis=1)[:, ends]
-    precision = np.divide(caught, flagged, out=np.zeros_like(caught), where=flagged > 0)
-    gains = np.diff(caught, axis=1, prepend=0.0)
-    return (gains * precision).sum(axis=1) / caught[:, -1]
+    tied_until = np.searchsorted(-scores[order], -scores[order], side="right") - 1
+    positives = np.flatnonzero(positive[order])
+    ordered = weights[order]
+    flagged = np.cumsum(ordered, axis=0)[tied_until[positives]]
+    own = ordered[positives]
+    caught = np.cumsum(own, axis=0)
+    caught_with_ties = caught[np.searchsorted(positives, tied_until[positives], side="right") - 1]
+    precision = np.divide(caught_with_ties, flagged, out=np.zeros_like(flagged), where=flagged > 0)
+    return np.einsum("ij,ij->j", own, precision, dtype=np.float64) / caught[-1]

@@ -177,9 +177,8 @@ def with_cross_hospital(
 ) -> HospitalResults:
     """Adds what the recommended and the reference arm reach on other hospitals' test sets.
 
-    ``elsewhere``: other hospital -> predictions of these arms on its test units, for the tasks both
-    have. It is a step
-    of its own because these test sets are opened only once it is known for which arms.
+    ``elsewhere``: other hospital -> predictions of these arms on its test units, for the tasks both have. It
+    is a step of its own because these test sets are opened only once it is known for which arms.
     """
     cells = [
         cell

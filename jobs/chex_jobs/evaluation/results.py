@@ -144,9 +144,8 @@ class ArmCost:
     """What an arm costs. Ranking uses ``film_passes`` and then ``labels`` only, because these are the same on every run."""
 
     film_passes: float
-    """Forward-equivalents to train what is deployed from this arm, its DAPT and its whole search
-    included: one film
-    once through the encoder is 1, forward and backward is 3. Pretraining is not shared out."""
+    """Forward-equivalents to train what is deployed from this arm, its DAPT and its whole search included:
+    one film once through the encoder is 1, forward and backward is 3. Pretraining is not shared out."""
     labels: int
     """Labelled training and validation units that one of its fits may read; mean over draws and folds."""
     trials: int

@@ -34,9 +34,8 @@ def simulate(
 ) -> Films:
     """Scores = class + patient + film, each normal; the patient's share of the variance is ``within_patient``.
 
-    Film counts are geometric with the means given, which are those of a public hospital set: a few patients are filmed
-    very often.
-    Scorers share ``between_scorers`` of their patient and film effects.
+    Film counts are geometric with the means given, which are those of a public hospital set: a few patients
+    are filmed very often. Scorers share ``between_scorers`` of their patient and film effects.
     """
     labels_of_patients = np.repeat([1.0, 0.0], [num_positive, num_negative])
     means = np.where(labels_of_patients == 1, films_of_positive, films_of_negative)

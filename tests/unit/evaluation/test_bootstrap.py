@@ -20,8 +20,8 @@ def weighted_auroc(scores, positive, weights):
     wins = (scores[positive][:, None] > scores[~positive]) + 0.5 * (
         scores[positive][:, None] == scores[~positive]
     )
-    above, below = weights[:, positive], weights[:, ~positive]
-    return np.einsum("bi,ij,bj->b", above, wins, below) / (above.sum(axis=1) * below.sum(axis=1))
+    above, below = weights[positive], weights[~positive]
+    return ((wins @ below) * above).sum(axis=0) / (above.sum(axis=0) * below.sum(axis=0))
 
 
 def test_every_resample_keeps_the_number_of_patients_of_each_kind():
@@ -31,7 +31,7 @@ def test_every_resample_keeps_the_number_of_patients_of_each_kind():
     assert strata.tolist() == [3, 2, 1, 1, 0, 2]
     counts = patient_multiplicities(strata, 200, np.random.default_rng(0))
     for stratum in range(4):
-        assert (counts[:, strata == stratum].sum(axis=1) == (strata == stratum).sum()).all()
+        assert (counts[strata == stratum].sum(axis=0) == (strata == stratum).sum()).all()
 
 
 def test_weights_of_final_fits_sum_to_one_and_are_resampled_by_draw_first():

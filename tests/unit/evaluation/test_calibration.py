@@ -93,8 +93,8 @@ def test_no_calibration_line_for_separable_or_single_classes():
 
 def test_brier_and_shares_under_weights_are_those_of_copies():
     logits, labels = labelled(40)
-    weights = np.random.default_rng(1).integers(0, 4, size=(1, 40))
-    copies = np.repeat(np.arange(40), weights[0])
+    weights = np.random.default_rng(1).integers(0, 4, size=(40, 1))
+    copies = np.repeat(np.arange(40), weights[:, 0])
     expected = ((expit(logits) - labels) ** 2)[copies].mean()
     assert weighted_brier(logits, labels == 1, weights.astype(float))[0] == pytest.approx(expected)
     flagged = (logits > 0).astype(float)

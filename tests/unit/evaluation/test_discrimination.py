@@ -78,7 +78,7 @@ def test_a_weight_of_k_is_k_copies_of_the_unit(rows, data):
         weights[labels == 1] = 1
     copies = np.repeat(np.arange(len(rows)), weights)
     expected = average_precision_score(labels[copies], scores[copies])
-    measured = weighted_average_precision(scores, labels == 1, weights[None, :].astype(float))[0]
+    measured = weighted_average_precision(scores, labels == 1, weights[:, None].astype(float))[0]
     assert measured == pytest.approx(expected, abs=1e-12)
 
 
