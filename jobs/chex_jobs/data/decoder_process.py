@@ -13,7 +13,6 @@ import os
 import resource
 import struct
 import sys
-from typing import BinaryIO
 
 REQUEST = struct.Struct("<IQ")
 REPLY = struct.Struct("<BII")
@@ -26,20 +25,19 @@ def main() -> None:
     limit = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    requests, replies = sys.stdin.buffer, _private_output()
+    requests, replies = sys.stdin.fileno(), _private_output()
     import cv2  # after the limit, which is to hold for libraries too
 
     cv2.setNumThreads(1)
-    while head := _read_exactly(requests, REQUEST.size):
-        short_side, length = REQUEST.unpack(head)
-        for part in _reply(_read_exactly(requests, length), short_side):
-            replies.write(part)
-        replies.flush()
+    while True:
+        short_side, length = REQUEST.unpack(_read_exactly(requests, REQUEST.size))
+        for part in _reply(bytes(_read_exactly(requests, length)), short_side):
+            _write(replies, part)
 
 
-def _private_output() -> BinaryIO:
+def _private_output() -> int:
     """Take the output for ourselves: what C libraries print goes where nobody reads, not between our bytes."""
-    replies = os.fdopen(os.dup(1), "wb", buffering=1 << 20)
+    replies = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return replies
 
@@ -68,12 +66,22 @@ def _fault(reason: str, detail: str) -> tuple[bytes, ...]:
     return REPLY.pack(FAULT, len(reason_bytes), len(detail_bytes)), reason_bytes, detail_bytes
 
 
-def _read_exactly(stream: BinaryIO, length: int) -> bytes:
-    """Return `length` bytes; fewer only when the other side is gone, and then there is nobody to answer."""
-    data = stream.read(length)
-    if 0 < len(data) < length:
-        sys.exit(0)
+def _read_exactly(requests: int, length: int) -> bytearray:
+    """Return `length` bytes; end when the other side is gone, for then there is nobody to answer."""
+    data = bytearray(length)
+    rest = memoryview(data)
+    while rest:
+        count = os.readv(requests, [rest])
+        if count == 0:
+            sys.exit(0)
+        rest = rest[count:]
     return data
+
+
+def _write(replies: int, part: bytes | memoryview) -> None:
+    rest = memoryview(part)
+    while rest:
+        rest = rest[os.write(replies, rest) :]
 
 
 if __name__ == "__main__":

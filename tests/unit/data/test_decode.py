@@ -141,7 +141,7 @@ def test_another_format_is_unreadable_whatever_its_name(data: bytes):
 
 
 def test_a_png_of_40000_x_40000_pixels_is_refused_before_it_is_decoded():
-    assert 40_000 * 40_000 > MAX_PIXELS
+    assert MAX_PIXELS < 40_000 * 40_000
     assert reason_of(png_header(40_000, 40_000)) == Reason.TOO_MANY_PIXELS
 
 

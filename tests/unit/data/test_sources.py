@@ -125,7 +125,7 @@ def test_official_lists_that_share_a_film_are_an_error(nih_root: Path):
 
 
 def test_a_folder_without_the_nih_table_is_an_error_that_says_what_is_missing(tmp_path: Path):
-    with pytest.raises(SourceError, match="has no Data_Entry_2017_v2020.csv"):
+    with pytest.raises(SourceError, match=r"has no Data_Entry_2017_v2020.csv"):
         nih(tmp_path)
 
 
@@ -220,7 +220,7 @@ def test_a_missing_column_is_an_error_that_names_field_file_and_nearest_column(
 
 def test_a_missing_task_column_is_an_error(tmp_path: Path):
     write_hospital(tmp_path, 2)
-    with pytest.raises(ColumnError, match="data.csv has no column 'icu_days'; the nearest is 'icu'"):
+    with pytest.raises(ColumnError, match=r"data.csv has no column 'icu_days'; the nearest is 'icu'"):
         table_source(tmp_path).films(("icu_days",))
 
 

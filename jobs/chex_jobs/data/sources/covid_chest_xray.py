@@ -74,7 +74,7 @@ class CovidChestXraySource:
 
     def reader(self) -> folder.FileReader:
         """See `chex_jobs.data.records.Source`."""
-        return folder.FileReader(self._storage.uri)
+        return folder.FileReader(self._storage)
 
     def digest(self) -> str:
         """See `chex_jobs.data.records.Source`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.location import checked_key
-from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.storage import Storage
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING, SourceError
 from chex_jobs.data.tables import RawTable, parse_table
@@ -18,14 +18,14 @@ OLDEST_AGE = 90
 
 @dataclass(frozen=True, slots=True)
 class FileReader:
-    """Reads film files below a URI. Pickles as the URI: each process opens storage with its own credentials."""
+    """Reads film files below a URI. Storage pickles as its URI: each process connects with its own credentials."""
 
-    uri: str
+    storage: Storage
 
     def read(self, key: str) -> bytes:
         """Return the file's bytes. Raises `FilmError` (MISSING_FILE) if there is none, `ArtifactError` for storage."""
         try:
-            return open_storage(self.uri).read_bytes(key)
+            return self.storage.read_bytes(key)
         except (ObjectNotFound, InvalidLocation) as error:
             raise FilmError(Reason.MISSING_FILE, "not below the source's URI") from error
 
