@@ -1,0 +1,98 @@
+"""From finished stages to `Results`: everything that the report prints, in one value."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import yaml
+
+from chex_api.job import JobSpec
+from chex_api.stage import ReportSpec
+from chex_jobs.artifacts import FinishedArtifact
+from chex_jobs.evaluation.patient_flow import ingest_steps
+from chex_jobs.evaluation.results import (
+    SCHEMA,
+    CurvePoint,
+    HospitalResults,
+    PatientFlow,
+    PretrainingSummary,
+    Provenance,
+    Results,
+)
+from chex_jobs.evaluation.results_json import loads
+
+MAX_CURVE_POINTS = 500
+
+
+@dataclass(frozen=True)
+class FinishedStages:
+    """Every other stage of the plan, finished, by `kind/name`."""
+
+    by_name: Mapping[str, FinishedArtifact]
+
+    def of_kind(self, kind: str) -> dict[str, FinishedArtifact]:
+        """The stages of one kind, by name, in the plan's order."""
+        return {label.partition("/")[2]: done for label, done in self.by_name.items() if label.startswith(f"{kind}/")}
+
+
+def assemble_results(
+    work: ReportSpec, job: JobSpec, stages: FinishedStages, environment: Mapping[str, str], artifacts_uri: str, now: datetime
+) -> Results:
+    """Join the hospitals' results, the pretraining runs and where all of it comes from."""
+    ingested = stages.of_kind("ingest")
+    return Results(
+        schema=SCHEMA,
+        job=work.job_name,
+        namespace=str(work.manifest["metadata"].get("namespace", "")),
+        created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        generated_data=any(job.dataset(name).source.phantom is not None for name in ingested),
+        hospitals=tuple(loads(HospitalResults, done.read_bytes("metrics.json")) for done in stages.of_kind("evaluate").values()),
+        pretraining=tuple(_pretraining(name, job, done) for name, done in stages.of_kind("pretrain").items()),
+        archive_flows=tuple(
+            PatientFlow(name, ingest_steps(ingested[name].summary), dict(ingested[name].summary["quarantined"]))
+            for name in dict.fromkeys(run.dataset for run in job.pretraining)
+        ),
+        provenance=Provenance(
+            seed=job.seed,
+            chexdragon_version=version("chexdragon"),
+            source_digests={name: str(done.summary.get("sourceDigest", "")) for name, done in ingested.items() if done.summary.get("sourceDigest")},
+            stage_identities={label: done.identity for label, done in stages.by_name.items()},
+            manifest_sha256={label: done.manifest_sha256 for label, done in stages.by_name.items()},
+            environment=dict(environment),
+            spec_yaml=yaml.safe_dump(work.manifest, sort_keys=False, allow_unicode=True),
+        ),
+        artifacts_uri=artifacts_uri,
+    )
+
+
+def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> PretrainingSummary:
+    run, summary = job.pretraining_run(name), done.summary
+    return PretrainingSummary(
+        name=name,
+        dataset=run.dataset,
+        objective=str(summary["objective"]),
+        start=run.start_from.label(),
+        epochs=float(summary["epochs"]),
+        films=int(summary["trainingFilms"]),
+        film_passes=float(summary["filmPasses"]),
+        device_seconds=float(summary["secondsOfLastAttempt"]) * int(summary["workers"]),
+        wall_seconds=float(summary["secondsOfLastAttempt"]),
+        world_sizes=(int(summary["workers"]),),
+        final_metrics={key: float(value) for key, value in summary["metrics"].items()},
+        loss=_loss_curve(done, summary),
+    )
+
+
+def _loss_curve(done: FinishedArtifact, summary: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
+    """The loss by step as the last attempt reported it; by epoch where it reported nothing."""
+    lines = [json.loads(line) for line in done.read_bytes("progress.jsonl").splitlines()]
+    points = [CurvePoint(int(line["step"]), float(line["loss"])) for line in lines]
+    if len(points) < 2:
+        losses = summary["epochLosses"]
+        steps_per_epoch = int(summary["steps"]) / max(1, len(losses))
+        points = [CurvePoint(round((index + 1) * steps_per_epoch), float(loss)) for index, loss in enumerate(losses)]
+    stride = -(-len(points) // MAX_CURVE_POINTS)
+    return tuple(points[::stride])

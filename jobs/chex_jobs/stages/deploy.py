@@ -1,0 +1,52 @@
+"""From a hospital's recommendation to its deployable model."""
+
+from pathlib import Path
+
+from chex_api.dataset import Dataset
+from chex_api.encoder import ImageEncoder
+from chex_jobs.adaptation.head import Classifier, load_classifier
+from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.deployment.bundle import BundleConfig, OperatingThreshold, Preprocessing, TaskConfig
+from chex_jobs.deployment.ensemble import Ensemble
+from chex_jobs.deployment.write import write_bundle
+from chex_jobs.evaluation.results import HospitalResults
+from chex_jobs.models import build_image_encoder
+
+
+def bundle_of(hospital: HospitalResults, dataset: Dataset, encoder: ImageEncoder, store: ArtifactStore, folder: Path) -> None:
+    """Write the model that the evaluation recommends: the weights that were evaluated, all folds together."""
+    tasks = tuple(task.task for task in hospital.tasks)
+    members: list[Classifier] = []
+    for deployed in hospital.recommendation.deployed:
+        done = store.object("final", deployed.object_identity).finished()
+        if done is None:
+            raise FileNotFoundError(f"the final model {deployed.object_identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again")
+        members.append(load_classifier(done, build_image_encoder(encoder, 0), len(tasks)))
+    ensemble = Ensemble(members).eval()
+    config = BundleConfig(
+        architecture=encoder.architecture,
+        size=encoder.size,
+        members=len(members),
+        tasks=tuple(_task(hospital, task) for task in tasks),
+        hospital=hospital.hospital,
+        arm=hospital.recommendation.recommended.label,
+        provenance={
+            "models": [deployed.object_identity for deployed in hospital.recommendation.deployed],
+            "stages": dict(hospital.identities),
+        },
+    )
+    write_bundle(folder, ensemble, config, Preprocessing.of(dataset.stored_short_side, encoder.size))
+
+
+def _task(hospital: HospitalResults, task: str) -> TaskConfig:
+    """The task's temperature and thresholds, as the evaluation fixed them on validation patients."""
+    advice = hospital.recommendation
+    temperature = next((each.temperature for each in advice.deployed_performance if each.task == task), None)
+    calibration = next((each for each in hospital.calibrations if each.task == task and each.arm == advice.recommended), None)
+    points = calibration.operating_points if calibration is not None else ()
+    thresholds = tuple(
+        OperatingThreshold(wanted_specificity=point.wanted_specificity, probability=point.threshold)
+        for point in points
+        if point.threshold is not None
+    )
+    return TaskConfig(name=task, temperature=temperature, thresholds=thresholds)
