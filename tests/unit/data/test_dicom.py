@@ -1,6 +1,8 @@
 """DICOM as a reader would see it: rescale, then VOI, then inversion, with padding left out."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -20,7 +22,7 @@ RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 """Every stored value of 12 bits once."""
 
 
-def decoded(stored: np.ndarray = RAMP, **attributes: object) -> np.ndarray:
+def decoded(stored: np.ndarray = RAMP, /, **attributes: Any) -> np.ndarray:
     return decode_film(dicom(stored, **attributes), LARGE)
 
 
@@ -52,7 +54,7 @@ def test_without_voi_the_values_are_stretched_from_smallest_to_largest():
 @pytest.mark.parametrize(
     "attributes", [{"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}]
 )
-def test_monochrome1_and_the_inverse_presentation_turn_the_film_over(attributes: dict[str, str]):
+def test_monochrome1_and_the_inverse_presentation_turn_the_film_over(attributes: dict[str, Any]):
     np.testing.assert_array_equal(decoded(**attributes), 255 - decoded())
 
 
@@ -64,7 +66,7 @@ def test_monochrome1_with_the_inverse_presentation_is_turned_over_once():
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (2.0, -1024.0)])
 def test_a_window_does_what_pydicom_does(function: str, slope: float, intercept: float):
-    header = {
+    header: dict[str, Any] = {
         "WindowCenter": 1500.0,
         "WindowWidth": 1200.0,
         "VOILUTFunction": function,
@@ -82,7 +84,7 @@ def test_a_window_does_what_pydicom_does(function: str, slope: float, intercept:
 
 
 def test_a_window_is_applied_before_the_film_is_turned_over():
-    window = {"WindowCenter": 600.0, "WindowWidth": 400.0}
+    window: dict[str, Any] = {"WindowCenter": 600.0, "WindowWidth": 400.0}
     inverted = decoded(PhotometricInterpretation="MONOCHROME1", **window)
     np.testing.assert_array_equal(inverted, 255 - decoded(**window))
     assert inverted.flat[0] == 255
@@ -138,9 +140,9 @@ def test_signed_values_keep_their_order():
 def test_overlay_bits_above_the_stored_ones_are_cleared_where_an_overlay_says_so():
     with_overlay = RAMP.copy()
     with_overlay[::2] |= 1 << 13
-    dataset = pydicom.dcmread(pydicom.filebase.DicomBytesIO(dicom(with_overlay)))
+    dataset = pydicom.dcmread(io.BytesIO(dicom(with_overlay)))
     dataset.add_new(0x60000102, "US", 13)
-    file = pydicom.filebase.DicomBytesIO()
+    file = io.BytesIO()
     dataset.save_as(file)
     np.testing.assert_array_equal(decode_film(file.getvalue(), LARGE), decoded())
 
@@ -170,9 +172,9 @@ def test_a_header_of_too_many_pixels_is_refused_before_its_pixels_are_touched():
 
 
 def test_an_object_without_pixels_is_unreadable():
-    dataset = pydicom.dcmread(pydicom.filebase.DicomBytesIO(dicom(RAMP)))
+    dataset = pydicom.dcmread(io.BytesIO(dicom(RAMP)))
     del dataset.PixelData
-    file = pydicom.filebase.DicomBytesIO()
+    file = io.BytesIO()
     dataset.save_as(file)
     assert reason_of(file.getvalue()) == Reason.UNREADABLE
 

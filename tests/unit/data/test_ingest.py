@@ -1,7 +1,7 @@
 """Ingest in this process: what it leaves, what it sets aside, and that kills and order leave no trace."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,15 @@ IDENTITY = "a" * 64
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five films a shard, so that a dozen films make several chunks."""
     monkeypatch.setattr(ingest_module, "films_per_shard", lambda _: 5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_decoder() -> Iterator[None]:
+    """Keep the decoding process from test to test: starting it takes longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest_module, "close_decoder", lambda: None)
+        yield
+    chunks.close_decoder()
 
 
 def run(dataset: Dataset, artifacts: Path, attempt_id: str = "first", **kind: Any) -> FinishedArtifact:
@@ -90,6 +99,14 @@ def test_the_result_is_the_same_in_any_order_of_chunks(hospital: Path, tmp_path:
     assert contents(run(hospital_dataset(hospital), tmp_path / "back", mapper=backwards)) == contents(
         forwards
     )
+
+
+def test_an_ingest_in_this_process_leaves_no_decoder_behind(
+    hospital: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ingest_module, "close_decoder", chunks.close_decoder)
+    run(hospital_dataset(hospital), tmp_path)
+    assert chunks._decoders == []
 
 
 class Killed(Exception):
