@@ -14,7 +14,7 @@ from tests.apiserver.corpus import (
     MUTATIONS,
     RULE_BREAKERS,
     SPEC_SCHEMA,
-    TRAP_PATHS,
+    TRAP_FIELDS,
     TRAPS,
     Mutation,
     header_mutants,
@@ -74,10 +74,9 @@ def test_header_gets_the_same_verdict(cluster: ApiClient) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", TRAP_PATHS)
+@pytest.mark.parametrize("kind", TRAP_FIELDS)
 def test_yaml_text_becomes_the_same_value(cluster: ApiClient, kind: str) -> None:
-    steps = TRAP_PATHS[kind]
-    texts = ((written, trap(steps, written)) for written in TRAPS)
+    texts = ((written, trap(kind, written)) for written in TRAPS)
     assert_agreement(
         (f"{kind}: {written!r}", load_job(text), cluster.create(JOBS, text, dry_run=True))
         for written, text in texts
@@ -86,15 +85,13 @@ def test_yaml_text_becomes_the_same_value(cluster: ApiClient, kind: str) -> None
 
 @pytest.mark.parametrize("written", ["!!binary NQ==", "!!timestamp 2026-01-02", "!own 5"])
 def test_tags_that_json_does_not_know_are_refused_by_chex_alone(cluster: ApiClient, written: str) -> None:
-    text = trap(TRAP_PATHS["string"], written)
+    text = trap("string", written)
     assert cluster.create(JOBS, text, dry_run=True).accepted
     assert "tag" in load_job(text).faults[0].message
 
 
 def test_aliases_are_refused_by_chex_alone(cluster: ApiClient) -> None:
-    text = trap(TRAP_PATHS["string"], "&domain nih").replace(
-        '"column": "Finding Labels"', '"column": *domain'
-    )
+    text = trap("string", "&domain ssl").replace("name: ssl", "name: *domain")
     assert cluster.create(JOBS, text, dry_run=True).accepted
     assert "aliases" in load_job(text).faults[0].message
 
