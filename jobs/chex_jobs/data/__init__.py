@@ -4,6 +4,7 @@
     phantom/    generated films and reports
     tables, columns, records, views      cells of a source's table, and the rows that they make
     declaration                          what a source declares, before any film is opened
+    errors                               the exceptions, as one tree
     faults, quarantine, duplicates       what is wrong with a film, and the table of those that were set aside
     decode, dicom                        bytes to a grey picture; decoder_process and limited_decoder run them safely
     labels, splits, summary              tasks, patients' parts, counts

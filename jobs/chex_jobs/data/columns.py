@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-
-class ColumnError(Exception):
-    """A column is missing, or cannot answer what is asked of it. Names columns and the manifest's own words only."""
+from chex_jobs.data.errors import ColumnError as ColumnError
 
 
 @dataclass(frozen=True, slots=True)

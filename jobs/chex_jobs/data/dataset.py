@@ -9,14 +9,11 @@ import pyarrow as pa
 
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.decode import Film
+from chex_jobs.data.errors import DatasetError
 from chex_jobs.data.index import INDEX, META_PREFIX, REPORTS, TASK_PREFIX, from_parquet
 from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
 
 Unit = Literal["Image", "Study", "Patient"]
-
-
-class DatasetError(Exception):
-    """The data set was asked for what it does not have."""
 
 
 class ChestXrayDataset:

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Dataset
+from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
 from chex_jobs.data.labels import label_columns
-from chex_jobs.data.records import MISSING, FilmReader, FilmRecord, FilmTable, SourceError
+from chex_jobs.data.records import MISSING, FilmReader, FilmRecord, FilmTable
 from chex_jobs.data.sources import open_source
 
 MAX_FILE_BYTES = 1 << 30

@@ -22,8 +22,9 @@ from chex_jobs.data import index
 from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm, close_decoder, process_chunk
 from chex_jobs.data.declaration import declare
 from chex_jobs.data.duplicates import duplicates
+from chex_jobs.data.errors import QuarantineError
 from chex_jobs.data.faults import Fault
-from chex_jobs.data.quarantine import QuarantineError, check_share, counts_by_reason, quarantine_table
+from chex_jobs.data.quarantine import check_share, counts_by_reason, quarantine_table
 from chex_jobs.data.records import FilmTable
 from chex_jobs.data.shards import films_per_shard
 from chex_jobs.data.splits import assign
@@ -101,6 +102,7 @@ def ingest(
         ColumnError: a column is missing, or cannot answer a task.
         SplitError: the split cannot be made, or parts a patient.
         QuarantineError: more films than `quarantine.maxShare` cannot be used.
+        TasksFailed: Ray tasks died, from lack of memory for instance, more often than they are retried.
         ArtifactError: storage fails.
     """
     declaration = declare(dataset)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Task, ValueRange
-from chex_jobs.data.columns import PLAIN, ColumnError, ColumnFormat, comparable, is_blank, nearest, number
+from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, is_blank, nearest, number
+from chex_jobs.data.errors import ColumnError
 
 UNKNOWN = math.nan
 

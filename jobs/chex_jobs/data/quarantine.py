@@ -9,12 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from chex_jobs.data.errors import QuarantineError
 from chex_jobs.data.faults import Fault
-
-
-class QuarantineError(Exception):
-    """Too many films of a data set are unusable. The message holds counts only."""
-
 
 QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Generator, Iterable
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from chex_jobs.data.chunks import Chunk, ChunkResult
+from chex_jobs.data.errors import TasksFailed
 
 _RETRIES = 5
 """For tasks whose worker or node died. A chunk that was committed before that is taken over, not decoded again."""
@@ -27,7 +28,8 @@ class RayMapper:
         """Run `function` on every item; results come in the order in which tasks end.
 
         Raises:
-            Exception: what `function` raised, as it was.
+            TasksFailed: a task died more often than it is retried.
+        Exception: what `function` raised, as it was.
         """
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(function)
         limit = self._in_flight or max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
@@ -51,3 +53,8 @@ def _result(reference: ray.ObjectRef) -> ChunkResult:
         return ray.get(reference)
     except RayTaskError as error:
         raise error.cause from None
+    except RayError as error:
+        raise TasksFailed(
+            f"a task that decodes films died {_RETRIES + 1} times ({type(error).__name__}): its process was killed, most "
+            "often for lack of memory. What was decoded is kept; run again with more memory or fewer cores."
+        ) from error

@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_jobs.data.columns import ColumnFormat
+from chex_jobs.data.errors import SourceError as SourceError
 from chex_jobs.data.splits import UNUSED
 
 MISSING = -1
 """Size of a film that the source names and does not have."""
 MADE = -2
 """Size of a film that is made on demand."""
-
-
-class SourceError(Exception):
-    """A source is not laid out as the manifest declares it. Nothing was ingested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

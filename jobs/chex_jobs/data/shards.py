@@ -9,16 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_jobs.data.decode import Film
+from chex_jobs.data.errors import ShardError
 
 SHARD_BYTES = 128 << 20
 """What a shard of films of the stored size comes to, about: large enough to copy fast, small enough to lose."""
 FILMS_PER_SHARD = (64, 1024)
 """Bounds of the number of films: below, the files are too many; above, a killed ingest loses too much work."""
 _ASPECT = 1.25
-
-
-class ShardError(Exception):
-    """A shard is not what its index says. Names the shard, never a film's file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Split
+from chex_jobs.data.errors import SplitError
 
 TRAIN = "train"
 VALIDATE = "validate"
@@ -24,10 +25,6 @@ UNUSED = ""
 OFFICIAL_TRAIN = "train_val"
 """What a source calls the published part from which both training and validation patients are taken."""
 NO_FOLD = -1
-
-
-class SplitError(Exception):
-    """A split cannot be made or would leak. Messages hold counts, never patient ids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet
 
-from chex_jobs.data.columns import ColumnError, nearest
+from chex_jobs.data.columns import nearest
+from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import is_git_lfs_pointer
-from chex_jobs.data.records import SourceError
 
 
 @dataclass(frozen=True, slots=True)

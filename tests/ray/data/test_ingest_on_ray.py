@@ -12,8 +12,10 @@ import pytest
 from chex_api.dataset import Dataset
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact, StorageUnavailable, open_storage
 from chex_jobs.data import ingest as ingest_module
+from chex_jobs.data import ray_mapper
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.declaration import declare
+from chex_jobs.data.errors import TasksFailed
 from chex_jobs.data.ingest import IngestProgress, Mapper, in_process, ingest
 from chex_jobs.data.ray_mapper import RayMapper
 from chex_jobs.data.records import FilmReader
@@ -80,6 +82,15 @@ class KillingReader:
 
 
 @dataclass(frozen=True)
+class DeadlyReader:
+    """Kills every process that reads."""
+
+    def read(self, key: str) -> bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError(key)
+
+
+@dataclass(frozen=True)
 class FailingReader:
     """Storage that does not answer."""
 
@@ -129,6 +140,15 @@ def test_storage_that_fails_in_a_task_is_the_error_it_is(
 ):
     with_reader(monkeypatch, lambda _: FailingReader())
     with pytest.raises(StorageUnavailable, match="no answer from s3://hospital"):
+        run(dataset_of(hospital), f"file://{tmp_path}/artifacts")
+
+
+def test_a_task_that_dies_every_time_ends_the_ingest_with_words_and_not_with_a_hang(
+    hospital: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ray_mapper, "_RETRIES", 1)
+    with_reader(monkeypatch, lambda _: DeadlyReader())
+    with pytest.raises(TasksFailed, match="died 2 times .*lack of memory"):
         run(dataset_of(hospital), f"file://{tmp_path}/artifacts")
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from chex_jobs.artifacts import ArtifactStore, CorruptArtifact
-from chex_jobs.data.dataset import ChestXrayDataset, DatasetError
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.errors import DatasetError, ShardError
 from chex_jobs.data.ingest import ingest
 from chex_jobs.data.shards import (
     FILMS_PER_SHARD,
     Place,
-    ShardError,
     encode_shard,
     film_at,
     films_per_shard,

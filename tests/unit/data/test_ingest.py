@@ -15,9 +15,8 @@ from chex_jobs.data import ingest as ingest_module
 from chex_jobs.data.chunks import Chunk, ChunkResult
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.decode import decode_film
+from chex_jobs.data.errors import QuarantineError, SourceError
 from chex_jobs.data.ingest import IngestProgress, in_process, ingest
-from chex_jobs.data.quarantine import QuarantineError
-from chex_jobs.data.records import SourceError
 from chex_jobs.data.splits import roles
 from tests.unit.data.films import dicom, drawn_film, hospital_dataset, jpeg, png, write_csv, write_hospital
 

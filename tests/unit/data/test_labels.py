@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chex_api.dataset import Task
-from chex_jobs.data.columns import PLAIN, ColumnError, ColumnFormat
+from chex_jobs.data.columns import PLAIN, ColumnFormat
+from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.labels import labels
 
 NAN = math.nan

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from chex_api.dataset import Source
-from chex_jobs.data.columns import ColumnError
+from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import FilmError, Reason
-from chex_jobs.data.records import MISSING, FilmTable, SourceError
+from chex_jobs.data.records import MISSING, FilmTable
 from chex_jobs.data.sources import open_source
 from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
 from tests.unit.data.films import drawn_film, hospital_dataset, png, write_csv, write_hospital

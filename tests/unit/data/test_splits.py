@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chex_api.dataset import Split
+from chex_jobs.data.errors import SplitError
 from chex_jobs.data.splits import (
     OFFICIAL_TRAIN,
     TEST,
@@ -16,7 +17,6 @@ from chex_jobs.data.splits import (
     UNUSED,
     VALIDATE,
     Assignment,
-    SplitError,
     assign,
     roles,
 )

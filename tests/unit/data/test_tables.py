@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from chex_jobs.data.columns import ColumnError
-from chex_jobs.data.records import SourceError
+from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.tables import parse_table
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.location import checked_key
 from chex_jobs.artifacts.storage import Storage
+from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import FilmError, Reason
-from chex_jobs.data.records import MISSING, SourceError
+from chex_jobs.data.records import MISSING
 from chex_jobs.data.tables import RawTable, parse_table
 
 OLDEST_AGE = 90

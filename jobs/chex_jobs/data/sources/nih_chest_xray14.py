@@ -16,7 +16,8 @@ from collections.abc import Collection
 from chex_api.dataset import NihChestXray14
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.columns import ColumnFormat
-from chex_jobs.data.records import MISSING, FilmRecord, FilmTable, SourceError
+from chex_jobs.data.errors import SourceError
+from chex_jobs.data.records import MISSING, FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
 from chex_jobs.data.views import projection_of, view_of
