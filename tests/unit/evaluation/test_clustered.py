@@ -89,6 +89,18 @@ def test_the_variance_of_a_difference_comes_from_the_covariance():
     )
 
 
+def test_degrees_of_freedom_are_those_of_the_smaller_class_of_the_smaller_sample():
+    rng = np.random.default_rng(0)
+    labels, patients = (
+        np.repeat([1.0, 0.0], [12, 28]),
+        np.arange(40) // 2,
+    )  # 6 positive patients, 14 negative ones
+    (few,) = influences(rng.normal(size=(1, 40)), labels, patients, 30)
+    (many,) = influences(rng.normal(size=(1, 40)), labels, np.arange(40) % 30, 30)
+    assert few.degrees_of_freedom == 5
+    assert (few - many).degrees_of_freedom == mean_influence([many, few]).degrees_of_freedom == 5
+
+
 def test_a_class_of_one_patient_has_no_variance():
     with pytest.raises(ValueError, match="two patients in each class"):
         obuchowski([3.0, 2.0, 1.0, 0.0], [1, 1, 0, 0], [0, 0, 1, 2])

@@ -29,12 +29,14 @@ def columns(rows):
     return np.array(scores, dtype=float), np.array(labels)
 
 
+@settings(deadline=None)
 @given(units)
 def test_auroc_is_the_share_of_pairs_ranked_right_with_ties_as_half(rows):
     scores, labels = columns(rows)
     assert auroc(scores, labels).value == pytest.approx(auroc_by_pairs(scores, labels), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(units)
 def test_auroc_and_auprc_agree_with_scikit_learn(rows):
     scores, labels = columns(rows)
@@ -42,6 +44,7 @@ def test_auroc_and_auprc_agree_with_scikit_learn(rows):
     assert auprc(scores, labels).value == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(units)
 def test_increasing_transforms_change_nothing(rows):
     scores, labels = columns(rows)
@@ -51,6 +54,7 @@ def test_increasing_transforms_change_nothing(rows):
     assert auprc(scores**3, labels).value == pytest.approx(auprc(scores, labels).value, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(units)
 def test_turning_scores_or_labels_round_gives_the_complement(rows):
     scores, labels = columns(rows)
@@ -60,6 +64,7 @@ def test_turning_scores_or_labels_round_gives_the_complement(rows):
     assert auroc(scores, 1 - labels).value == pytest.approx(1 - value, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(units, st.randoms(use_true_random=False))
 def test_the_order_of_units_does_not_matter(rows, random):
     shuffled = list(rows)
@@ -69,7 +74,7 @@ def test_the_order_of_units_does_not_matter(rows, random):
     assert auprc(scores, labels).value == pytest.approx(auprc(other_scores, other_labels).value, abs=1e-12)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(units, st.data())
 def test_a_weight_of_k_is_k_copies_of_the_unit(rows, data):
     scores, labels = columns(rows)

@@ -118,6 +118,16 @@ def test_training_that_varies_from_seed_to_seed_weakens_the_claim():
     assert decide(choice(cheap=0.7, dear=0.9), shaky).recommended == DEAR
 
 
+def test_a_shaky_reference_widens_every_comparison_with_it():
+    steady = evidence({CHEAP: 0.80, MIDDLE: 0.81, DEAR: 0.86}, 0.01).arms
+    shaky = {**steady, DEAR: ArmEvidence(steady[DEAR].influence, TrainingVariance(0.03**2, 20))}
+    found = decide(choice(cheap=0.7, middle=0.7, dear=0.9), TestEvidence(shaky))
+    before = decide(choice(cheap=0.7, middle=0.7, dear=0.9), TestEvidence(steady))
+    for new, old in zip(found.comparisons[:2], before.comparisons[:2], strict=True):
+        assert new.standard_error**2 == pytest.approx(old.standard_error**2 + 0.03**2)
+    assert found.critical_value < before.critical_value  # one error common to all is one comparison
+
+
 def test_a_single_arm_is_its_own_reference():
     found = decide(choice(cheap=0.7), evidence({CHEAP: 0.8}, 0.05))
     assert (found.recommended, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
