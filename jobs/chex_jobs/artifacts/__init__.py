@@ -16,7 +16,6 @@ does not: this package knows neither stages nor models.
 """
 
 from chex_jobs.artifacts.attempt import AttemptWriter
-from chex_jobs.artifacts.cache import local_copy
 from chex_jobs.artifacts.checkpoints import Checkpoint, CheckpointStore, CommitRecord
 from chex_jobs.artifacts.errors import (
     ArtifactError,
@@ -52,6 +51,5 @@ __all__ = [
     "StorageDenied",
     "StorageFull",
     "StorageUnavailable",
-    "local_copy",
     "open_storage",
 ]

@@ -1,13 +1,13 @@
 """Local copies of S3 objects, shared by all processes of a machine and bounded in size.
 
     <XDG_CACHE_HOME or ~/.cache>/chexdragon/artifacts/
-        entries/<name>     a file, named by its SHA-256, or a folder, named by the digest of its listing
+        entries/<sha256>   a file with this content
         locks/<xx>.lock    held while an entry whose name begins with xx is fetched
         room.lock          held while entries are removed
 
-Whoever uses an entry holds a shared lock on it until its process ends; an entry is removed only by one who
-gets the exclusive lock. So nothing vanishes between being asked for and being opened, whatever is fetched
-beside it.
+Whoever uses an entry holds a shared lock on it, for the last few hundred entries it asked for and until its
+process ends; an entry is removed only by one who gets the exclusive lock. So nothing vanishes between being
+asked for and being opened, whatever is fetched beside it.
 """
 
 import fcntl
@@ -17,17 +17,17 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chex_jobs.artifacts.disk import is_full
 from chex_jobs.artifacts.errors import CorruptArtifact, ObjectNotFound, StorageFull, StorageUnavailable
 from chex_jobs.artifacts.file_storage import FileStorage
-from chex_jobs.artifacts.hashing import check_file, sha256_of
-from chex_jobs.artifacts.location import STAGING_PREFIX, Location
-from chex_jobs.artifacts.storage import ObjectInfo, Storage, open_storage
+from chex_jobs.artifacts.hashing import check_file
+from chex_jobs.artifacts.location import STAGING_PREFIX
+from chex_jobs.artifacts.storage import Storage
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,10 @@ DEFAULT_MAX_BYTES = 64 * 1024**3
 MAX_BYTES_VARIABLE = "CHEX_CACHE_MAX_BYTES"
 ABANDONED_SECONDS = 24 * 3600.0  # a download that has not ended after a day was killed
 
+MAX_HELD = 256  # each costs a descriptor, of which a process often has 1,024
+
 _held: dict[Path, int] = {}
-"""Entries this process uses, with the descriptor whose shared lock says so."""
+"""Entries this process uses, the latest last, with the descriptor whose shared lock says so."""
 _held_lock = threading.Lock()
 
 
@@ -53,26 +55,6 @@ def local_file(storage: Storage, key: str, size: int, sha256: str) -> Path:
         check_file(path, size, sha256, storage.uri_of(key))
         return path
     return LocalCache.of_environment().file(storage, key, size, sha256)
-
-
-def local_copy(uri: str) -> Path:
-    """A local path with what lies at any URI, an object or a folder: in place, or from the cache.
-
-    A copy is fetched again when sizes or ETags have changed. Raises `ObjectNotFound` where there is nothing.
-    """
-    location = Location.parse(uri)
-    if location.scheme == "file":
-        if not location.directory.exists():
-            raise ObjectNotFound(f"nothing is stored at {location.uri}")
-        return location.directory
-    cache = LocalCache.of_environment()
-    storage = open_storage(uri)
-    objects = list(storage.list())
-    if objects:
-        return cache.folder(storage, objects)
-    above, _, name = location.uri.rpartition("/")
-    beside = open_storage(above)
-    return cache.folder(beside, [beside.info(name)]) / name
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,71 +76,42 @@ class LocalCache:
 
     def file(self, storage: Storage, key: str, size: int, sha256: str) -> Path:
         """The cached file with this SHA-256, fetched and checked if it is not there."""
-
-        def check(path: Path) -> None:
-            check_file(path, size, sha256, storage.uri_of(key))
-
-        return self._entry(sha256, size, lambda path: storage.download(key, path), check)
-
-    def folder(self, storage: Storage, objects: list[ObjectInfo]) -> Path:
-        """The cached folder with these objects, fetched if it is not there. Sizes are checked."""
-        listing = "\n".join([storage.uri, *(f"{found.key} {found.size} {found.etag}" for found in objects)])
-
-        def fetch(path: Path) -> None:
-            for found in objects:
-                target = path / found.key
-                target.parent.mkdir(parents=True, exist_ok=True)
-                storage.download(found.key, target)
-
-        def check(path: Path) -> None:
-            for found in objects:
-                if not (path / found.key).is_file() or (path / found.key).stat().st_size != found.size:
-                    raise CorruptArtifact(f"the local copy of {storage.uri_of(found.key)} is not whole")
-
-        return self._entry(sha256_of(listing.encode()), sum(found.size for found in objects), fetch, check)
-
-    def _entry(
-        self, name: str, size: int, fetch: Callable[[Path], None], check: Callable[[Path], None]
-    ) -> Path:
-        path = self.directory / "entries" / name
-        with _held_lock:
-            if path in _held and path.exists():
-                return path
-        with _reporting(self.directory), _locked(self.directory / "locks" / f"{name[:2]}.lock"):
-            descriptor = self._sound_and_held(path, size, fetch, check)
+        wanted = _Wanted(storage, key, size, sha256)
+        path = self.directory / "entries" / sha256
+        if _is_held(path):
+            return path
+        with _reporting(self.directory), _locked(self.directory / "locks" / f"{sha256[:2]}.lock"):
+            descriptor = self._sound_and_held(path, wanted)
             os.utime(path)
-        with _held_lock:
-            _held[path] = descriptor
+        _hold(path, descriptor)
         return path
 
-    def _sound_and_held(
-        self, path: Path, size: int, fetch: Callable[[Path], None], check: Callable[[Path], None]
-    ) -> int:
+    def _sound_and_held(self, path: Path, wanted: "_Wanted") -> int:
         """Fetch the entry if it is absent or damaged. Returns the descriptor whose shared lock keeps it."""
         fetched = False
         while True:
             descriptor = _shared_lock(path)
             if descriptor is None:
-                self._fetch(path, size, fetch)
+                self._fetch(path, wanted)
                 fetched = True
                 continue  # another process may have removed it again before it could be locked
             try:
-                check(path)
+                check_file(path, wanted.size, wanted.sha256, wanted.uri)
                 return descriptor
             except CorruptArtifact as error:
                 os.close(descriptor)
-                _remove(path)
+                path.unlink(missing_ok=True)
                 if fetched:
                     raise
                 log.warning("fetching again what the local cache holds damaged: %s", error)
 
-    def _fetch(self, path: Path, size: int, fetch: Callable[[Path], None]) -> None:
+    def _fetch(self, path: Path, wanted: "_Wanted") -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._make_room(size)
+        self._make_room(wanted.size)
         staging = path.parent / f"{STAGING_PREFIX}{secrets.token_hex(8)}"
-        staging.mkdir()
+        staging.mkdir()  # a folder, because the download keeps files of its own beside its target
         try:
-            fetch(staging / "object")
+            wanted.storage.download(wanted.key, staging / "object")
             (staging / "object").rename(path)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -167,24 +120,44 @@ class LocalCache:
         """Remove entries nobody uses, the longest unused first, until `size` more bytes fit into the bound."""
         with _locked(self.directory / "room.lock"):
             self._remove_abandoned()
-            entries = [
-                path
-                for path in (self.directory / "entries").iterdir()
-                if not path.name.startswith(STAGING_PREFIX)
-            ]
-            used = {path: _size_of(path) for path in entries}
-            total = sum(used.values())
-            for path in sorted(entries, key=lambda path: path.stat().st_mtime):
+            entries = self._entries_by_age()
+            total = sum(used for _, used in entries)
+            for path, used in entries:
                 if total + size <= self.max_bytes:
                     return
                 if _remove_unless_used(path):
-                    total -= used[path]
+                    total -= used
+
+    def _entries_by_age(self) -> list[tuple[Path, int]]:
+        """Entries with their sizes in bytes, the longest unused first."""
+        found = []
+        for path in (self.directory / "entries").iterdir():
+            # Another process may remove an entry meanwhile that it found damaged.
+            with suppress(FileNotFoundError):
+                if not path.name.startswith(STAGING_PREFIX):
+                    status = path.stat()
+                    found.append((status.st_mtime, path, status.st_size))
+        return [(path, size) for _, path, size in sorted(found)]
 
     def _remove_abandoned(self) -> None:
         before = time.time() - ABANDONED_SECONDS
         for path in (self.directory / "entries").glob(f"{STAGING_PREFIX}*"):
             if path.stat().st_mtime < before:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An object and the content it must have."""
+
+    storage: Storage
+    key: str
+    size: int
+    sha256: str
+
+    @property
+    def uri(self) -> str:
+        return self.storage.uri_of(self.key)
 
 
 @contextmanager
@@ -212,6 +185,25 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _is_held(path: Path) -> bool:
+    with _held_lock:
+        if path not in _held or not path.exists():
+            return False
+        _held[path] = _held.pop(path)
+        return True
+
+
+def _hold(path: Path, descriptor: int) -> None:
+    """Keep the lock until the process ends, or until it has asked for many others."""
+    with _held_lock:
+        given_up = [_held.pop(path)] if path in _held else []
+        _held[path] = descriptor
+        while len(_held) > MAX_HELD:
+            given_up.append(_held.pop(next(iter(_held))))
+    for each in given_up:
+        os.close(each)
+
+
 def _shared_lock(path: Path) -> int | None:
     """A descriptor of the entry with a shared lock on it, or None if there is no entry."""
     try:
@@ -235,22 +227,9 @@ def _remove_unless_used(path: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(path)
+        path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     finally:
         os.close(descriptor)
     return True
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _size_of(path: Path) -> int:
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size

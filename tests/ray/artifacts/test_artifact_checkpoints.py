@@ -124,6 +124,16 @@ def test_a_save_after_a_fall_back_is_not_pruned_for_the_damaged_one_ahead_of_it(
     assert latest.step == 90
 
 
+def test_a_save_never_removes_a_checkpoint_of_a_later_step(artifact: Artifact) -> None:
+    """One process of an attempt, believed dead, may be ahead of the one that took its place."""
+    ours = replace(artifact.attempt("uid-1").checkpoints, keep_last=1)
+    ours.save(100, files_of(100))
+    ours.save(90, files_of(90))
+    latest = ours.latest()
+    assert latest is not None
+    assert latest.step == 100
+
+
 def test_the_same_step_saved_twice_is_sound_after_each(checkpoints: CheckpointStore) -> None:
     for content in (b"first", b"second"):
         checkpoints.save(10, {"weights": content})

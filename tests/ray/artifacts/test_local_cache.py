@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chex_jobs.artifacts import CorruptArtifact, ObjectNotFound, Storage, local_copy, open_storage
+from chex_jobs.artifacts import CorruptArtifact, Storage, open_storage
 from chex_jobs.artifacts import cache as cache_module
 from chex_jobs.artifacts.cache import LocalCache
 from chex_jobs.artifacts.hashing import sha256_of
@@ -116,6 +116,21 @@ def test_an_entry_that_a_process_uses_is_never_removed(storage: Storage, tmp_pat
     assert not used.exists(), "its user has ended"
 
 
+def test_a_process_that_reads_very_many_files_keeps_few_descriptors(
+    storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "MAX_HELD", 3)
+    cache = LocalCache(tmp_path / "c")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(12):
+        data = f"{number}".encode()
+        storage.write_bytes(f"{number}", data)
+        assert fetch(cache, storage, f"{number}", data).read_bytes() == data
+    connections = 3
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3 + connections
+    assert [path.read_bytes() for path in cache_module._held] == [b"9", b"10", b"11"]
+
+
 def test_processes_that_want_one_object_all_get_it(storage: Storage, tmp_path: Path) -> None:
     data = b"a" * 100
     storage.write_bytes("a", data)
@@ -132,31 +147,6 @@ def test_processes_that_want_one_object_all_get_it(storage: Storage, tmp_path: P
     paths = {user.communicate("\n", timeout=60)[0] for user in users}
     assert [user.returncode for user in users] == [0, 0, 0]
     assert len(paths) == 1
-
-
-def test_a_folder_is_copied_whole_and_again_when_it_changes(storage: Storage) -> None:
-    storage.write_bytes("bert/config.json", b"{}")
-    storage.write_bytes("bert/sub/model.safetensors", b"weights")
-    folder = local_copy(f"{storage.uri}/bert")
-    assert (folder / "config.json").read_bytes() == b"{}"
-    assert (folder / "sub" / "model.safetensors").read_bytes() == b"weights"
-    assert local_copy(f"{storage.uri}/bert/") == folder
-    storage.write_bytes("bert/config.json", b"[]")
-    assert (local_copy(f"{storage.uri}/bert") / "config.json").read_bytes() == b"[]"
-
-
-def test_one_object_is_copied_by_its_uri(storage: Storage) -> None:
-    storage.write_bytes("densenet.pt", b"weights")
-    assert local_copy(f"{storage.uri}/densenet.pt").read_bytes() == b"weights"
-    assert local_copy(f"{storage.uri}/densenet.pt").name == "densenet.pt"
-    with pytest.raises(ObjectNotFound, match=f"{storage.uri}/missing"):
-        local_copy(f"{storage.uri}/missing")
-
-
-def test_a_local_uri_needs_no_copy(tmp_path: Path) -> None:
-    assert local_copy(f"file://{tmp_path}") == tmp_path
-    with pytest.raises(ObjectNotFound, match="missing"):
-        local_copy(f"file://{tmp_path}/missing")
 
 
 def test_a_full_disk_under_the_cache_is_told_with_the_way_out(storage: Storage, tmp_path: Path) -> None:

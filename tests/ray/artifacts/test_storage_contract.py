@@ -136,8 +136,23 @@ def test_two_roots_do_not_see_each_other(storage: Storage) -> None:
 def test_a_copy_in_another_process_opens_its_own_connection(storage: Storage) -> None:
     storage.write_bytes("a", b"1")
     assert b"chex-test-secret" not in pickle.dumps(storage)
-    # A fork, after the parent has made its client: the child must not use the parent's connections.
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        assert pool.apply(storage.read_bytes, ("a",)) == b"1"
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(storage.read_bytes, ("a",)) == b"1"
+
+
+def test_a_forked_child_does_not_use_the_connections_of_its_parent(s3_uri: str) -> None:
+    storage = open_storage(s3_uri)
+    storage.write_bytes("a", b"1")
+    parents_client = storage._client_of_process()  # type: ignore[attr-defined]
+    fork = multiprocessing.get_context("fork")
+    answers = fork.SimpleQueue()
+
+    def in_child() -> None:
+        storage.read_bytes("a")
+        answers.put(storage._client_of_process() is parents_client)  # type: ignore[attr-defined]
+
+    child = fork.Process(target=in_child)
+    child.start()
+    child.join(timeout=60)
+    assert child.exitcode == 0
+    assert answers.get() is False
