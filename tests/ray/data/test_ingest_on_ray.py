@@ -148,7 +148,7 @@ def test_a_task_that_dies_every_time_ends_the_ingest_with_words_and_not_with_a_h
 ):
     monkeypatch.setattr(ray_mapper, "_RETRIES", 1)
     with_reader(monkeypatch, lambda _: DeadlyReader())
-    with pytest.raises(TasksFailed, match="died 2 times .*lack of memory"):
+    with pytest.raises(TasksFailed, match=r"died 2 times .*lack of memory"):
         run(dataset_of(hospital), f"file://{tmp_path}/artifacts")
 
 
