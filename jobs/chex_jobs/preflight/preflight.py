@@ -8,11 +8,11 @@ from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import Location, locations
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, open_storage
-from chex_jobs.data.columns import ColumnError
 from chex_jobs.data.declaration import declare
-from chex_jobs.data.records import FilmRecord, SourceError
+from chex_jobs.data.errors import DataError, SourceError
+from chex_jobs.data.records import FilmRecord
 from chex_jobs.data.sources import open_source
-from chex_jobs.data.splits import NO_FOLD, TEST, TRAIN, VALIDATE, SplitError, assign
+from chex_jobs.data.splits import NO_FOLD, TEST, TRAIN, VALIDATE, assign
 from chex_jobs.preflight.leakage import Inventory, leakage_faults, patient_domain
 
 
@@ -50,7 +50,7 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
     for location in locations(spec):
         try:
             digests[location.key] = _digest(location, spec)
-        except (ArtifactError, SourceError, ColumnError) as error:
+        except (ArtifactError, DataError) as error:
             faults.append(Fault(_path_of(location, spec), str(error)))
     counts: dict[str, DatasetCounts] = {}
     inventories: dict[str, Inventory] = {}
@@ -59,7 +59,7 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
             continue
         try:
             counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed)
-        except (SourceError, ColumnError, SplitError, ArtifactError) as error:
+        except (ArtifactError, DataError) as error:
             faults.append(Fault(f"spec.datasets[{index}]", str(error)))
     if not faults:
         faults.extend(leakage_faults(spec, inventories))

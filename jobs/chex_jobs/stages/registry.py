@@ -6,21 +6,17 @@ import traceback
 from chex_api.stage import StageSpec
 from chex_jobs.adaptation.bench import NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
-from chex_jobs.data.columns import ColumnError
-from chex_jobs.data.dataset import DatasetError
-from chex_jobs.data.quarantine import QuarantineError
-from chex_jobs.data.records import SourceError
-from chex_jobs.data.splits import SplitError
+from chex_jobs.data.errors import DataError, TasksFailed
 from chex_jobs.models.errors import ModelError
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 from chex_jobs.sweep.coordinator import UnitFailed
 from chex_jobs.training.errors import CheckpointFailed, TrainingError, WorkersFailed
 
-OF_INPUT = (SourceError, ColumnError, SplitError, QuarantineError, DatasetError, ModelError, NoLabels, TrainingError)
+OF_INPUT = (DataError, ModelError, NoLabels, TrainingError)
 """The manifest or the data are at fault: the next attempt would end the same way."""
-OF_PLACE = (ArtifactError, CheckpointFailed, WorkersFailed, UnitFailed)
-"""Storage or machines are at fault. Looked at first: some of them are training errors too."""
+OF_PLACE = (ArtifactError, TasksFailed, CheckpointFailed, WorkersFailed, UnitFailed)
+"""Storage or machines are at fault. Looked at first: some of them belong to the other family too."""
 
 
 def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:

@@ -1,0 +1,20 @@
+"""`model-card.md`: what a model is for, where it comes from, how good it was shown to be, and where that ends."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from chex_jobs.evaluation.results import HospitalResults, Results
+from chex_jobs.report import numbers
+
+
+def render_model_card(results: Results, hospital: HospitalResults) -> str:
+    """The card of a hospital's model, in Markdown."""
+    environment = Environment(
+        loader=PackageLoader("chex_jobs.report"),
+        autoescape=False,  # noqa: S701  Markdown; names are DNS labels and columns' names, checked by the manifest's schema
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count)
+    chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.recommended)
+    return environment.get_template("model-card.md.j2").render(results=results, hospital=hospital, arm=chosen)

@@ -1,0 +1,91 @@
+"""`results.parquet`: one row for each hospital, arm and task, for those who compute further.
+
+Columns: hospital, dataset, start, strategy, transfer, dapt_objective (empty without DAPT), label_fraction, task,
+sufficient (whether the test set carries intervals), test_units, test_patients, test_positive_patients, validation_auroc,
+then for auroc, auprc and brier the value and `_lower` and `_upper` (null without interval), expected_calibration_error,
+film_passes (what ranks cost), labels, trials, final_fits, device_seconds (measured, differs from run to run),
+recommended, reference, and the metadata baseline's AUROC on the same task.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from chex_jobs.evaluation.results import ArmResult, ArmTask, Estimate, HospitalResults, Results, Sufficiency
+
+SCHEMA = pa.schema(
+    [
+        ("hospital", pa.string()),
+        ("dataset", pa.string()),
+        ("start", pa.string()),
+        ("strategy", pa.string()),
+        ("transfer", pa.string()),
+        ("dapt_objective", pa.string()),
+        ("label_fraction", pa.float64()),
+        ("task", pa.string()),
+        ("sufficient", pa.bool_()),
+        ("test_units", pa.int64()),
+        ("test_patients", pa.int64()),
+        ("test_positive_patients", pa.int64()),
+        ("validation_auroc", pa.float64()),
+        *((f"{name}{end}", pa.float64()) for name in ("auroc", "auprc", "brier") for end in ("", "_lower", "_upper")),
+        ("expected_calibration_error", pa.float64()),
+        ("film_passes", pa.float64()),
+        ("labels", pa.int64()),
+        ("trials", pa.int64()),
+        ("final_fits", pa.int64()),
+        ("device_seconds", pa.float64()),
+        ("recommended", pa.bool_()),
+        ("reference", pa.bool_()),
+        ("metadata_baseline_auroc", pa.float64()),
+    ]
+)
+
+
+def results_table(results: Results) -> pa.Table:
+    """All hospitals' arms and tasks as a table."""
+    rows = [
+        _row(hospital, arm, task) for hospital in results.hospitals for arm in hospital.arms for task in arm.tasks
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _row(hospital: HospitalResults, arm: ArmResult, task: ArmTask) -> dict[str, Any]:
+    summary = next(each for each in hospital.tasks if each.task == task.task)
+    baseline = next((each for each in hospital.metadata_baselines if each.task == task.task), None)
+    return {
+        "hospital": hospital.hospital,
+        "dataset": hospital.dataset,
+        "start": arm.arm.start,
+        "strategy": arm.arm.strategy,
+        "transfer": arm.transfer,
+        "dapt_objective": arm.dapt_objective,
+        "label_fraction": arm.arm.label_fraction,
+        "task": task.task,
+        "sufficient": summary.sufficiency == Sufficiency.SUFFICIENT,
+        "test_units": summary.test.units,
+        "test_patients": summary.test.patients,
+        "test_positive_patients": summary.test.positive_patients,
+        "validation_auroc": task.validation_auroc,
+        **_ends("auroc", task.auroc),
+        **_ends("auprc", task.auprc),
+        **_ends("brier", task.brier),
+        "expected_calibration_error": task.expected_calibration_error.value,
+        "film_passes": arm.cost.film_passes,
+        "labels": arm.cost.labels,
+        "trials": arm.cost.trials,
+        "final_fits": arm.cost.final_fits,
+        "device_seconds": arm.cost.device_seconds,
+        "recommended": arm.arm == hospital.recommendation.recommended,
+        "reference": arm.arm == hospital.recommendation.reference,
+        "metadata_baseline_auroc": baseline.auroc.value if baseline is not None else None,
+    }
+
+
+def _ends(name: str, value: Estimate) -> dict[str, float | None]:
+    interval = value.interval
+    return {
+        name: value.value,
+        f"{name}_lower": interval.lower if interval is not None else None,
+        f"{name}_upper": interval.upper if interval is not None else None,
+    }
