@@ -199,8 +199,14 @@ class _Planner:
         }
         seen = self._pretrained_on(hospital)
         parents = [dataset, *(start.stage for start in starts if start.stage is not None and not start.stage.uri), *seen]
+        encoders = self._encoders(uses_text=uses_text)
         adapt = AdaptSpec(
-            hospital=hospital, encoders=self._spec.encoders, dataset=dataset, starts=starts, pretrained_on=tuple(seen)
+            hospital=hospital,
+            encoders=self._spec.encoders,
+            dataset=dataset,
+            starts=starts,
+            text_digest=encoders.get("textDigest", ""),
+            pretrained_on=tuple(seen),
         )
         return self._stage("adapt", hospital.name, relevant_input, parents, StageWork(adapt=adapt))
 

@@ -60,6 +60,7 @@ class AdaptSpec(ApiModel):
     encoders: Encoders = Field(description="The towers.")
     dataset: StageReference = Field(description="The ingested data set.")
     starts: tuple[Start, ...] = Field(description="The starts, in the manifest's order.")
+    text_digest: str = Field(default="", description="Digest of the text tower's first weights; empty: random ones.")
     pretrained_on: tuple[StageReference, ...] = Field(
         default=(), description="Data sets whose training films the starts have seen: none of them may hold a held-out film."
     )

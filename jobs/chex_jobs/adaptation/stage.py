@@ -12,7 +12,6 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
-from chex_jobs.adaptation.text_digest import text_digest
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
 from chex_jobs.sweep.coordinator import Coordinator
@@ -55,8 +54,8 @@ def adapt(
     """
     spec = _work(stage)
     ingested = _ingested(spec, place.store)
-    site = _site(stage, str(ingested.summary["unit"]))
-    arms = _arms(spec, int(ingested.summary["num_folds"]))
+    site = site_of(stage, str(ingested.summary["unit"]))
+    arms = arms_of(spec, int(ingested.summary["num_folds"]))
     programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
     coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, place.store))
     if not coordinator.done:
@@ -82,7 +81,8 @@ def _ingested(spec: AdaptSpec, store: ArtifactStore) -> FinishedArtifact:
     return done
 
 
-def _site(stage: StageSpec, unit: str) -> Site:
+def site_of(stage: StageSpec, unit: str) -> Site:
+    """What the units of an adaptation have in common. `unit` is the data set's: `Image`, `Study` or `Patient`."""
     spec = _work(stage)
     hospital = spec.hospital
     return Site(
@@ -98,7 +98,7 @@ def _site(stage: StageSpec, unit: str) -> Site:
     )
 
 
-def _arms(spec: AdaptSpec, num_folds: int) -> dict[Key, Arm]:
+def arms_of(spec: AdaptSpec, num_folds: int) -> dict[Key, Arm]:
     """Every arm in every fold. The costliest come first: short ones fill the gaps that they leave."""
     hospital = spec.hospital
     folds: Sequence[int | None] = range(num_folds) if num_folds else [None]
@@ -127,7 +127,7 @@ def _text_tower(spec: AdaptSpec) -> TextTower | None:
     if not reads_reports:
         return None
     tower = spec.encoders.text or TextEncoder()
-    return TextTower(tower, text_digest(tower))
+    return TextTower(tower, spec.text_digest)
 
 
 def _finished(unit: Unit, store: ArtifactStore) -> Summary | None:

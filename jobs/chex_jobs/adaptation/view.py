@@ -4,6 +4,8 @@ Features, probes, trials and final fits read films and labels through `Adaptatio
 reaches a test film without raising; DAPT is given its training films by it.
 """
 
+from typing import cast
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,7 +33,7 @@ class AdaptationData:
         self.train, self.validate, _ = roles(dataset, fold)
         self.patients = dataset.patients.astype(np.int64)
         self.studies = dataset.studies.astype(np.int64)
-        self.unit = dataset.unit
+        self.unit = cast(Unit, dataset.unit)
         self._dataset = dataset
         self._visible = np.zeros(len(dataset), dtype=np.bool_)
         self._visible[self.train] = True

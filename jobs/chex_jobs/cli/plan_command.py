@@ -4,19 +4,20 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from chex_api.hospital import Hospital
+from chex_api.dataset import Dataset
 from chex_api.identity import short
 from chex_api.job import ChexTrainingJob
-from chex_api.plan import Plan, make_plan, stage_names, start_labels
+from chex_api.plan import Plan, locations, make_plan
 from chex_api.stage import StageSpec
+from chex_jobs.adaptation.stage import arms_of, site_of
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.cli.main import FAILED, WRONG_USAGE
 from chex_jobs.cli.manifests import InvalidManifest, load, report_faults
 from chex_jobs.cli.output import print_plain
 from chex_jobs.preflight import PreflightFailed, PreflightReport, run_preflight
-from chex_jobs.sweep.arms import Arm
 from chex_jobs.sweep.effort import effort_of
-from chex_jobs.sweep.units import Site, Start
+
+UNRESOLVED = "unresolved"
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -42,12 +43,14 @@ def _resolved(job: ChexTrainingJob) -> dict[str, Any]:
     plan = make_plan(job, preflight.digests)
     store = ArtifactStore.open(job.spec.artifacts.uri)
     stages = [_stage(stage, finished=store.stage(stage.kind, stage.name, stage.identity).finished() is not None) for stage in plan.stages]
-    return {**_head(job), "datasets": _datasets(preflight), "stages": stages, "hospitals": [_arms(hospital, job, plan) for hospital in job.spec.hospitals]}
+    return {**_head(job), "datasets": _datasets(preflight), "stages": stages, "hospitals": _hospitals(job, plan)}
 
 
 def _unresolved(job: ChexTrainingJob) -> dict[str, Any]:
-    stages = [{"stage": f"{kind}/{name}", "identity": "unresolved", "finished": False, "parents": []} for kind, name in stage_names(job)]
-    return {**_head(job), "stages": stages, "hospitals": [_arms(hospital, job, None) for hospital in job.spec.hospitals]}
+    """The same without looking at a source: what an arm needs does not depend on digests, identities do."""
+    plan = make_plan(job, {location.key: "" for location in locations(job.spec)})
+    stages = [{**_stage(stage, finished=False), "identity": UNRESOLVED} for stage in plan.stages]
+    return {**_head(job), "stages": stages, "hospitals": _hospitals(job, plan)}
 
 
 def _head(job: ChexTrainingJob) -> dict[str, Any]:
@@ -63,29 +66,21 @@ def _stage(stage: StageSpec, *, finished: bool) -> dict[str, Any]:
     return {"stage": f"{stage.kind}/{stage.name}", "identity": stage.identity, "finished": finished, "parents": parents}
 
 
-def _arms(hospital: Hospital, job: ChexTrainingJob, plan: Plan | None) -> dict[str, Any]:
-    """Every arm of a hospital with its work; counts do not depend on digests."""
-    dataset = job.spec.dataset(hospital.dataset)
-    site = Site(
-        dataset=plan.stage("ingest", dataset.name).identity if plan else "",
-        tasks=hospital.tasks,
-        seed=job.spec.seed,
-        encoders=job.spec.encoders,
-        augmentation=hospital.augmentation,
-        batch_norm=hospital.batch_norm,
-        precision=hospital.precision,
-        metric=hospital.sweep.metric,
-    )
-    folds = dataset.split.grouped_folds or 1
+def _hospitals(job: ChexTrainingJob, plan: Plan) -> list[dict[str, Any]]:
+    """Every hospital's arms with their work."""
+    return [_arms(plan.stage("adapt", hospital.name), job.spec.dataset(hospital.dataset)) for hospital in job.spec.hospitals]
+
+
+def _arms(stage: StageSpec, dataset: Dataset) -> dict[str, Any]:
+    assert stage.work.adapt is not None
+    sweep, folds = stage.work.adapt.hospital.sweep, dataset.split.grouped_folds
+    site = site_of(stage, dataset.unit)
     arms = []
-    for label in start_labels(hospital.start_from):
-        for strategy in hospital.strategies:
-            for fraction in hospital.label_fractions:
-                fold = 0 if dataset.split.grouped_folds else None
-                effort = effort_of(Arm(label, Start(label), strategy, fraction, fold), site, hospital.sweep)
-                counted = {name: value * folds for name, value in asdict(effort).items()}
-                arms.append({"start": label, "strategy": strategy.name, "labelFraction": fraction, "trials": hospital.sweep.trials_per_arm * folds, **counted})
-    return {"hospital": hospital.name, "folds": dataset.split.grouped_folds or 0, "arms": arms}
+    for arm in arms_of(stage.work.adapt, num_folds=1 if folds else 0).values():
+        counted = {name: value * (folds or 1) for name, value in asdict(effort_of(arm, site, sweep)).items()}
+        named = {"start": arm.start_name, "strategy": arm.strategy.name, "labelFraction": arm.fraction}
+        arms.append({**named, "trials": sweep.trials_per_arm * (folds or 1), **counted})
+    return {"hospital": stage.name, "folds": folds or 0, "arms": arms}
 
 
 def _print_for_people(described: dict[str, Any]) -> None:
