@@ -86,7 +86,7 @@ crash: $(INSTALLED) ## seeded kills over short jobs; resumed metrics are bit-equ
 
 .PHONY: bench
 bench: $(INSTALLED) ## the benchmarks, each against a rival in the same run
-	@$(BIN)/python -m tests.benchmarks
+	@for benchmark in tests/benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$benchmark" .py)"; done
 
 .PHONY: e2e
 e2e: $(INSTALLED) ## against the cluster of KUBECONFIG
