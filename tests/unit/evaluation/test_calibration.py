@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 
 from chex_jobs.evaluation.calibration import (
@@ -144,6 +145,16 @@ def test_a_cross_fitted_operating_point_does_not_flatter_a_useless_model():
         found.append((checked.sensitivity, checked.specificity))
     sensitivity, specificity = np.mean(found, axis=0)
     assert specificity == pytest.approx(1 - sensitivity, abs=0.04)  # useless: flags both classes alike
+
+
+def test_a_cross_fitted_operating_point_of_many_patients_is_the_true_one():
+    rng = np.random.default_rng(0)
+    positive = np.arange(4000) < 2000
+    logits = rng.normal(size=4000) + 2.0 * positive
+    checked = cross_fitted_operating(logits, positive, np.arange(4000), 0.9, 0)
+    assert checked is not None
+    assert checked.specificity == pytest.approx(0.9, abs=0.02)
+    assert checked.sensitivity == pytest.approx(norm.sf(norm.ppf(0.9) - 2.0), abs=0.03)
 
 
 def test_cross_fitting_gives_nothing_where_a_fifth_holds_all_positives():

@@ -155,9 +155,13 @@ def test_only_labelled_test_films_are_read_and_each_once(found):
 def test_units_are_studies_and_their_logits_the_mean_over_films(found):
     home, done = found
     units = done.test.units
-    films = np.flatnonzero(home.studies == units.ordinals[0])
-    expected = ((home.brightness[films] - 115.0) / 10).mean()
-    np.testing.assert_allclose(done.test.fits[0].logits[0], expected, rtol=1e-6)
+    sizes = {}
+    for row in range(20):
+        films = np.flatnonzero(home.studies == units.ordinals[row])
+        expected = ((home.brightness[films] - 115.0) / 10).mean()
+        np.testing.assert_allclose(done.test.fits[0].logits[row], expected, rtol=1e-6)
+        sizes[len(films)] = row
+    assert set(sizes) == {1, 2}
 
 
 def test_models_that_agree_are_equal_and_the_cheaper_is_recommended(found):
