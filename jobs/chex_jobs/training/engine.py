@@ -113,3 +113,20 @@ class Engine:
         self.deepspeed.optimizer = None
         self.deepspeed.module_forward_pre_hook.remove()
         self.deepspeed.module_forward_post_hook.remove()
+        if self.zero_stage == 3:
+            _forget_module()
+
+
+def _forget_module() -> None:
+    """Empty what ZeRO-3 keeps globally, and what would keep every engine and model of this process alive.
+
+    A stack that it puts the module on and never takes it off, and an `lru_cache` on a method of its coordinator.
+    """
+    from deepspeed.runtime.zero import parameter_offload
+    from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
+
+    parameter_offload.FWD_MODULE_STACK.clear()
+    method: Any = vars(PartitionedParameterCoordinator)["_PartitionedParameterCoordinator__params_to_release"]
+    for cell in method.__closure__:  # the cache is inside a decorator that hides it
+        if hasattr(cell.cell_contents, "cache_clear"):
+            cell.cell_contents.cache_clear()

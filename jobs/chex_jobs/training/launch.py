@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chex_jobs.training.checkpoints import CheckpointStore
 from chex_jobs.training.errors import TrainingError, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
 from chex_jobs.training.run import TrainingRun
 
 if TYPE_CHECKING:
+    from chex_jobs.training.checkpoints import CheckpointStore
     from chex_jobs.training.train import TrainingOutcome
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def launch(
     run: TrainingRun,
     *,
     num_workers: int,
-    checkpoints: CheckpointStore,
+    checkpoints: "CheckpointStore",
     use_gpu: bool = False,
     cpus_per_worker: float = 1.0,
     max_failures: int = 3,
@@ -79,7 +79,7 @@ def launch(
 
 def _trainer(
     run: TrainingRun,
-    checkpoints: CheckpointStore,
+    checkpoints: "CheckpointStore",
     mailbox: Any,
     num_workers: int,
     use_gpu: bool,
@@ -185,7 +185,7 @@ def _cause(error: BaseException) -> str:
     return f"{type(inner).__name__}: {lines[-1].strip() if lines else 'no message'}"
 
 
-def _with_weights(outcome: "TrainingOutcome", checkpoints: CheckpointStore) -> "TrainingOutcome":
+def _with_weights(outcome: "TrainingOutcome", checkpoints: "CheckpointStore") -> "TrainingOutcome":
     from chex_jobs.training.weight_files import split_by_role, weights_of_checkpoint
 
     last = checkpoints.latest()

@@ -9,6 +9,8 @@ Where 0.19.8 keeps them:
 * stage 0: weights in the parameter, moments in torch's `optimizer.state[parameter]`; the `safe_get_*` calls return None.
 * stages 1 and 2: under autocast parameters are Float32 and whole on every worker after a step; moments lie in flat shares,
   read and written through `safe_get_full_optimizer_state` and `safe_set_full_optimizer_state`, once their state exists.
+  0.19.8 links parameters to their moments after the step of the *first* parameter group, when the others have none yet
+  ("exp_avg not found in optimizer state fragment"): they are linked again here.
 * stage 3: weights too lie in shares (`GatheredParameters`); `safe_set_full_optimizer_state` fails when a parameter's size
   is not a multiple of the number of workers (it narrows beyond the end), so padded shares are set with the local call.
 """
@@ -159,6 +161,8 @@ def _gather_moments(engine: Engine) -> tuple[dict[str, dict[str, Tensor]], float
     from deepspeed.utils import safe_get_full_optimizer_state
 
     inner = _inner_optimizer(engine)
+    if inner.state:
+        _link_moments(engine)
     trained = {
         name: parameter for name, parameter in engine.objective.named_parameters() if parameter.requires_grad
     }
@@ -201,7 +205,13 @@ def _create_moments(engine: Engine, keys: list[str], optimizer_step: float) -> N
         if keys:
             state[STEP] = torch.tensor(optimizer_step, dtype=torch.float32, device=share.device)
         inner.state[share] = state
-    if keys and engine.zero_stage in (1, 2):
+    if keys:
+        _link_moments(engine)
+
+
+def _link_moments(engine: Engine) -> None:
+    if engine.zero_stage in (1, 2):
+        engine.deepspeed.optimizer._hp_optimizer_states_linked = False
         engine.deepspeed.optimizer._lazy_init_hp_params_optimizer_state()
 
 
