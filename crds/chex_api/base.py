@@ -86,6 +86,8 @@ OptionalColumnName = Annotated[str, Field(max_length=128)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 PositiveFraction = Annotated[float, Field(ge=0.0001, le=1.0)]
 Text = Annotated[str, Field(max_length=256)]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", min_length=1, max_length=32)]
+Quantity = Annotated[
+    str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", min_length=1, max_length=32)
+]
 """A Kubernetes resource quantity, such as `4`, `500m` or `16Gi`."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", min_length=64, max_length=64)]

@@ -25,7 +25,9 @@ Unit = Literal["Image", "Study", "Patient"]
 class NihChestXray14(ApiModel):
     """NIH ChestX-ray14 as published: `Data_Entry_2017_v2020.csv`, `images/*.png`, optional official lists. No reports."""
 
-    uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(description="Folder that holds Data_Entry_2017_v2020.csv and images/.")
+    uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
+        description="Folder that holds Data_Entry_2017_v2020.csv and images/."
+    )
 
 
 class CovidChestXray(ApiModel):
@@ -39,7 +41,10 @@ class TableImage(ApiModel):
 
     column: ColumnName = Field(description="Column that names the film.")
     path: str = Field(
-        default="{}", min_length=2, max_length=256, pattern=r"^[^{}]*\{\}[^{}]*$",
+        default="{}",
+        min_length=2,
+        max_length=256,
+        pattern=r"^[^{}]*\{\}[^{}]*$",
         description="Path of the film below `uri`; `{}` stands for the column's value.",
     )
 
@@ -48,57 +53,104 @@ class TableView(ApiModel):
     """How a row tells its view. Values are compared without regard to case."""
 
     column: ColumnName = Field(description="Column that names the view.")
-    frontal: tuple[Text, ...] = Field(default=("ap", "pa"), min_length=1, max_length=16, description="Values that mean a frontal film.")
-    lateral: tuple[Text, ...] = Field(default=(), max_length=16, description="Values that mean a lateral film.")
+    frontal: tuple[Text, ...] = Field(
+        default=("ap", "pa"), min_length=1, max_length=16, description="Values that mean a frontal film."
+    )
+    lateral: tuple[Text, ...] = Field(
+        default=(), max_length=16, description="Values that mean a lateral film."
+    )
 
 
 class RowFilter(ApiModel):
     """Keeps a row when its column holds one of the values."""
 
     column: ColumnName = Field(description="Column to look at.")
-    values: tuple[Text, ...] = Field(min_length=1, max_length=64, description="Values to keep, compared as text.")
+    values: tuple[Text, ...] = Field(
+        min_length=1, max_length=64, description="Values to keep, compared as text."
+    )
 
 
 class Table(ApiModel):
     """Any hospital's CSV or Parquet file with PNG, JPEG or DICOM films beside it: one row for each film."""
 
-    uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(description="Folder that holds the table and, below it, the films.")
-    file: str = Field(min_length=1, max_length=256, pattern=r"^[^/].*\.(csv|csv\.gz|parquet)$", description="The table, relative to `uri`: .csv, .csv.gz or .parquet.")
-    image: TableImage = Field(description="How a row names its film.")
-    patient_column: ColumnName = Field(description="Column of the patient id. Splits never part a patient's films.")
-    study_column: OptionalColumnName = Field(default="", description="Column of the study id; empty: each film is a study.")
-    report_column: OptionalColumnName = Field(default="", description="Column of the report's text; empty: no reports.")
-    view: TableView | None = Field(default=None, description="How a row tells its view; absent: every film counts as frontal.")
-    subgroup_columns: tuple[ColumnName, ...] = Field(
-        default=(), max_length=16, description="Columns such as sex or device: reported by subgroup and used by the metadata baseline.",
+    uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
+        description="Folder that holds the table and, below it, the films."
     )
-    where: tuple[RowFilter, ...] = Field(default=(), max_length=16, description="Rows to keep: every filter must hold.")
+    file: str = Field(
+        min_length=1,
+        max_length=256,
+        pattern=r"^[^/].*\.(csv|csv\.gz|parquet)$",
+        description="The table, relative to `uri`: .csv, .csv.gz or .parquet.",
+    )
+    image: TableImage = Field(description="How a row names its film.")
+    patient_column: ColumnName = Field(
+        description="Column of the patient id. Splits never part a patient's films."
+    )
+    study_column: OptionalColumnName = Field(
+        default="", description="Column of the study id; empty: each film is a study."
+    )
+    report_column: OptionalColumnName = Field(
+        default="", description="Column of the report's text; empty: no reports."
+    )
+    view: TableView | None = Field(
+        default=None, description="How a row tells its view; absent: every film counts as frontal."
+    )
+    subgroup_columns: tuple[ColumnName, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Columns such as sex or device: reported by subgroup and used by the metadata baseline.",
+    )
+    where: tuple[RowFilter, ...] = Field(
+        default=(), max_length=16, description="Rows to keep: every filter must hold."
+    )
 
 
 class FindingPrevalence(ApiModel):
     """How often a generated study shows one finding."""
 
-    finding: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z]+$", description="Name of a generated finding, such as Effusion.")
-    prevalence: float = Field(ge=0.001, le=0.999, description="Probability that a study of the average patient shows it.")
+    finding: str = Field(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z]+$",
+        description="Name of a generated finding, such as Effusion.",
+    )
+    prevalence: float = Field(
+        ge=0.001, le=0.999, description="Probability that a study of the average patient shows it."
+    )
 
 
 class Phantom(ApiModel):
     """Generated films and reports, for demonstrations and tests. Nothing measured on them is accuracy."""
 
     patients: int = Field(default=400, ge=1, le=1_000_000, description="Number of generated patients.")
-    films_per_patient: float = Field(default=1.5, ge=1.0, le=20.0, description="Mean number of films of a patient.")
+    films_per_patient: float = Field(
+        default=1.5, ge=1.0, le=20.0, description="Mean number of films of a patient."
+    )
     size: int = Field(default=64, ge=32, le=1024, description="Side of a film in pixels.")
-    hospital: int = Field(default=0, ge=0, le=63, description="Which generated hospital: scanner, prevalence and wording follow from it.")
+    hospital: int = Field(
+        default=0,
+        ge=0,
+        le=63,
+        description="Which generated hospital: scanner, prevalence and wording follow from it.",
+    )
     reports: bool = Field(default=True, description="Whether the films come with reports.")
-    seed: int = Field(default=0, ge=0, le=2_147_483_647, description="Seed of the generator, independent of `spec.seed`.")
-    prevalence: tuple[FindingPrevalence, ...] = Field(default=(), max_length=32, description="Replaces the hospital's prevalence of the findings named.")
+    seed: int = Field(
+        default=0, ge=0, le=2_147_483_647, description="Seed of the generator, independent of `spec.seed`."
+    )
+    prevalence: tuple[FindingPrevalence, ...] = Field(
+        default=(), max_length=32, description="Replaces the hospital's prevalence of the findings named."
+    )
 
 
 class Source(OneOf):
     """Where the films come from. Exactly one member."""
 
-    nih_chest_xray14: NihChestXray14 | None = Field(default=None, description="NIH ChestX-ray14 as published.")
-    covid_chest_xray: CovidChestXray | None = Field(default=None, description="covid-chestxray-dataset as published.")
+    nih_chest_xray14: NihChestXray14 | None = Field(
+        default=None, description="NIH ChestX-ray14 as published."
+    )
+    covid_chest_xray: CovidChestXray | None = Field(
+        default=None, description="covid-chestxray-dataset as published."
+    )
     table: Table | None = Field(default=None, description="A CSV or Parquet table with films beside it.")
     phantom: Phantom | None = Field(default=None, description="Generated films and reports.")
 
@@ -106,14 +158,22 @@ class Source(OneOf):
 class OfficialSplit(ApiModel):
     """The split that the data set publishes; validation patients are taken from its training part."""
 
-    validate_: PositiveFraction = Field(default=0.1, alias="validate", description="Share of the official training patients that validate.")
+    validate_: PositiveFraction = Field(
+        default=0.1, alias="validate", description="Share of the official training patients that validate."
+    )
 
 
 class PatientSplit(ApiModel):
     """A split by patient. A patient's part depends on `spec.seed` and its id alone, so new data never moves old patients."""
 
-    validate_: Fraction = Field(default=0.15, alias="validate", description="Share of patients that validate; 0 where the data set is only pretrained on.")
-    test: Fraction = Field(default=0.25, description="Share of patients that test; 0 where the data set is only pretrained on.")
+    validate_: Fraction = Field(
+        default=0.15,
+        alias="validate",
+        description="Share of patients that validate; 0 where the data set is only pretrained on.",
+    )
+    test: Fraction = Field(
+        default=0.25, description="Share of patients that test; 0 where the data set is only pretrained on."
+    )
 
 
 class Split(OneOf):
@@ -122,7 +182,9 @@ class Split(OneOf):
     official: OfficialSplit | None = Field(default=None, description="The published split.")
     patients: PatientSplit | None = Field(default=None, description="Shares of patients.")
     grouped_folds: int | None = Field(
-        default=None, ge=3, le=20,
+        default=None,
+        ge=3,
+        le=20,
         description="Number of folds of patients, for a small hospital: each fold tests once, the next one validates. Such a data set cannot be pretrained on.",
     )
 
@@ -130,15 +192,24 @@ class Split(OneOf):
 class ValueRange(ApiModel):
     """A closed range of numbers; at least one end is given."""
 
-    min: float | None = Field(default=None, ge=-1e12, le=1e12, description="Smallest positive value, included.")
-    max: float | None = Field(default=None, ge=-1e12, le=1e12, description="Largest positive value, included.")
+    min: float | None = Field(
+        default=None, ge=-1e12, le=1e12, description="Smallest positive value, included."
+    )
+    max: float | None = Field(
+        default=None, ge=-1e12, le=1e12, description="Largest positive value, included."
+    )
 
 
 class Positive(OneOf):
     """What makes a row positive. Exactly one member."""
 
     present: Empty | None = Field(default=None, description="The column holds anything at all.")
-    values: tuple[Text, ...] | None = Field(default=None, min_length=1, max_length=64, description="The column holds, or lists, one of these values.")
+    values: tuple[Text, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="The column holds, or lists, one of these values.",
+    )
     range: ValueRange | None = Field(default=None, description="The column holds a number in this range.")
 
 
@@ -149,27 +220,49 @@ class Task(ApiModel):
     column: ColumnName = Field(description="Column that answers it.")
     positive: Positive = Field(description="What counts as yes.")
     blank: Literal["Negative", "Ignore"] = Field(default="Negative", description="What a blank cell means.")
-    uncertain: Literal["Ignore", "Negative", "Positive"] = Field(default="Ignore", description="What a value listed in `uncertainValues` means.")
-    uncertain_values: tuple[Text, ...] = Field(default=("-1", "-1.0"), max_length=16, description="Values that mean uncertain, as CheXpert's -1.")
+    uncertain: Literal["Ignore", "Negative", "Positive"] = Field(
+        default="Ignore", description="What a value listed in `uncertainValues` means."
+    )
+    uncertain_values: tuple[Text, ...] = Field(
+        default=("-1", "-1.0"), max_length=16, description="Values that mean uncertain, as CheXpert's -1."
+    )
 
 
 class Quarantine(ApiModel):
     """What happens to films that cannot be used: they are set aside with a reason, and too many of them stop the stage."""
 
-    max_share: Fraction = Field(default=0.05, description="Largest share of films in quarantine before ingest fails.")
+    max_share: Fraction = Field(
+        default=0.05, description="Largest share of films in quarantine before ingest fails."
+    )
 
 
 class Dataset(ApiModel):
     """A named set of films with, as far as it has them, reports and labels."""
 
-    name: Annotated[Name, OUTSIDE_IDENTITY] = Field(description="Name of the data set, unique in the manifest.")
+    name: Annotated[Name, OUTSIDE_IDENTITY] = Field(
+        description="Name of the data set, unique in the manifest."
+    )
     source: Source = Field(description="Where the films come from.")
-    views: tuple[View, ...] = Field(default=("Frontal",), min_length=1, max_length=2, description="Views to keep.")
-    unit: Unit = Field(default="Image", description="What is scored: each film, or one score for a study or a patient.")
+    views: tuple[View, ...] = Field(
+        default=("Frontal",), min_length=1, max_length=2, description="Views to keep."
+    )
+    unit: Unit = Field(
+        default="Image", description="What is scored: each film, or one score for a study or a patient."
+    )
     split: Split = Field(description="How patients are divided into training, validation and test.")
     patient_domain: OptionalColumnName = Field(
-        default="", description="Data sets of one domain share patient ids, and preflight checks that none leaks; empty: the source's own location.",
+        default="",
+        description="Data sets of one domain share patient ids, and preflight checks that none leaks; empty: the source's own location.",
     )
-    stored_short_side: int = Field(default=512, ge=32, le=2048, description="Short side of stored films in pixels; smaller films are never enlarged.")
-    quarantine: Annotated[Quarantine, OUTSIDE_IDENTITY] = Field(default=Quarantine(), description="How many unusable films are tolerated.")
-    tasks: tuple[Task, ...] = Field(default=(), max_length=32, description="What can be asked of these films.")
+    stored_short_side: int = Field(
+        default=512,
+        ge=32,
+        le=2048,
+        description="Short side of stored films in pixels; smaller films are never enlarged.",
+    )
+    quarantine: Annotated[Quarantine, OUTSIDE_IDENTITY] = Field(
+        default=Quarantine(), description="How many unusable films are tolerated."
+    )
+    tasks: tuple[Task, ...] = Field(
+        default=(), max_length=32, description="What can be asked of these films."
+    )

@@ -12,16 +12,20 @@ class ImageInit(OneOf):
 
     random: Empty | None = Field(default=None, description="Random weights, fixed by `spec.seed`.")
     uri: Annotated[Uri | None, OUTSIDE_IDENTITY] = Field(
-        default=None, description="Folder with image_encoder.safetensors (ours) or model.safetensors (timm's names)."
+        default=None,
+        description="Folder with image_encoder.safetensors (ours) or model.safetensors (timm's names).",
     )
 
 
 class TextInit(OneOf):
     """Where the text encoder's first weights come from. Exactly one member."""
 
-    random: Empty | None = Field(default=None, description="A tiny random BERT with a vocabulary of its own, for demonstrations.")
+    random: Empty | None = Field(
+        default=None, description="A tiny random BERT with a vocabulary of its own, for demonstrations."
+    )
     uri: Annotated[Uri | None, OUTSIDE_IDENTITY] = Field(
-        default=None, description="A BERT-family folder: config.json, model.safetensors and the tokenizer's files."
+        default=None,
+        description="A BERT-family folder: config.json, model.safetensors and the tokenizer's files.",
     )
 
 
@@ -29,10 +33,15 @@ class ImageEncoder(ApiModel):
     """The image tower."""
 
     architecture: str = Field(
-        default="densenet121", min_length=1, max_length=128, pattern=r"^[a-z0-9][a-z0-9_.-]*$",
+        default="densenet121",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[a-z0-9][a-z0-9_.-]*$",
         description="`densenet121`, any other timm model, or `chex-densenet-small` for demonstrations.",
     )
-    size: int = Field(default=320, ge=32, le=1024, description="Side of the square that the encoder sees, in pixels.")
+    size: int = Field(
+        default=320, ge=32, le=1024, description="Side of the square that the encoder sees, in pixels."
+    )
     init: ImageInit = Field(default=ImageInit(random=Empty()), description="First weights.")
 
 
@@ -41,14 +50,21 @@ class TextEncoder(ApiModel):
 
     init: TextInit = Field(default=TextInit(random=Empty()), description="First weights.")
     max_tokens: int = Field(default=97, ge=8, le=512, description="Tokens kept of a report.")
-    trainable_layers: int = Field(default=6, ge=0, le=48, description="Upper transformer layers that are trained; the rest is frozen. 0: the whole tower is frozen.")
+    trainable_layers: int = Field(
+        default=6,
+        ge=0,
+        le=48,
+        description="Upper transformer layers that are trained; the rest is frozen. 0: the whole tower is frozen.",
+    )
 
 
 class Encoders(ApiModel):
     """Both towers."""
 
     image: ImageEncoder = Field(default=ImageEncoder(), description="The image tower.")
-    text: TextEncoder | None = Field(default=None, description="The text tower; needed by image + report objectives.")
+    text: TextEncoder | None = Field(
+        default=None, description="The text tower; needed by image + report objectives."
+    )
 
 
 WeightsFormat = Literal["ChexDragon", "Timm"]

@@ -21,21 +21,43 @@ class Dapt(ApiModel):
 
     objective: DaptObjective = Field(description="What is learned.")
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the hospital's training films.")
-    configurations: int = Field(default=3, ge=1, le=32, description="Learning rates that are tried; each arm takes the one whose probe is best on its own validation labels.")
-    learning_rate: float = Field(default=1e-4, ge=1e-9, le=10.0, description="Middle of the learning rates that are tried.")
+    configurations: int = Field(
+        default=3,
+        ge=1,
+        le=32,
+        description="Learning rates that are tried; each arm takes the one whose probe is best on its own validation labels.",
+    )
+    learning_rate: float = Field(
+        default=1e-4, ge=1e-9, le=10.0, description="Middle of the learning rates that are tried."
+    )
     global_batch_size: int = Field(default=32, ge=2, le=65536, description="Films in a step.")
 
 
 class FineTuning(ApiModel):
     """What fine-tuning keeps fixed; a parameter named in the sweep's space is searched instead."""
 
-    epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the labelled films; the best epoch on validation is kept.")
+    epochs: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Passes over the labelled films; the best epoch on validation is kept.",
+    )
     batch_size: int = Field(default=32, ge=2, le=65536, description="Films in a step.")
     learning_rate: float = Field(default=1e-4, ge=1e-9, le=10.0, description="Highest learning rate.")
     weight_decay: float = Field(default=0.01, ge=0.0, le=10.0, description="Decoupled weight decay.")
-    warmup_fraction: float = Field(default=0.1, ge=0.0, le=1.0, description="Share of the steps in which the learning rate rises from zero.")
-    head_learning_rate_factor: float = Field(default=1.0, ge=0.001, le=1000.0, description="Learning rate of the head relative to the encoder's.")
-    freeze_batch_norm: bool = Field(default=False, description="Whether BatchNorm keeps its pretrained statistics. `LPFT` often gains by it.")
+    warmup_fraction: float = Field(
+        default=0.1,
+        ge=0.0,
+        le=1.0,
+        description="Share of the steps in which the learning rate rises from zero.",
+    )
+    head_learning_rate_factor: float = Field(
+        default=1.0, ge=0.001, le=1000.0, description="Learning rate of the head relative to the encoder's."
+    )
+    freeze_batch_norm: bool = Field(
+        default=False,
+        description="Whether BatchNorm keeps its pretrained statistics. `LPFT` often gains by it.",
+    )
 
 
 class Strategy(ApiModel):
@@ -45,16 +67,29 @@ class Strategy(ApiModel):
     transfer: Literal["LinearProbe", "FineTune", "LPFT"] = Field(
         description="LinearProbe: logistic regression on frozen features. FineTune: everything is trained. LPFT: the probe first, then everything from it (arXiv 2202.10054).",
     )
-    dapt: Dapt | None = Field(default=None, description="Domain-adaptive pretraining before the transfer; absent: none.")
+    dapt: Dapt | None = Field(
+        default=None, description="Domain-adaptive pretraining before the transfer; absent: none."
+    )
     fine_tuning: FineTuning = Field(default=FineTuning(), description="Settings of FineTune and LPFT.")
 
 
 class Evaluation(ApiModel):
     """How test results are judged."""
 
-    margin: float = Field(default=0.02, ge=0.0, le=0.5, description="AUROC that a cheaper arm may lose and still be recommended.")
-    confidence: float = Field(default=0.95, ge=0.5, le=0.999, description="Confidence of intervals and bounds.")
-    also_on: tuple[Name, ...] = Field(default=(), max_length=64, description="Other hospitals whose test films are scored too: shift without adaptation.")
+    margin: float = Field(
+        default=0.02,
+        ge=0.0,
+        le=0.5,
+        description="AUROC that a cheaper arm may lose and still be recommended.",
+    )
+    confidence: float = Field(
+        default=0.95, ge=0.5, le=0.999, description="Confidence of intervals and bounds."
+    )
+    also_on: tuple[Name, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Other hospitals whose test films are scored too: shift without adaptation.",
+    )
 
 
 class AdaptationWorkers(Workers):
@@ -66,15 +101,36 @@ class AdaptationWorkers(Workers):
 class Hospital(ApiModel):
     """A hospital that wants a model."""
 
-    name: Annotated[Name, OUTSIDE_IDENTITY] = Field(description="Name of the hospital, unique in the manifest.")
+    name: Annotated[Name, OUTSIDE_IDENTITY] = Field(
+        description="Name of the hospital, unique in the manifest."
+    )
     dataset: Annotated[Name, OUTSIDE_IDENTITY] = Field(description="Its data set.")
-    tasks: tuple[Name, ...] = Field(min_length=1, max_length=32, description="Tasks of the data set to answer.")
-    start_from: Annotated[tuple[StartFrom, ...], OUTSIDE_IDENTITY] = Field(min_length=1, max_length=16, description="Weights to compare as starts.")
+    tasks: tuple[Name, ...] = Field(
+        min_length=1, max_length=32, description="Tasks of the data set to answer."
+    )
+    start_from: Annotated[tuple[StartFrom, ...], OUTSIDE_IDENTITY] = Field(
+        min_length=1, max_length=16, description="Weights to compare as starts."
+    )
     strategies: tuple[Strategy, ...] = Field(min_length=1, max_length=16, description="Ways to compare.")
-    label_fractions: tuple[PositiveFraction, ...] = Field(default=(1.0,), min_length=1, max_length=8, description="Shares of the labelled patients to learn from, for the cost of labels.")
+    label_fractions: tuple[PositiveFraction, ...] = Field(
+        default=(1.0,),
+        min_length=1,
+        max_length=8,
+        description="Shares of the labelled patients to learn from, for the cost of labels.",
+    )
     sweep: Sweep = Field(default=Sweep(), description="The search inside each arm.")
-    evaluation: Annotated[Evaluation, OUTSIDE_IDENTITY] = Field(default=Evaluation(), description="How test results are judged; part of the evaluation's identity, not of the adaptation's.")
+    evaluation: Annotated[Evaluation, OUTSIDE_IDENTITY] = Field(
+        default=Evaluation(),
+        description="How test results are judged; part of the evaluation's identity, not of the adaptation's.",
+    )
     augmentation: Augmentation = Field(default=Augmentation(), description="How training films are varied.")
-    batch_norm: BatchNorm = Field(default=BatchNorm(), description="How batches are normalised; groups larger than a batch shrink to it.")
-    precision: Literal["Float32", "BFloat16"] = Field(default="BFloat16", description="Precision of the forward and backward pass.")
-    workers: Annotated[AdaptationWorkers, OUTSIDE_IDENTITY] = Field(default=AdaptationWorkers(), description="The machines of the adaptation.")
+    batch_norm: BatchNorm = Field(
+        default=BatchNorm(),
+        description="How batches are normalised; groups larger than a batch shrink to it.",
+    )
+    precision: Literal["Float32", "BFloat16"] = Field(
+        default="BFloat16", description="Precision of the forward and backward pass."
+    )
+    workers: Annotated[AdaptationWorkers, OUTSIDE_IDENTITY] = Field(
+        default=AdaptationWorkers(), description="The machines of the adaptation."
+    )

@@ -6,7 +6,7 @@ default itself ever change, the old one has to stay what is left out; `tests/uni
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from chex_api.base import ApiModel, OneOf, OutsideIdentity
 
@@ -48,5 +48,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, ApiModel):
         return relevant(value)
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item) for item in cast(tuple[Any, ...], value)]
     return value

@@ -13,8 +13,8 @@ class ObjectMeta(ApiModel):
 
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True, strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)] = Field(
-        description="Name of the object, unique in its namespace."
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)] = (
+        Field(description="Name of the object, unique in its namespace.")
     )
     namespace: str = Field(default="default", max_length=63, description="Namespace of the object.")
     labels: dict[str, str] = Field(default={}, description="Labels.")

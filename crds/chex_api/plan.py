@@ -23,7 +23,13 @@ from chex_api.stage import (
     Start,
 )
 
-IMPLEMENTATION_VERSIONS: dict[StageKind, int] = {"ingest": 1, "pretrain": 1, "adapt": 1, "evaluate": 1, "report": 1}
+IMPLEMENTATION_VERSIONS: dict[StageKind, int] = {
+    "ingest": 1,
+    "pretrain": 1,
+    "adapt": 1,
+    "evaluate": 1,
+    "report": 1,
+}
 """Raised when the code of a stage gives other results for the same input. Golden-number tests fail when that is forgotten."""
 
 
@@ -136,9 +142,16 @@ class _Planner:
         yield self._report()
 
     def _stage(
-        self, kind: StageKind, name: str, relevant_input: dict[str, Any], parents: list[StageReference], work: StageWork
+        self,
+        kind: StageKind,
+        name: str,
+        relevant_input: dict[str, Any],
+        parents: list[StageReference],
+        work: StageWork,
     ) -> StageSpec:
-        identity = identity_of({"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input})
+        identity = identity_of(
+            {"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input}
+        )
         self._references[kind, name] = StageReference(kind=kind, name=name, identity=identity)
         return StageSpec(
             kind=kind,
@@ -157,7 +170,9 @@ class _Planner:
             "dataset": relevant(dataset),
             "source": "" if source == "phantom" else self._digest(f"datasets/{dataset.name}"),
         }
-        return self._stage("ingest", dataset.name, relevant_input, [], StageWork(ingest=IngestSpec(dataset=dataset)))
+        return self._stage(
+            "ingest", dataset.name, relevant_input, [], StageWork(ingest=IngestSpec(dataset=dataset))
+        )
 
     def _pretrain(self, run: PretrainingRun) -> StageSpec:
         dataset = self._references["ingest", run.dataset]
@@ -174,14 +189,18 @@ class _Planner:
         }
         parents = [dataset] + ([start.stage] if start.stage is not None and not start.stage.uri else [])
         work = StageWork(
-            pretrain=PretrainSpec(run=run, encoders=self._spec.encoders, dataset=dataset, tasks=tasks, start=start)
+            pretrain=PretrainSpec(
+                run=run, encoders=self._spec.encoders, dataset=dataset, tasks=tasks, start=start
+            )
         )
         return self._stage("pretrain", run.name, relevant_input, parents, work)
 
     def _tasks(self, run: PretrainingRun) -> tuple[str, ...]:
         if run.objective.supervised is None:
             return ()
-        return run.objective.supervised.tasks or tuple(task.name for task in self._spec.dataset(run.dataset).tasks)
+        return run.objective.supervised.tasks or tuple(
+            task.name for task in self._spec.dataset(run.dataset).tasks
+        )
 
     def _adapt(self, hospital: Hospital) -> StageSpec:
         dataset = self._references["ingest", hospital.dataset]
@@ -189,7 +208,10 @@ class _Planner:
             self._start(f"hospitals/{hospital.name}", start, label)
             for start, label in zip(hospital.start_from, start_labels(hospital.start_from), strict=True)
         )
-        uses_text = any(strategy.dapt is not None and strategy.dapt.objective.clip is not None for strategy in hospital.strategies)
+        uses_text = any(
+            strategy.dapt is not None and strategy.dapt.objective.clip is not None
+            for strategy in hospital.strategies
+        )
         relevant_input = {
             "seed": self._spec.seed,
             "hospital": relevant(hospital),
@@ -198,7 +220,11 @@ class _Planner:
             "starts": [{"label": start.label, "identity": start.identity} for start in starts],
         }
         seen = self._pretrained_on(hospital)
-        parents = [dataset, *(start.stage for start in starts if start.stage is not None and not start.stage.uri), *seen]
+        parents = [
+            dataset,
+            *(start.stage for start in starts if start.stage is not None and not start.stage.uri),
+            *seen,
+        ]
         encoders = self._encoders(uses_text=uses_text)
         adapt = AdaptSpec(
             hospital=hospital,
@@ -234,7 +260,12 @@ class _Planner:
         }
         split, _ = self._spec.dataset(hospital.dataset).split.member()
         evaluate = EvaluateSpec(
-            hospital=hospital, encoders=self._spec.encoders, dataset=dataset, split=split, adapt=adapt, also_on=others
+            hospital=hospital,
+            encoders=self._spec.encoders,
+            dataset=dataset,
+            split=split,
+            adapt=adapt,
+            also_on=others,
         )
         parents = [dataset, adapt, *(other.dataset for other in others)]
         return self._stage("evaluate", hospital.name, relevant_input, parents, StageWork(evaluate=evaluate))
@@ -243,7 +274,9 @@ class _Planner:
         stages = tuple(self._references.values())
         relevant_input = {"job": self._job.metadata.name, "stages": [stage.identity for stage in stages]}
         manifest = self._job.model_copy(update={"status": None}).plain()
-        work = StageWork(report=ReportSpec(job_name=self._job.metadata.name, manifest=manifest, stages=stages))
+        work = StageWork(
+            report=ReportSpec(job_name=self._job.metadata.name, manifest=manifest, stages=stages)
+        )
         return self._stage("report", self._job.metadata.name, relevant_input, list(stages), work)
 
     def _encoders(self, *, uses_text: bool) -> dict[str, Any]:
@@ -265,14 +298,26 @@ class _Planner:
         if start.manifest is not None:
             identity = identity_of({"manifest": start.manifest.sha256})
             reference = StageReference(
-                kind="pretrain", name="external", identity=identity, uri=start.manifest.uri, manifest_sha256=start.manifest.sha256
+                kind="pretrain",
+                name="external",
+                identity=identity,
+                uri=start.manifest.uri,
+                manifest_sha256=start.manifest.sha256,
             )
             return Start(label=label, stage=reference, identity=identity)
         if start.weights is not None:
             digest = self._digest(f"{owner}/weights/{start.weights.uri}")
             identity = identity_of({"weights": digest, "format": start.weights.format})
-            return Start(label=label, weights_uri=start.weights.uri, weights_format=start.weights.format, identity=identity)
-        return Start(label=label, identity=identity_of({"random": self._encoders(uses_text=False), "seed": self._spec.seed}))
+            return Start(
+                label=label,
+                weights_uri=start.weights.uri,
+                weights_format=start.weights.format,
+                identity=identity,
+            )
+        return Start(
+            label=label,
+            identity=identity_of({"random": self._encoders(uses_text=False), "seed": self._spec.seed}),
+        )
 
     def _digest(self, key: str) -> str:
         try:

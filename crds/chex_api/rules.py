@@ -11,6 +11,7 @@ from typing import Any
 from chex_api.dataset import PatientSplit
 from chex_api.faults import Fault
 from chex_api.hospital import AdaptationWorkers
+from chex_api.plain import is_list, is_object
 from chex_api.pretraining import BatchNorm, MoCo, Optimization, Workers
 
 Plain = dict[str, Any]
@@ -48,9 +49,12 @@ def entries_are_unique(spec: Plain) -> Iterator[Fault]:
         for path, items in _lists_at(spec, location):
             seen: set[Any] = set()
             for index, item in enumerate(items):
-                value = item.get(key) if isinstance(item, dict) else None
+                value = item.get(key) if is_object(item) else None
                 if isinstance(value, str) and value in seen:
-                    yield Fault(f"{path}[{index}].{key}", f"{value!r} stands twice; every entry needs a {key} of its own")
+                    yield Fault(
+                        f"{path}[{index}].{key}",
+                        f"{value!r} stands twice; every entry needs a {key} of its own",
+                    )
                 if isinstance(value, str):
                     seen.add(value)
     for location in LIST_SETS:
@@ -68,15 +72,28 @@ def references_exist(spec: Plain) -> Iterator[Fault]:
     for index, run in _indexed(spec, "pretraining"):
         path = f"spec.pretraining[{index}]"
         yield from _known(f"{path}.dataset", run.get("dataset"), list(datasets), "data set of spec.datasets")
-        yield from _known(f"{path}.startFrom.stage", _get(run, "startFrom", "stage"), stages[:index], "earlier entry of spec.pretraining")
+        yield from _known(
+            f"{path}.startFrom.stage",
+            _get(run, "startFrom", "stage"),
+            stages[:index],
+            "earlier entry of spec.pretraining",
+        )
         wanted = _get(run, "objective", "supervised", "tasks")
-        yield from _tasks_exist(f"{path}.objective.supervised.tasks", wanted, datasets.get(_text(run.get("dataset"))))
+        yield from _tasks_exist(
+            f"{path}.objective.supervised.tasks", wanted, datasets.get(_text(run.get("dataset")))
+        )
     for index, hospital in _indexed(spec, "hospitals"):
         path = f"spec.hospitals[{index}]"
-        yield from _known(f"{path}.dataset", hospital.get("dataset"), list(datasets), "data set of spec.datasets")
-        yield from _tasks_exist(f"{path}.tasks", hospital.get("tasks"), datasets.get(_text(hospital.get("dataset"))))
+        yield from _known(
+            f"{path}.dataset", hospital.get("dataset"), list(datasets), "data set of spec.datasets"
+        )
+        yield from _tasks_exist(
+            f"{path}.tasks", hospital.get("tasks"), datasets.get(_text(hospital.get("dataset")))
+        )
         for position, start in _indexed(hospital, "startFrom"):
-            yield from _known(f"{path}.startFrom[{position}].stage", start.get("stage"), stages, "entry of spec.pretraining")
+            yield from _known(
+                f"{path}.startFrom[{position}].stage", start.get("stage"), stages, "entry of spec.pretraining"
+            )
         others = [name for name in hospitals if name != hospital.get("name")]
         for position, name in enumerate(_list(hospital.get("evaluation"), "alsoOn")):
             yield from _known(f"{path}.evaluation.alsoOn[{position}]", name, others, "other hospital")
@@ -85,23 +102,32 @@ def references_exist(spec: Plain) -> Iterator[Fault]:
 def objectives_have_what_they_learn_from(spec: Plain) -> Iterator[Fault]:
     """Image + report objectives need reports and a text encoder; supervision needs tasks; folds forbid pretraining."""
     datasets = {item["name"]: item for item in _dicts(spec, "datasets") if isinstance(item.get("name"), str)}
-    has_text_encoder = isinstance(_get(spec, "encoders", "text"), dict)
+    has_text_encoder = is_object(_get(spec, "encoders", "text"))
     for index, run in _indexed(spec, "pretraining"):
         dataset = datasets.get(_text(run.get("dataset")), {})
         path = f"spec.pretraining[{index}]"
         if _get(dataset, "split", "groupedFolds") is not None:
-            yield Fault(f"{path}.dataset", "is divided into folds, in which each patient tests once; pretrain on a data set with another split")
-        if isinstance(_get(run, "objective", "clip"), dict):
+            yield Fault(
+                f"{path}.dataset",
+                "is divided into folds, in which each patient tests once; pretrain on a data set with another split",
+            )
+        if is_object(_get(run, "objective", "clip")):
             yield from _can_read_reports(f"{path}.objective.clip", dataset, has_text_encoder)
-        if isinstance(_get(run, "objective", "supervised"), dict) and dataset and not _list(dataset, "tasks"):
-            yield Fault(f"{path}.objective.supervised", "learns from tasks, but the data set has none; add spec.datasets[].tasks")
+        if is_object(_get(run, "objective", "supervised")) and dataset and not _list(dataset, "tasks"):
+            yield Fault(
+                f"{path}.objective.supervised",
+                "learns from tasks, but the data set has none; add spec.datasets[].tasks",
+            )
     for index, hospital in _indexed(spec, "hospitals"):
         dataset = datasets.get(_text(hospital.get("dataset")), {})
         shares = _get(dataset, "split", "patients")
-        if isinstance(shares, dict) and (shares.get("validate") == 0 or shares.get("test") == 0):
-            yield Fault(f"spec.hospitals[{index}].dataset", "keeps no patients for validation or for test, and a hospital needs both; set split.patients of the data set")
+        if is_object(shares) and (shares.get("validate") == 0 or shares.get("test") == 0):
+            yield Fault(
+                f"spec.hospitals[{index}].dataset",
+                "keeps no patients for validation or for test, and a hospital needs both; set split.patients of the data set",
+            )
         for position, strategy in _indexed(hospital, "strategies"):
-            if isinstance(_get(strategy, "dapt", "objective", "clip"), dict):
+            if is_object(_get(strategy, "dapt", "objective", "clip")):
                 path = f"spec.hospitals[{index}].strategies[{position}].dapt.objective.clip"
                 yield from _can_read_reports(path, dataset, has_text_encoder)
 
@@ -110,10 +136,15 @@ def batches_divide(spec: Plain) -> Iterator[Fault]:
     """A global batch is whole BatchNorm groups, and MoCo's queue is whole global batches."""
     for index, run in _indexed(spec, "pretraining"):
         path = f"spec.pretraining[{index}]"
-        batch = _int(_get(run, "optimization", "globalBatchSize"), _default(Optimization, "global_batch_size"))
+        batch = _int(
+            _get(run, "optimization", "globalBatchSize"), _default(Optimization, "global_batch_size")
+        )
         group = _int(_get(run, "batchNorm", "groupSize"), _default(BatchNorm, "group_size"))
         if batch and group and batch % group:
-            yield Fault(f"{path}.optimization.globalBatchSize", f"{batch} is not a multiple of batchNorm.groupSize {group}; change one of them")
+            yield Fault(
+                f"{path}.optimization.globalBatchSize",
+                f"{batch} is not a multiple of batchNorm.groupSize {group}; change one of them",
+            )
         yield from _queue_divides(f"{path}.objective.moCo", _get(run, "objective", "moCo"), batch)
 
 
@@ -124,7 +155,7 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
         yield from _split_fits(path, dataset)
         for position, task in _indexed(dataset, "tasks"):
             limits = _get(task, "positive", "range")
-            if isinstance(limits, dict):
+            if is_object(limits):
                 where = f"{path}.tasks[{position}].positive.range"
                 if limits.get("min") is None and limits.get("max") is None:
                     yield Fault(where, "needs min, max or both")
@@ -132,12 +163,16 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
     for index, run in _indexed(spec, "pretraining"):
         yield from _workers_fit(f"spec.pretraining[{index}].workers", run.get("workers"), Workers)
     for index, hospital in _indexed(spec, "hospitals"):
-        yield from _workers_fit(f"spec.hospitals[{index}].workers", hospital.get("workers"), AdaptationWorkers)
+        yield from _workers_fit(
+            f"spec.hospitals[{index}].workers", hospital.get("workers"), AdaptationWorkers
+        )
         for position, entry in _indexed(hospital.get("sweep"), "space"):
             where = f"spec.hospitals[{index}].sweep.space[{position}]"
             given = [name for name in ("logUniform", "uniform", "numbers") if entry.get(name) is not None]
             if len(given) != 1:
-                yield Fault(where, f"must have exactly one of: logUniform, uniform, numbers; it has {len(given)}")
+                yield Fault(
+                    where, f"must have exactly one of: logUniform, uniform, numbers; it has {len(given)}"
+                )
             for name in ("logUniform", "uniform"):
                 yield from _ordered(f"{where}.{name}", entry.get(name), allow_equal=False)
 
@@ -163,16 +198,16 @@ def _can_read_reports(path: str, dataset: Plain, has_text_encoder: bool) -> Iter
     if not has_text_encoder:
         yield Fault(path, "needs a text encoder; add spec.encoders.text")
     source = dataset.get("source")
-    if not isinstance(source, dict):
+    if not is_object(source):
         return
-    silent_table = isinstance(source.get("table"), dict) and not source["table"].get("reportColumn")
-    silent_phantom = isinstance(source.get("phantom"), dict) and source["phantom"].get("reports") is False
+    silent_table = is_object(source.get("table")) and not source["table"].get("reportColumn")
+    silent_phantom = is_object(source.get("phantom")) and source["phantom"].get("reports") is False
     if silent_table or silent_phantom or "nihChestXray14" in source:
         yield Fault(path, "learns from reports, but the data set has none")
 
 
 def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Fault]:
-    if dataset is None or not isinstance(wanted, list):
+    if dataset is None or not is_list(wanted):
         return
     known = _names(dataset, "tasks")
     for index, name in enumerate(wanted):
@@ -180,27 +215,33 @@ def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Faul
 
 
 def _queue_divides(path: str, moco: Any, batch: int | None) -> Iterator[Fault]:
-    if not isinstance(moco, dict):
+    if not is_object(moco):
         return
     queue = _int(moco.get("queueSize"), _default(MoCo, "queue_size"))
     if batch and queue and queue % batch:
-        yield Fault(f"{path}.queueSize", f"{queue} is not a multiple of the global batch {batch}; change one of them")
+        yield Fault(
+            f"{path}.queueSize", f"{queue} is not a multiple of the global batch {batch}; change one of them"
+        )
 
 
 def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
     shares = _get(dataset, "split", "patients")
-    if isinstance(shares, dict):
+    if is_object(shares):
         validate = _number(shares.get("validate"), _default(PatientSplit, "validate_"))
         test = _number(shares.get("test"), _default(PatientSplit, "test"))
         if validate is not None and test is not None and validate + test >= 1.0:
-            yield Fault(f"{path}.split.patients", "validate and test leave no patients for training; their sum must be below 1")
-    if isinstance(_get(dataset, "split", "official"), dict) and isinstance(dataset.get("source"), dict):
-        if not isinstance(dataset["source"].get("nihChestXray14"), dict):
-            yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
+            yield Fault(
+                f"{path}.split.patients",
+                "validate and test leave no patients for training; their sum must be below 1",
+            )
+    source = dataset.get("source")
+    unpublished = is_object(source) and not is_object(source.get("nihChestXray14"))
+    if unpublished and is_object(_get(dataset, "split", "official")):
+        yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
 
 
 def _workers_fit(path: str, workers: Any, model: type[Workers]) -> Iterator[Fault]:
-    if not isinstance(workers, dict):
+    if not is_object(workers):
         return
     count = _int(workers.get("count"), _default(model, "count"))
     for name in ("minAvailable", "perTrial"):
@@ -210,7 +251,7 @@ def _workers_fit(path: str, workers: Any, model: type[Workers]) -> Iterator[Faul
 
 
 def _ordered(path: str, limits: Any, *, allow_equal: bool) -> Iterator[Fault]:
-    if not isinstance(limits, dict):
+    if not is_object(limits):
         return
     low, high = _number(limits.get("min"), None), _number(limits.get("max"), None)
     if low is None or high is None:
@@ -231,7 +272,7 @@ def _default(model: type[Any], field: str) -> Any:
 
 def _get(value: Any, *keys: str) -> Any:
     for key in keys:
-        if not isinstance(value, dict):
+        if not is_object(value):
             return None
         value = value.get(key)
     return value
@@ -239,11 +280,11 @@ def _get(value: Any, *keys: str) -> Any:
 
 def _list(value: Any, key: str) -> list[Any]:
     items = _get(value, key)
-    return items if isinstance(items, list) else []
+    return items if is_list(items) else []
 
 
 def _indexed(value: Any, key: str) -> Iterator[tuple[int, Plain]]:
-    return ((index, item) for index, item in enumerate(_list(value, key)) if isinstance(item, dict))
+    return ((index, item) for index, item in enumerate(_list(value, key)) if is_object(item))
 
 
 def _dicts(value: Any, key: str) -> list[Plain]:
@@ -251,7 +292,7 @@ def _dicts(value: Any, key: str) -> list[Plain]:
 
 
 def _names(value: Any, key: str) -> list[str]:
-    return [_text(item.get("name")) if isinstance(item, dict) else "" for item in _list(value, key)]
+    return [_text(item.get("name")) if is_object(item) else "" for item in _list(value, key)]
 
 
 def _text(value: Any) -> str:
@@ -277,19 +318,19 @@ def _lists_at(spec: Plain, location: tuple[str, ...]) -> Iterator[tuple[str, lis
         opened = [
             (f"{path}[{index}]", item)
             for path, value in found
-            if isinstance(value, list)
+            if is_list(value)
             for index, item in enumerate(value)
-        ] + [(path, value) for path, value in found if isinstance(value, dict)]
-        found = [(f"{path}.{key}", value[key]) for path, value in opened if isinstance(value, dict) and key in value]
-    return ((path, value) for path, value in found if isinstance(value, list))
+        ] + [(path, value) for path, value in found if is_object(value)]
+        found = [(f"{path}.{key}", value[key]) for path, value in opened if is_object(value) and key in value]
+    return ((path, value) for path, value in found if is_list(value))
 
 
 def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, dict):
+    elif is_object(value):
         for key, item in value.items():
             yield from _strings(item, f"{path}.{key}")
-    elif isinstance(value, list):
+    elif is_list(value):
         for index, item in enumerate(value):
             yield from _strings(item, f"{path}[{index}]")

@@ -32,7 +32,10 @@ class Start(ApiModel):
 
     label: str = Field(description="How people name this start, unique in the hospital.")
     stage: StageReference | None = Field(default=None, description="A finished pretraining.")
-    weights_uri: str = Field(default="", description="A folder of weights from elsewhere; with neither: the encoder's own first weights.")
+    weights_uri: str = Field(
+        default="",
+        description="A folder of weights from elsewhere; with neither: the encoder's own first weights.",
+    )
     weights_format: str = Field(default="ChexDragon", description="Whose names the tensors bear.")
     identity: Identity = Field(description="What identifies the weights.")
 
@@ -60,9 +63,12 @@ class AdaptSpec(ApiModel):
     encoders: Encoders = Field(description="The towers.")
     dataset: StageReference = Field(description="The ingested data set.")
     starts: tuple[Start, ...] = Field(description="The starts, in the manifest's order.")
-    text_digest: str = Field(default="", description="Digest of the text tower's first weights; empty: random ones.")
+    text_digest: str = Field(
+        default="", description="Digest of the text tower's first weights; empty: random ones."
+    )
     pretrained_on: tuple[StageReference, ...] = Field(
-        default=(), description="Data sets whose training films the starts have seen: none of them may hold a held-out film."
+        default=(),
+        description="Data sets whose training films the starts have seen: none of them may hold a held-out film.",
     )
 
 
@@ -110,7 +116,9 @@ class StageSpec(ApiModel):
     identity: Identity = Field(description="Identity of the stage.")
     seed: int = Field(description="The job's seed.")
     artifacts_uri: Uri = Field(description="Folder of all artifacts.")
-    parents: tuple[StageReference, ...] = Field(default=(), description="Stages that must be finished before this one.")
+    parents: tuple[StageReference, ...] = Field(
+        default=(), description="Stages that must be finished before this one."
+    )
     work: StageWork = Field(description="What the stage does.")
 
 
@@ -121,7 +129,11 @@ class StageProgress(ApiModel):
     total: float = Field(ge=0.0, description="Units of work in all; 0: not known yet.")
     unit: str = Field(default="", description="What is counted: films, steps, trials.")
     message: str = Field(default="", max_length=512, description="What happens now, in words.")
-    metrics: dict[str, float] = Field(default={}, max_length=32, description="Loss, films per second, share of time that waits for data, and the like.")
+    metrics: dict[str, float] = Field(
+        default={},
+        max_length=32,
+        description="Loss, films per second, share of time that waits for data, and the like.",
+    )
     eta_seconds: float | None = Field(default=None, ge=0.0, description="Time left; absent while unsure.")
 
 

@@ -7,7 +7,17 @@ from pydantic import Field
 from chex_api.base import ApiModel, Name, Text
 
 Phase = Literal[
-    "Pending", "Preflight", "Ingesting", "Pretraining", "Adapting", "Evaluating", "Reporting", "Complete", "Failed", "Suspended", "Stopping"
+    "Pending",
+    "Preflight",
+    "Ingesting",
+    "Pretraining",
+    "Adapting",
+    "Evaluating",
+    "Reporting",
+    "Complete",
+    "Failed",
+    "Suspended",
+    "Stopping",
 ]
 StageState = Literal["Waiting", "Running", "Finished", "Failed", "Suspended", "Stopping"]
 Timestamp = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z$", max_length=40)]
@@ -17,9 +27,13 @@ Number = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", max_length=24)]
 class Condition(ApiModel):
     """A standard `metav1.Condition`."""
 
-    type: str = Field(min_length=1, max_length=316, description="Valid, Running, Suspended, Complete or Failed.")
+    type: str = Field(
+        min_length=1, max_length=316, description="Valid, Running, Suspended, Complete or Failed."
+    )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    observed_generation: int | None = Field(default=None, ge=0, le=9_007_199_254_740_991, description="Generation of the spec that it speaks of.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, le=9_007_199_254_740_991, description="Generation of the spec that it speaks of."
+    )
     last_transition_time: Timestamp = Field(description="When `status` last changed.")
     reason: str = Field(min_length=1, max_length=1024, description="Reason for machines, one CamelCase word.")
     message: str = Field(default="", max_length=32768, description="Reason for people, with what to do.")
@@ -31,7 +45,9 @@ class StageStatus(ApiModel):
     name: str = Field(min_length=1, max_length=128, description="`<kind>/<name>`, such as `pretrain/ssl`.")
     state: StageState = Field(description="What it is doing.")
     identity: str = Field(default="", max_length=64, description="Identity of the stage.")
-    attempt: int = Field(default=0, ge=0, le=100_000, description="Number of the attempt that runs or ran last.")
+    attempt: int = Field(
+        default=0, ge=0, le=100_000, description="Number of the attempt that runs or ran last."
+    )
     reason: Text = Field(default="", description="Why, in words.")
     progress_percent: int = Field(default=0, ge=0, le=100, description="How much of it is done.")
     gpu_seconds: Number = Field(default="0", description="GPU-seconds used so far.")
@@ -43,7 +59,9 @@ class HospitalStatus(ApiModel):
     """What is known for one hospital."""
 
     name: Name = Field(description="The hospital.")
-    recommended: Text = Field(default="", description="Recommended arm, `<start>/<strategy>`, or the verdict in words.")
+    recommended: Text = Field(
+        default="", description="Recommended arm, `<start>/<strategy>`, or the verdict in words."
+    )
     auroc: Number | None = Field(default=None, description="Its AUROC on test patients.")
     auroc_low: Number | None = Field(default=None, description="Lower end of the interval.")
     auroc_high: Number | None = Field(default=None, description="Upper end of the interval.")
@@ -52,15 +70,24 @@ class HospitalStatus(ApiModel):
 class JobStatus(ApiModel):
     """What the operator tells of a job."""
 
-    observed_generation: int | None = Field(default=None, ge=0, le=9_007_199_254_740_991, description="Generation of the spec that this speaks of.")
+    observed_generation: int | None = Field(
+        default=None,
+        ge=0,
+        le=9_007_199_254_740_991,
+        description="Generation of the spec that this speaks of.",
+    )
     phase: Phase = Field(default="Pending", description="For people; machines read conditions.")
-    conditions: tuple[Condition, ...] = Field(default=(), max_length=16, description="Valid, Running, Suspended, Complete, Failed.")
+    conditions: tuple[Condition, ...] = Field(
+        default=(), max_length=16, description="Valid, Running, Suspended, Complete, Failed."
+    )
     progress: str = Field(default="", max_length=8, description="Overall progress, such as `71%`.")
     stage: str = Field(default="", max_length=128, description="The stage that matters now.")
     best: Text = Field(default="", description="Best result so far, in words.")
     eta: str = Field(default="", max_length=32, description="Rounded time left, such as `~2h`.")
     gpu_hours: Number = Field(default="0", description="GPU-hours used so far.")
-    active_seconds: int = Field(default=0, ge=0, le=9_007_199_254_740_991, description="Seconds run, suspended time not counted.")
+    active_seconds: int = Field(
+        default=0, ge=0, le=9_007_199_254_740_991, description="Seconds run, suspended time not counted."
+    )
     start_time: Timestamp | None = Field(default=None, description="When the job was first acted on.")
     completion_time: Timestamp | None = Field(default=None, description="When it ended.")
     report_uri: str = Field(default="", max_length=1024, description="Where the report lies.")

@@ -29,13 +29,17 @@ class SpaceEntry(ApiModel):
     parameter: SweepParameter = Field(description="The parameter.")
     log_uniform: LogUniform | None = Field(default=None, description="Drawn evenly on a logarithmic scale.")
     uniform: Uniform | None = Field(default=None, description="Drawn evenly.")
-    numbers: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] | None = Field(default=None, min_length=1, max_length=64, description="One of these numbers.")
+    numbers: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] | None = Field(
+        default=None, min_length=1, max_length=64, description="One of these numbers."
+    )
 
 
 class Tpe(ApiModel):
     """Tree-structured Parzen estimator (Bergstra et al., 2011), asked in batches of fixed size."""
 
-    startup_trials: int = Field(default=4, ge=1, le=1000, description="Random trials before the estimator is asked.")
+    startup_trials: int = Field(
+        default=4, ge=1, le=1000, description="Random trials before the estimator is asked."
+    )
 
 
 class Search(OneOf):
@@ -48,28 +52,48 @@ class Search(OneOf):
 class SuccessiveHalving(ApiModel):
     """Synchronous successive halving (Jamieson and Talwalkar, 2016): the better part of the trials goes on."""
 
-    reduction: int = Field(default=3, ge=2, le=10, description="One in so many trials goes on to the next rung.")
+    reduction: int = Field(
+        default=3, ge=2, le=10, description="One in so many trials goes on to the next rung."
+    )
     min_epochs: int = Field(default=1, ge=1, le=1000, description="Epochs of the first rung.")
 
 
 class Scheduler(OneOf):
     """How early a poor trial ends. Exactly one member."""
 
-    successive_halving: SuccessiveHalving | None = Field(default=None, description="Only the better part goes on.")
+    successive_halving: SuccessiveHalving | None = Field(
+        default=None, description="Only the better part goes on."
+    )
     none: Empty | None = Field(default=None, description="Every trial runs to its end.")
 
 
 class Sweep(ApiModel):
     """The search inside each arm. Every arm gets the same number of trials."""
 
-    trials_per_arm: int = Field(default=16, ge=1, le=512, description="Trials of each arm; of a linear probe, its values of C.")
-    draws: int = Field(default=3, ge=1, le=20, description="Samples of the labels at each fraction below 1; trials use the first, the winner is refitted on all.")
-    final_seeds: int = Field(default=3, ge=1, le=20, description="Refits of the winner with other seeds, on each draw.")
-    concurrency: Annotated[int, Field(ge=1, le=1024), OUTSIDE_IDENTITY] = Field(default=4, description="Trials that run at the same time; no result depends on it.")
-    metric: Literal["AUROC", "AUPRC"] = Field(default="AUROC", description="What is compared on validation patients.")
+    trials_per_arm: int = Field(
+        default=16, ge=1, le=512, description="Trials of each arm; of a linear probe, its values of C."
+    )
+    draws: int = Field(
+        default=3,
+        ge=1,
+        le=20,
+        description="Samples of the labels at each fraction below 1; trials use the first, the winner is refitted on all.",
+    )
+    final_seeds: int = Field(
+        default=3, ge=1, le=20, description="Refits of the winner with other seeds, on each draw."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=1024), OUTSIDE_IDENTITY] = Field(
+        default=4, description="Trials that run at the same time; no result depends on it."
+    )
+    metric: Literal["AUROC", "AUPRC"] = Field(
+        default="AUROC", description="What is compared on validation patients."
+    )
     search: Search = Field(default=Search(tpe=Tpe()), description="How configurations are proposed.")
-    scheduler: Scheduler = Field(default=Scheduler(successive_halving=SuccessiveHalving()), description="How early a poor trial ends.")
+    scheduler: Scheduler = Field(
+        default=Scheduler(successive_halving=SuccessiveHalving()), description="How early a poor trial ends."
+    )
     space: tuple[SpaceEntry, ...] = Field(
         default=(SpaceEntry(parameter="learningRate", log_uniform=LogUniform(min=1e-6, max=1e-3)),),
-        max_length=8, description="Parameters to search; those not named keep the strategy's own values.",
+        max_length=8,
+        description="Parameters to search; those not named keep the strategy's own values.",
     )

@@ -20,7 +20,11 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     folder = Path(arguments.folder)
     if arguments.check:
-        stale = [name for name, text in files.items() if not (folder / name).is_file() or (folder / name).read_text() != text]
+        stale = [
+            name
+            for name, text in files.items()
+            if not (folder / name).is_file() or (folder / name).read_text() != text
+        ]
         for name in stale:
             print(f"{folder / name} is not what the models give; run: make crds", file=sys.stderr)
         return FAILED if stale else 0

@@ -46,53 +46,98 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands = argparse._SubParsersAction  # noqa: SLF001  argparse has no public name for it
+Commands = argparse._SubParsersAction
 
 
 def _add_validate(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("validate", help="name every fault of a manifest", description="Name every fault of a manifest, with its field path.")
+    parser = commands.add_parser(
+        "validate",
+        help="name every fault of a manifest",
+        description="Name every fault of a manifest, with its field path.",
+    )
     parser.add_argument("manifest", help="a ChexTrainingJob in YAML or JSON; - for standard input")
     _add_output(parser)
 
 
 def _add_plan(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("plan", help="show stages, identities, what is finished, and the work of each arm", description="Check the sources and show what a run would do, without doing it.")
+    parser = commands.add_parser(
+        "plan",
+        help="show stages, identities, what is finished, and the work of each arm",
+        description="Check the sources and show what a run would do, without doing it.",
+    )
     _add_manifest(parser)
-    parser.add_argument("--no-preflight", action="store_true", help="do not look at any source: identities stay unresolved")
+    parser.add_argument(
+        "--no-preflight", action="store_true", help="do not look at any source: identities stay unresolved"
+    )
     _add_output(parser)
 
 
 def _add_run(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("run", help="run a manifest on this machine", description="Run a manifest on this machine, from where an earlier run stopped.")
+    parser = commands.add_parser(
+        "run",
+        help="run a manifest on this machine",
+        description="Run a manifest on this machine, from where an earlier run stopped.",
+    )
     _add_manifest(parser)
-    parser.add_argument("--cpus", type=int, metavar="N", help="CPU cores to use (default: all that this process may use)")
-    parser.add_argument("--json-lines", action="store_true", help="progress as one JSON object a line, on standard output")
+    parser.add_argument(
+        "--cpus", type=int, metavar="N", help="CPU cores to use (default: all that this process may use)"
+    )
+    parser.add_argument(
+        "--json-lines", action="store_true", help="progress as one JSON object a line, on standard output"
+    )
 
 
 def _add_report(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("report", help="find or save the report of a finished run", description="Print where the report of a finished run lies, or save it.")
+    parser = commands.add_parser(
+        "report",
+        help="find or save the report of a finished run",
+        description="Print where the report of a finished run lies, or save it.",
+    )
     _add_manifest(parser)
-    parser.add_argument("--save", metavar="FOLDER", help="copy the page, the tables and the model cards there")
+    parser.add_argument(
+        "--save", metavar="FOLDER", help="copy the page, the tables and the model cards there"
+    )
 
 
 def _add_predict(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("predict", help="score films with a deployable model", description="Score films with a deployable model, after it has proved its golden logits on this machine. Research use only.")
+    parser = commands.add_parser(
+        "predict",
+        help="score films with a deployable model",
+        description="Score films with a deployable model, after it has proved its golden logits on this machine. Research use only.",
+    )
     parser.add_argument("model", help="folder of a deployable model: a path, file:// or s3://")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or DICOM files")
     _add_output(parser)
 
 
 def _add_crds(commands: "Commands[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("crds", help="write the CustomResourceDefinitions", description="Write the CustomResourceDefinitions that follow from the API's models.")
-    parser.add_argument("--folder", metavar="FOLDER", help="write one file for each kind there (default: all to standard output)")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if the folder's files differ")
+    parser = commands.add_parser(
+        "crds",
+        help="write the CustomResourceDefinitions",
+        description="Write the CustomResourceDefinitions that follow from the API's models.",
+    )
+    parser.add_argument(
+        "--folder",
+        metavar="FOLDER",
+        help="write one file for each kind there (default: all to standard output)",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; fail if the folder's files differ"
+    )
 
 
 def _add_manifest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("manifest", help="a ChexTrainingJob in YAML or JSON; - for standard input")
-    parser.add_argument("--artifacts", metavar="URI", help="replaces spec.artifacts.uri: s3://bucket/prefix, file:///folder, or a path")
     parser.add_argument(
-        "--source", action="append", default=[], metavar="NAME=URI",
+        "--artifacts",
+        metavar="URI",
+        help="replaces spec.artifacts.uri: s3://bucket/prefix, file:///folder, or a path",
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME=URI",
         help="replaces the location of a data set, or of encoders.image or encoders.text; may be repeated",
     )
 

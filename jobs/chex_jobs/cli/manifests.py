@@ -1,7 +1,6 @@
 """From the arguments that name a manifest to a valid job, with the locations of this machine."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,7 +48,7 @@ def report_faults(manifest: str, faults: tuple[Fault, ...]) -> None:
 
 def as_uri(location: str) -> str:
     """A URI as it is; a path as a file:// URI."""
-    return location if "://" in location else f"file://{os.path.abspath(location)}"
+    return location if "://" in location else f"file://{Path(location).absolute()}"
 
 
 def _replace_locations(plain: dict[str, Any], artifacts: str | None, sources: list[str]) -> None:
@@ -64,7 +63,9 @@ def _replace_locations(plain: dict[str, Any], artifacts: str | None, sources: li
             raise ManifestError(f"--source {argument}: write NAME=URI")
         holder = _location_holder(spec, name)
         if holder is None:
-            raise ManifestError(f"--source {argument}: {name!r} is no data set with a location, nor encoders.image or encoders.text; known: {', '.join(_known(spec))}")
+            raise ManifestError(
+                f"--source {argument}: {name!r} is no data set with a location, nor encoders.image or encoders.text; known: {', '.join(_known(spec))}"
+            )
         holder["uri"] = as_uri(location)
 
 
@@ -74,7 +75,11 @@ def _location_holder(spec: dict[str, Any], name: str) -> dict[str, Any] | None:
         init = spec.get("encoders", {}).get(name.removeprefix("encoders."), {}).get("init")
         return init if isinstance(init, dict) and "uri" in init else None
     for dataset in spec.get("datasets") or []:
-        if isinstance(dataset, dict) and dataset.get("name") == name and isinstance(dataset.get("source"), dict):
+        if (
+            isinstance(dataset, dict)
+            and dataset.get("name") == name
+            and isinstance(dataset.get("source"), dict)
+        ):
             for member in dataset["source"].values():
                 if isinstance(member, dict) and "uri" in member:
                     return member
@@ -83,4 +88,8 @@ def _location_holder(spec: dict[str, Any], name: str) -> dict[str, Any] | None:
 
 def _known(spec: dict[str, Any]) -> list[str]:
     names = [str(dataset.get("name")) for dataset in spec.get("datasets") or [] if isinstance(dataset, dict)]
-    return [name for name in [*names, "encoders.image", "encoders.text"] if _location_holder(spec, name) is not None]
+    return [
+        name
+        for name in [*names, "encoders.image", "encoders.text"]
+        if _location_holder(spec, name) is not None
+    ]

@@ -42,8 +42,16 @@ def _resolved(job: ChexTrainingJob) -> dict[str, Any]:
     preflight = run_preflight(job)
     plan = make_plan(job, preflight.digests)
     store = ArtifactStore.open(job.spec.artifacts.uri)
-    stages = [_stage(stage, finished=store.stage(stage.kind, stage.name, stage.identity).finished() is not None) for stage in plan.stages]
-    return {**_head(job), "datasets": _datasets(preflight), "stages": stages, "hospitals": _hospitals(job, plan)}
+    stages = [
+        _stage(stage, finished=store.stage(stage.kind, stage.name, stage.identity).finished() is not None)
+        for stage in plan.stages
+    ]
+    return {
+        **_head(job),
+        "datasets": _datasets(preflight),
+        "stages": stages,
+        "hospitals": _hospitals(job, plan),
+    }
 
 
 def _unresolved(job: ChexTrainingJob) -> dict[str, Any]:
@@ -63,12 +71,20 @@ def _datasets(preflight: PreflightReport) -> dict[str, Any]:
 
 def _stage(stage: StageSpec, *, finished: bool) -> dict[str, Any]:
     parents = [f"{parent.kind}/{parent.name}" for parent in stage.parents]
-    return {"stage": f"{stage.kind}/{stage.name}", "identity": stage.identity, "finished": finished, "parents": parents}
+    return {
+        "stage": f"{stage.kind}/{stage.name}",
+        "identity": stage.identity,
+        "finished": finished,
+        "parents": parents,
+    }
 
 
 def _hospitals(job: ChexTrainingJob, plan: Plan) -> list[dict[str, Any]]:
     """Every hospital's arms with their work."""
-    return [_arms(plan.stage("adapt", hospital.name), job.spec.dataset(hospital.dataset)) for hospital in job.spec.hospitals]
+    return [
+        _arms(plan.stage("adapt", hospital.name), job.spec.dataset(hospital.dataset))
+        for hospital in job.spec.hospitals
+    ]
 
 
 def _arms(stage: StageSpec, dataset: Dataset) -> dict[str, Any]:
@@ -86,7 +102,9 @@ def _arms(stage: StageSpec, dataset: Dataset) -> dict[str, Any]:
 def _print_for_people(described: dict[str, Any]) -> None:
     print(f"{described['job']}  →  {described['artifacts']}")
     for name, counts in described.get("datasets", {}).items():
-        print(f"  {name}: {counts['films']} films of {counts['patients']} patients, {counts['training_films']} to train on")
+        print(
+            f"  {name}: {counts['films']} films of {counts['patients']} patients, {counts['training_films']} to train on"
+        )
     print()
     _print_tree(described["stages"])
     for hospital in described["hospitals"]:
@@ -99,18 +117,47 @@ def _print_tree(stages: list[dict[str, Any]]) -> None:
         branch = "└─" if index == len(stages) - 1 else "├─"
         identity = short(stage["identity"])
         state = "finished" if stage["finished"] else "to run"
-        after = f"after {', '.join(stage['parents'])}" if stage["parents"] and not stage["stage"].startswith("report/") else ""
+        after = (
+            f"after {', '.join(stage['parents'])}"
+            if stage["parents"] and not stage["stage"].startswith("report/")
+            else ""
+        )
         print(f"{branch} {stage['stage']:<{width}}  {identity:<12}  {state:<8}  {after}".rstrip())
 
 
 def _print_arms(hospital: dict[str, Any]) -> None:
     folds = f", {hospital['folds']} folds" if hospital["folds"] else ""
-    print(f"\n{hospital['hospital']}: {len(hospital['arms'])} arms{folds}; epochs are passes over films (dapt: all training films; else: the arm's labelled ones)")
-    columns = ("start", "strategy", "labels", "trials", "dapt epochs", "trial epochs", "final fits", "final epochs ≤")
+    print(
+        f"\n{hospital['hospital']}: {len(hospital['arms'])} arms{folds}; epochs are passes over films (dapt: all training films; else: the arm's labelled ones)"
+    )
+    columns = (
+        "start",
+        "strategy",
+        "labels",
+        "trials",
+        "dapt epochs",
+        "trial epochs",
+        "final fits",
+        "final epochs ≤",
+    )
     rows = [
-        (arm["start"], arm["strategy"], f"{arm['labelFraction']:g}", *(str(arm[key]) for key in ("trials", "dapt_epochs", "trial_epochs", "final_fits", "final_epochs")))
+        (
+            arm["start"],
+            arm["strategy"],
+            f"{arm['labelFraction']:g}",
+            *(
+                str(arm[key])
+                for key in ("trials", "dapt_epochs", "trial_epochs", "final_fits", "final_epochs")
+            ),
+        )
         for arm in hospital["arms"]
     ]
     widths = [max(len(row[index]) for row in [columns, *rows]) for index in range(len(columns))]
     for row in [columns, *rows]:
-        print("  " + "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in enumerate(zip(row, widths, strict=True))))
+        print(
+            "  "
+            + "  ".join(
+                cell.ljust(width) if index < 2 else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        )

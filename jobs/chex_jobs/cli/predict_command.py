@@ -33,9 +33,13 @@ def execute(arguments: argparse.Namespace) -> int:
             reason = error.strerror if isinstance(error, OSError) else error
             print(f"chex predict: {image}: {reason}", file=sys.stderr)
             continue
-        rows += [_row(image, task, float(logit)) for task, logit in zip(scorer.config.tasks, logits, strict=True)]
+        rows += [
+            _row(image, task, float(logit)) for task, logit in zip(scorer.config.tasks, logits, strict=True)
+        ]
     if arguments.output:
-        print_plain({"model": arguments.model, "use": scorer.config.use, "predictions": rows}, arguments.output)
+        print_plain(
+            {"model": arguments.model, "use": scorer.config.use, "predictions": rows}, arguments.output
+        )
     else:
         _print_table(rows)
     return FAILED if failed else 0
@@ -58,4 +62,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     print(f"{'image':<{width}}  {'task':<20}  {'logit':>9}  probability")
     for row in rows:
         note = "" if row["calibrated"] else "  (not calibrated)"
-        print(f"{row['image']:<{width}}  {row['task']:<20}  {row['logit']:>9.4f}  {row['probability']:.4f}{note}")
+        print(
+            f"{row['image']:<{width}}  {row['task']:<20}  {row['logit']:>9.4f}  {row['probability']:.4f}{note}"
+        )

@@ -19,17 +19,17 @@ class PeopleObserver:
     def __init__(self, *, live: bool) -> None:
         self._live = live
         self._last_shown = 0.0
-        self._stage_begun = 0.0
 
     def planned(self, plan: Plan, preflight: PreflightReport, unfinished: list[StageSpec]) -> None:
         """Say how much there is to do."""
         films = sum(counts.films for counts in preflight.counts.values())
         finished = len(plan.stages) - len(unfinished)
-        self._say(f"preflight passed: {len(preflight.counts)} data sets, {films} films; {finished} of {len(plan.stages)} stages are finished")
+        self._say(
+            f"preflight passed: {len(preflight.counts)} data sets, {films} films; {finished} of {len(plan.stages)} stages are finished"
+        )
 
-    def started(self, stage: StageSpec, attempt_id: str) -> None:
+    def started(self, stage: StageSpec, attempt_id: str) -> None:  # noqa: ARG002  people need no attempt's id
         """Name the stage that begins."""
-        self._stage_begun = time.monotonic()
         if self._live:
             self._show(f"{_name(stage)}: starting")
 
@@ -68,9 +68,10 @@ class JsonLinesObserver:
     """For machines: one JSON object a line, on standard output."""
 
     def planned(self, plan: Plan, preflight: PreflightReport, unfinished: list[StageSpec]) -> None:
-        """`planned`: stages with identities, and which are to run."""
+        """`planned`: films by data set, stages with identities, and which are to run."""
         stages = [{"stage": _name(stage), "identity": stage.identity} for stage in plan.stages]
-        self._write("planned", stages=stages, unfinished=[_name(stage) for stage in unfinished])
+        films = {name: counts.films for name, counts in preflight.counts.items()}
+        self._write("planned", films=films, stages=stages, unfinished=[_name(stage) for stage in unfinished])
 
     def started(self, stage: StageSpec, attempt_id: str) -> None:
         """`started`: stage and attempt."""
@@ -82,7 +83,13 @@ class JsonLinesObserver:
 
     def finished(self, stage: StageSpec, result: StageResult, seconds: float) -> None:
         """`finished`: the manifest that proves it."""
-        self._write("finished", stage=_name(stage), seconds=round(seconds, 3), manifest=result.manifest_uri, sha256=result.manifest_sha256)
+        self._write(
+            "finished",
+            stage=_name(stage),
+            seconds=round(seconds, 3),
+            manifest=result.manifest_uri,
+            sha256=result.manifest_sha256,
+        )
 
     def ended(self, total_seconds: float, stage_seconds: float) -> None:
         """`ended`: how long it took."""
@@ -122,7 +129,9 @@ def headline(result: StageResult) -> str:
     summary = result.summary
     if "quarantined" in summary:
         quarantined = sum(summary["quarantined"].values())
-        return f"{summary['films']} films of {summary['patients']} patients" + (f", {quarantined} in quarantine" if quarantined else "")
+        return f"{summary['films']} films of {summary['patients']} patients" + (
+            f", {quarantined} in quarantine" if quarantined else ""
+        )
     return str(summary.get("headline", ""))
 
 

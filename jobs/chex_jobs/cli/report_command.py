@@ -23,9 +23,14 @@ def execute(arguments: argparse.Namespace) -> int:
         report_faults(arguments.manifest, error.faults)
         return FAILED
     stage = plan.stages[-1]
-    report = ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity).finished()
+    report = (
+        ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity).finished()
+    )
     if report is None:
-        print(f"chex report: this manifest has no finished report; run: chex run {arguments.manifest}", file=sys.stderr)
+        print(
+            f"chex report: this manifest has no finished report; run: chex run {arguments.manifest}",
+            file=sys.stderr,
+        )
         return FAILED
     if arguments.save is None:
         print(report.summary["page"])

@@ -16,7 +16,10 @@ def execute(arguments: argparse.Namespace) -> int:
     except InvalidManifest as error:
         faults = error.faults
     if arguments.output:
-        plain = {"valid": not faults, "faults": [{"path": fault.path, "message": fault.message} for fault in faults]}
+        plain = {
+            "valid": not faults,
+            "faults": [{"path": fault.path, "message": fault.message} for fault in faults],
+        }
         print_plain(plain, arguments.output)
     elif faults:
         report_faults(arguments.manifest, faults)

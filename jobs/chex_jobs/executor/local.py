@@ -16,7 +16,7 @@ from chex_api.plan import Plan, make_plan
 from chex_api.stage import StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.executor.observer import RunObserver
-from chex_jobs.preflight import PreflightReport, run_preflight
+from chex_jobs.preflight import run_preflight
 from chex_jobs.stages.context import Machine, StageContext
 
 
@@ -36,7 +36,9 @@ class RunOutcome:
 class LocalExecutor:
     """Runs a job on this machine."""
 
-    def __init__(self, job: ChexTrainingJob, machine: Machine, observer: RunObserver, stop: threading.Event) -> None:
+    def __init__(
+        self, job: ChexTrainingJob, machine: Machine, observer: RunObserver, stop: threading.Event
+    ) -> None:
         self._job = job
         self._machine = machine
         self._observer = observer
@@ -48,7 +50,9 @@ class LocalExecutor:
         begun = time.monotonic()
         preflight = run_preflight(self._job)
         plan = make_plan(self._job, preflight.digests)
-        results = {_label(stage): done for stage in plan.stages if (done := self._finished(stage)) is not None}
+        results = {
+            _label(stage): done for stage in plan.stages if (done := self._finished(stage)) is not None
+        }
         unfinished = [stage for stage in plan.stages if _label(stage) not in results]
         self._observer.planned(plan, preflight, unfinished)
         stage_seconds = 0.0
@@ -66,7 +70,9 @@ class LocalExecutor:
         return _result(done) if done is not None else None
 
     def _run_stage(self, stage: StageSpec) -> StageResult:
-        from chex_jobs.stages.registry import run_stage  # loads torch and Ray: not for a run with nothing to do
+        from chex_jobs.stages.registry import (
+            run_stage,
+        )  # loads torch and Ray: not for a run with nothing to do
 
         attempt_id = new_attempt_id()
         context = StageContext(
@@ -94,7 +100,9 @@ def _label(stage: StageSpec) -> str:
 
 
 def _result(done: FinishedArtifact) -> StageResult:
-    return StageResult(manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=done.summary)
+    return StageResult(
+        manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=dict(done.summary)
+    )
 
 
 @contextmanager

@@ -1,5 +1,8 @@
-"""Everything that can be known before a GPU is asked for: sources readable and laid out as declared, storage writable and
-honest, no patient and no film of a test or validation split in what is pretrained on, and a digest of every source."""
+"""Everything that can be known before a GPU is asked for.
+
+Sources are readable and laid out as declared, storage is writable and honest about it, no patient and no film of a test
+or validation split is in what is pretrained on; and a digest of every source.
+"""
 
 from chex_jobs.preflight.preflight import PreflightFailed, PreflightReport, run_preflight
 

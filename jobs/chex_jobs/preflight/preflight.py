@@ -109,7 +109,11 @@ def _take_inventory(dataset: Dataset, seed: int) -> tuple[DatasetCounts, Invento
             if etag:
                 held_out_films.add(etag)
     inventory = Inventory(
-        patient_domain(dataset), frozenset(training), frozenset(held_out), frozenset(training_films), frozenset(held_out_films)
+        patient_domain(dataset),
+        frozenset(training),
+        frozenset(held_out),
+        frozenset(training_films),
+        frozenset(held_out_films),
     )
     return _counts(usable, assignment.split), inventory
 

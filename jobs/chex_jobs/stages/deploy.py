@@ -13,14 +13,18 @@ from chex_jobs.evaluation.results import HospitalResults
 from chex_jobs.models import build_image_encoder
 
 
-def bundle_of(hospital: HospitalResults, dataset: Dataset, encoder: ImageEncoder, store: ArtifactStore, folder: Path) -> None:
+def bundle_of(
+    hospital: HospitalResults, dataset: Dataset, encoder: ImageEncoder, store: ArtifactStore, folder: Path
+) -> None:
     """Write the model that the evaluation recommends: the weights that were evaluated, all folds together."""
     tasks = tuple(task.task for task in hospital.tasks)
     members: list[Classifier] = []
     for deployed in hospital.recommendation.deployed:
         done = store.object("final", deployed.object_identity).finished()
         if done is None:
-            raise FileNotFoundError(f"the final model {deployed.object_identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again")
+            raise FileNotFoundError(
+                f"the final model {deployed.object_identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again"
+            )
         members.append(load_classifier(done, build_image_encoder(encoder, 0), len(tasks)))
     ensemble = Ensemble(members).eval()
     config = BundleConfig(
@@ -42,7 +46,9 @@ def _task(hospital: HospitalResults, task: str) -> TaskConfig:
     """The task's temperature and thresholds, as the evaluation fixed them on validation patients."""
     advice = hospital.recommendation
     temperature = next((each.temperature for each in advice.deployed_performance if each.task == task), None)
-    calibration = next((each for each in hospital.calibrations if each.task == task and each.arm == advice.recommended), None)
+    calibration = next(
+        (each for each in hospital.calibrations if each.task == task and each.arm == advice.recommended), None
+    )
     points = calibration.operating_points if calibration is not None else ()
     thresholds = tuple(
         OperatingThreshold(wanted_specificity=point.wanted_specificity, probability=point.threshold)

@@ -52,7 +52,9 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         stage_identity=spec.identity,
         attempt=context.attempt_id,
     )
-    evaluated = run_evaluation(asked, _predictor(work, output, context), context.store.storage, lambda: datetime.now(UTC))
+    evaluated = run_evaluation(
+        asked, _predictor(work, output, context), context.store.storage, lambda: datetime.now(UTC)
+    )
     compute = replace(evaluated.results.compute, wall_seconds=time.monotonic() - begun)
     return _commit(spec, context, evaluated, replace(evaluated.results, compute=compute))
 
@@ -66,7 +68,9 @@ def _validation(identity: str, context: StageContext) -> FilmLogits:
 def _final(identity: str, context: StageContext) -> FinishedArtifact:
     done = context.store.object("final", identity).finished()
     if done is None:
-        raise FileNotFoundError(f"the final model {identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again")
+        raise FileNotFoundError(
+            f"the final model {identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again"
+        )
     return done
 
 
@@ -83,7 +87,9 @@ def _elsewhere(work: EvaluateSpec, context: StageContext, tasks: tuple[str, ...]
     return {hospital: ingested for hospital, ingested in opened.items() if ingested.data.tasks}
 
 
-def _settings(spec: StageSpec, work: EvaluateSpec, data: EvaluationData, output: AdaptationOutput) -> Settings:
+def _settings(
+    spec: StageSpec, work: EvaluateSpec, data: EvaluationData, output: AdaptationOutput
+) -> Settings:
     evaluation = work.hospital.evaluation
     return Settings(
         hospital=work.hospital.name,
@@ -98,7 +104,9 @@ def _settings(spec: StageSpec, work: EvaluateSpec, data: EvaluationData, output:
     )
 
 
-def _compute(work: EvaluateSpec, adapted: FinishedArtifact, output: AdaptationOutput, num_folds: int) -> HospitalCompute:
+def _compute(
+    work: EvaluateSpec, adapted: FinishedArtifact, output: AdaptationOutput, num_folds: int
+) -> HospitalCompute:
     dapts = [strategy.dapt for strategy in work.hospital.strategies if strategy.dapt is not None]
     distinct = {dapt.model_dump_json(): dapt.configurations for dapt in dapts}
     return HospitalCompute(
@@ -118,15 +126,23 @@ def _predictor(work: EvaluateSpec, output: AdaptationOutput, context: StageConte
     encoder = work.encoders.image
 
     def load(model: FinalModel):
-        return load_classifier(_final(model.identity, context), build_image_encoder(encoder, 0), len(output.tasks))
+        return load_classifier(
+            _final(model.identity, context), build_image_encoder(encoder, 0), len(output.tasks)
+        )
 
     def tell(done: int, total: int) -> None:
-        context.on_progress(StageProgress(done=done, total=total, unit="models", message="predicting test films"))
+        context.on_progress(
+            StageProgress(done=done, total=total, unit="models", message="predicting test films")
+        )
 
-    return Predictor(load, encoder.size, "cuda" if context.machine.gpus else "cpu", tell, context.raise_if_stopped)
+    return Predictor(
+        load, encoder.size, "cuda" if context.machine.gpus else "cpu", tell, context.raise_if_stopped
+    )
 
 
-def _commit(spec: StageSpec, context: StageContext, evaluated: Evaluated, results: HospitalResults) -> FinishedArtifact:
+def _commit(
+    spec: StageSpec, context: StageContext, evaluated: Evaluated, results: HospitalResults
+) -> FinishedArtifact:
     attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
     attempt.write_bytes(METRICS_FILE, dumps(results))
     _write_predictions(attempt, prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere))

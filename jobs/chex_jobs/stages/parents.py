@@ -15,5 +15,7 @@ def finished_parent(store: ArtifactStore, reference: StageReference) -> Finished
     done = store.stage(reference.kind, reference.name, reference.identity).finished()
     if done is None:
         label = f"{reference.kind}/{reference.name}"
-        raise StageFailed(label, "is not finished, and another stage needs it; run the job again", by_input=False)
+        raise StageFailed(
+            label, "is not finished, and another stage needs it; run the job again", by_input=False
+        )
     return done

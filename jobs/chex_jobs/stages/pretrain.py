@@ -62,7 +62,10 @@ def start_weights(start: Start, context: StageContext) -> StartWeights:
     if start.stage is not None:
         return StartWeights(artifact=finished_parent(context.store, start.stage))
     if start.weights_uri:
-        return StartWeights(folder_uri=start.weights_uri, folder_format="Timm" if start.weights_format == "Timm" else "ChexDragon")
+        return StartWeights(
+            folder_uri=start.weights_uri,
+            folder_format="Timm" if start.weights_format == "Timm" else "ChexDragon",
+        )
     return StartWeights()
 
 
@@ -121,13 +124,17 @@ def _commit(
     return attempt.commit(summary, parents, describe_environment(context.machine))
 
 
-def _summary(run: PretrainingRun, training: TrainingRun, outcome: TrainingOutcome, journal: list[Progress]) -> dict[str, Any]:
+def _summary(
+    run: PretrainingRun, training: TrainingRun, outcome: TrainingOutcome, journal: list[Progress]
+) -> dict[str, Any]:
     objective, _ = run.objective.member()
     films_seen = outcome.step * run.optimization.global_batch_size
     losses = list(outcome.epoch_losses)
     last = journal[-1] if journal else None
     return {
-        "headline": f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}, {films_seen} films seen" if losses else objective,
+        "headline": f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}, {films_seen} films seen"
+        if losses
+        else objective,
         "objective": objective,
         "dataset": run.dataset,
         "trainingFilms": len(training.data.ordinals),

@@ -35,12 +35,19 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     stages = {f"{each.kind}/{each.name}": finished_parent(context.store, each) for each in work.stages}
     job = JobSpec.parse(work.manifest["spec"])
     environment = describe_environment(context.machine)
-    results = assemble_results(work, job, FinishedStages(stages), environment, context.store.uri, datetime.now(UTC))
+    results = assemble_results(
+        work, job, FinishedStages(stages), environment, context.store.uri, datetime.now(UTC)
+    )
     attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
     models = {}
     for done, hospital in enumerate(results.hospitals):
         context.raise_if_stopped()
-        progress = StageProgress(done=done, total=len(results.hospitals), unit="hospitals", message=f"exporting the model of {hospital.hospital}")
+        progress = StageProgress(
+            done=done,
+            total=len(results.hospitals),
+            unit="hospitals",
+            message=f"exporting the model of {hospital.hospital}",
+        )
         context.on_progress(progress)
         models[hospital.hospital] = _write_model(attempt, results, hospital, job, context)
     attempt.write_bytes(PAGE_FILE, render_page(results, models).encode())

@@ -18,7 +18,14 @@ COMPLETE: dict[str, Any] = {
             },
             {
                 "name": "north",
-                "source": {"table": {"uri": "s3://north/cxr", "file": "data.csv", "image": {"column": "film"}, "patientColumn": "patient"}},
+                "source": {
+                    "table": {
+                        "uri": "s3://north/cxr",
+                        "file": "data.csv",
+                        "image": {"column": "film"},
+                        "patientColumn": "patient",
+                    }
+                },
                 "split": {"patients": {}},
                 "tasks": [
                     {"name": "icu", "column": "icu", "positive": {"present": {}}},
@@ -32,7 +39,10 @@ COMPLETE: dict[str, Any] = {
                 "tasks": [{"name": "icu", "column": "icu", "positive": {"present": {}}}],
             },
         ],
-        "encoders": {"image": {"architecture": "densenet121", "size": 64}, "text": {"init": {"uri": "s3://models/bert"}}},
+        "encoders": {
+            "image": {"architecture": "densenet121", "size": 64},
+            "text": {"init": {"uri": "s3://models/bert"}},
+        },
         "pretraining": [
             {
                 "name": "ssl",
@@ -41,7 +51,12 @@ COMPLETE: dict[str, Any] = {
                 "optimization": {"globalBatchSize": 64},
                 "workers": {"count": 2},
             },
-            {"name": "multimodal", "dataset": "archive", "startFrom": {"stage": "ssl"}, "objective": {"clip": {}}},
+            {
+                "name": "multimodal",
+                "dataset": "archive",
+                "startFrom": {"stage": "ssl"},
+                "objective": {"clip": {}},
+            },
         ],
         "hospitals": [
             {
@@ -69,7 +84,9 @@ DIGESTS = {"datasets/archive": "a" * 64, "datasets/north": "b" * 64, "encoders/t
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The complete manifest with one field, such as `spec.datasets[1].unit`, set to another value."""
     plain = copy.deepcopy(COMPLETE)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.replace("]", "").replace("[", ".").split(".")]
+    *parents, last = [
+        int(part) if part.isdigit() else part for part in path.replace("]", "").replace("[", ".").split(".")
+    ]
     target: Any = plain
     for part in parents:
         target = target[part] if isinstance(part, int) else target.setdefault(part, {})

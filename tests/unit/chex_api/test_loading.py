@@ -19,25 +19,49 @@ def test_all_faults_are_named_at_once() -> None:
     plain = changed("spec.pretraining[0].optimization.learningRate", "fast")
     plain["spec"]["hospitals"][0]["tasks"] = ["icu", "ico"]
     plain["spec"]["datasets"][2]["name"] = "archive"
-    assert {"spec.pretraining[0].optimization.learningRate", "spec.hospitals[0].tasks[1]", "spec.datasets[2].name"} <= set(paths(plain))
+    assert {
+        "spec.pretraining[0].optimization.learningRate",
+        "spec.hospitals[0].tasks[1]",
+        "spec.datasets[2].name",
+    } <= set(paths(plain))
 
 
 @pytest.mark.parametrize(
     ("path", "value", "fault_at"),
     [
         ("spec.pretraining[0].objective", {}, "spec.pretraining[0].objective"),
-        ("spec.pretraining[0].objective", {"moCo": {"queueSize": 512}, "clip": {}}, "spec.pretraining[0].objective"),
+        (
+            "spec.pretraining[0].objective",
+            {"moCo": {"queueSize": 512}, "clip": {}},
+            "spec.pretraining[0].objective",
+        ),
         ("spec.pretraining[0].startFrom", {"stage": "multimodal"}, "spec.pretraining[0].startFrom.stage"),
         ("spec.pretraining[0].dataset", "south", "spec.pretraining[0].dataset"),
         ("spec.pretraining[0].objective.moCo.queueSize", 100, "spec.pretraining[0].objective.moCo.queueSize"),
-        ("spec.pretraining[0].batchNorm", {"groupSize": 48}, "spec.pretraining[0].optimization.globalBatchSize"),
-        ("spec.pretraining[0].workers", {"count": 2, "minAvailable": 3}, "spec.pretraining[0].workers.minAvailable"),
+        (
+            "spec.pretraining[0].batchNorm",
+            {"groupSize": 48},
+            "spec.pretraining[0].optimization.globalBatchSize",
+        ),
+        (
+            "spec.pretraining[0].workers",
+            {"count": 2, "minAvailable": 3},
+            "spec.pretraining[0].workers.minAvailable",
+        ),
         ("spec.pretraining[1].dataset", "north", "spec.pretraining[1].objective.clip"),
         ("spec.pretraining[1].objective", {"supervised": {}}, "spec.pretraining[1].objective.supervised"),
-        ("spec.datasets[1].split.patients", {"validate": 0.5, "test": 0.5}, "spec.datasets[1].split.patients"),
+        (
+            "spec.datasets[1].split.patients",
+            {"validate": 0.5, "test": 0.5},
+            "spec.datasets[1].split.patients",
+        ),
         ("spec.datasets[1].split.patients", {"test": 0.0}, "spec.hospitals[0].dataset"),
         ("spec.datasets[1].split", {"official": {}}, "spec.datasets[1].split.official"),
-        ("spec.datasets[1].tasks[0].positive", {"range": {"min": 2, "max": 1}}, "spec.datasets[1].tasks[0].positive.range"),
+        (
+            "spec.datasets[1].tasks[0].positive",
+            {"range": {"min": 2, "max": 1}},
+            "spec.datasets[1].tasks[0].positive.range",
+        ),
         ("spec.datasets[1].tasks[0].positive", {"range": {}}, "spec.datasets[1].tasks[0].positive.range"),
         ("spec.datasets[1].source.table.uri", "s3://north/../south", "spec.datasets[1].source.table.uri"),
         ("spec.hospitals[0].evaluation.alsoOn", ["north"], "spec.hospitals[0].evaluation.alsoOn[0]"),
@@ -48,7 +72,11 @@ def test_all_faults_are_named_at_once() -> None:
             {"space": [{"parameter": "learningRate", "logUniform": {"min": 1, "max": 1}}]},
             "spec.hospitals[0].sweep.space[0].logUniform",
         ),
-        ("spec.hospitals[0].sweep", {"space": [{"parameter": "learningRate"}]}, "spec.hospitals[0].sweep.space[0]"),
+        (
+            "spec.hospitals[0].sweep",
+            {"space": [{"parameter": "learningRate"}]},
+            "spec.hospitals[0].sweep.space[0]",
+        ),
     ],
 )
 def test_a_rule_is_broken_at_its_field(path: str, value: object, fault_at: str) -> None:
@@ -57,16 +85,23 @@ def test_a_rule_is_broken_at_its_field(path: str, value: object, fault_at: str) 
 
 def test_an_unknown_field_is_answered_with_the_nearest_known_one() -> None:
     (fault,) = validate_job(changed("spec.hospitals[0].strategys", [])).faults
-    assert (fault.path, fault.message) == ("spec.hospitals[0].strategys", "unknown field; did you mean 'strategies'?")
+    assert (fault.path, fault.message) == (
+        "spec.hospitals[0].strategys",
+        "unknown field; did you mean 'strategies'?",
+    )
 
 
 def test_a_list_with_a_faulty_entry_is_not_also_called_too_short() -> None:
-    assert paths(changed("spec.hospitals[0].strategies[0].transfer", "Linear")) == ["spec.hospitals[0].strategies[0].transfer"]
+    assert paths(changed("spec.hospitals[0].strategies[0].transfer", "Linear")) == [
+        "spec.hospitals[0].strategies[0].transfer"
+    ]
 
 
 @pytest.mark.parametrize("number", ["1e-4", "1.0e-4", "0.0001", "1E-4"])
 def test_numbers_are_read_as_kubectl_reads_them(number: str) -> None:
-    text = yaml.safe_dump(changed("spec.pretraining[0].optimization.learningRate", "RATE")).replace("RATE", number)
+    text = yaml.safe_dump(changed("spec.pretraining[0].optimization.learningRate", "RATE")).replace(
+        "RATE", number
+    )
     result = load_job(text)
     assert result.job is not None, result.faults
     assert result.job.spec.pretraining[0].optimization.learning_rate == 1e-4

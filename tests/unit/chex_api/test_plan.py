@@ -15,7 +15,6 @@ from chex_api.stage import StageSpec
 from tests.unit.chex_api.manifests import COMPLETE, DIGESTS, changed
 
 
-
 def identities(plain: dict[str, Any], digests: dict[str, str] = DIGESTS) -> dict[str, str]:
     plan = make_plan(ChexTrainingJob.parse(plain), digests)
     return {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
@@ -62,7 +61,11 @@ def test_what_cannot_change_a_result_changes_no_identity(path: str, value: Any) 
         ("spec.encoders.text.maxTokens", 50, {"pretrain/multimodal"} | NORTH),
         ("spec.hospitals[0].sweep", {"trialsPerArm": 20}, NORTH),
         ("spec.hospitals[1].precision", "Float32", SOUTH),
-        ("spec.hospitals[0].evaluation", {"alsoOn": ["south"], "margin": 0.05}, {"evaluate/north", "report/network"}),
+        (
+            "spec.hospitals[0].evaluation",
+            {"alsoOn": ["south"], "margin": 0.05},
+            {"evaluate/north", "report/network"},
+        ),
         ("spec.datasets[1].unit", "Patient", {"ingest/north"} | NORTH),
         ("spec.datasets[2].storedShortSide", 64, {"ingest/south", "evaluate/north"} | SOUTH),
         ("spec.datasets[2].source.phantom.seed", 4, {"ingest/south", "evaluate/north"} | SOUTH),
@@ -145,8 +148,14 @@ GOLDEN: dict[str, str] = {
 }
 
 plain_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text(max_size=8), children, max_size=4)
+    ),
     max_leaves=20,
 )
 
