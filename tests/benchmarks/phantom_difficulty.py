@@ -6,6 +6,10 @@ What must hold, or a demonstration on the phantom shows nothing: random features
 (else it is too easy or the labels are noise), image + report training beats random features on findings that reports
 mention, and findings that no report mentions gain less from it. The numbers are of generated films: they say something
 about the phantom, nothing about medicine.
+
+Seen with `--epochs 14 --learning-rate 2e-3` (2,948 films, one seed), mean AUROC of reported and of novel findings:
+metadata alone 0.62 and 0.57, random 0.61 and 0.57, image + report 0.72 and 0.61, supervised 0.81 and 0.72. A fracture
+(0.54 supervised) is beyond a network of this size and this many films.
 """
 
 import argparse
