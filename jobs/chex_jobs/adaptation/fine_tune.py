@@ -64,7 +64,8 @@ def run_trial(unit: TrialUnit, bench: Workbench) -> Summary:
                 raise
     begun = unit.previous.until_epoch if unit.previous is not None else 0
     passes = (unit.until_epoch - begun) * (PASSES_PER_TRAINED_FILM * fit.films_per_epoch + scores.num_films)
-    done = bench.commit(bench.attempt(unit), unit, {**summary, **scores.summary(), "filmPasses": passes})
+    summary |= {**scores.summary(), "filmPasses": passes, "checkpointed": _worth_storing(unit, fit)}
+    done = bench.commit(bench.attempt(unit), unit, summary)
     if unit.previous is not None:
         remove_checkpoints(bench.object(unit.previous))
     return done

@@ -12,6 +12,7 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
+from chex_jobs.adaptation.rung_checkpoints import remove_checkpoints
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
 from chex_jobs.sweep.coordinator import Coordinator
@@ -58,10 +59,17 @@ def adapt(
     arms = arms_of(spec, int(ingested.summary["num_folds"]))
     programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
     coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, place.store))
+    cleaner = _Cleaner(coordinator, place.store)
     if not coordinator.done:
         reporter = _Reporter(coordinator, arms, spec, on_progress)
-        if not _run(coordinator, stage, place, reporter, should_stop):
+
+        def after(unit: Unit) -> None:
+            cleaner.clean()
+            reporter.tell(unit)
+
+        if not _run(coordinator, stage, place, after, should_stop):
             return None
+    cleaner.clean()
     documents = [_document(key, arm, coordinator) for key, arm in arms.items()]
     return _commit(stage, place, documents, site, coordinator, environment)
 
@@ -139,7 +147,7 @@ def _run(
     coordinator: Coordinator[Key],
     stage: StageSpec,
     place: Place,
-    reporter: "_Reporter",
+    after: Callable[[Unit], None],
     should_stop: Callable[[], bool],
 ) -> bool:
     from chex_jobs.sweep.actors import Actors, run_units  # loads Ray
@@ -153,7 +161,7 @@ def _run(
         gpus_each=place.gpus / concurrency if place.gpus else 0,
     )
     opener = _Opener(stage, place.store, place.attempt_id)
-    return run_units(coordinator, opener, actors, reporter, should_stop)
+    return run_units(coordinator, opener, actors, after, should_stop)
 
 
 @dataclass(frozen=True)
@@ -184,7 +192,7 @@ class _Reporter:
         self._total = sum(expected_units(arm, spec.hospital.sweep) for arm in arms.values())
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
-    def __call__(self, unit: Unit) -> None:
+    def tell(self, unit: Unit) -> None:
         """Report after `unit`."""
         done = self._coordinator.num_finished
         rate = (done - self._found) / max(time.monotonic() - self._begun, 1e-6)
@@ -197,6 +205,22 @@ class _Reporter:
                 eta_seconds=max(0.0, self._total - done) / rate if rate > 0 else None,
             )
         )
+
+
+class _Cleaner:
+    """Removes the checkpoints of trials once their arm has made its choice: nothing goes on from them any more."""
+
+    def __init__(self, coordinator: Coordinator[Key], store: ArtifactStore) -> None:
+        self._coordinator, self._store = coordinator, store
+        self._cleaned: set[Key] = set()
+
+    def clean(self) -> None:
+        """Clean up after every arm that has chosen since the last time."""
+        for key in self._coordinator.choices.keys() - self._cleaned:
+            for unit, summary in self._coordinator.used_by(key):
+                if summary.get("checkpointed"):
+                    remove_checkpoints(self._store.object(unit.kind, unit.identity))
+            self._cleaned.add(key)
 
 
 def _document(key: Key, arm: Arm, coordinator: Coordinator[Key]) -> dict[str, Any]:

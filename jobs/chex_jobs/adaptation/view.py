@@ -33,7 +33,7 @@ class AdaptationData:
         self.train, self.validate, _ = roles(dataset, fold)
         self.patients = dataset.patients.astype(np.int64)
         self.studies = dataset.studies.astype(np.int64)
-        self.unit = cast(Unit, dataset.unit)
+        self.unit: Unit = cast(Unit, dataset.unit)
         self._dataset = dataset
         self._visible = np.zeros(len(dataset), dtype=np.bool_)
         self._visible[self.train] = True

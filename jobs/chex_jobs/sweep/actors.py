@@ -144,8 +144,16 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _nothing() -> None:
+    """What Tune's own state holds of searcher and stopper; it is never restored from."""
+
+
 class _Searcher(Searcher):
     """Tune's view of the coordinator."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        # A Tuner pickles itself when it is made, and the coordinator's arms are generators, which cannot be.
+        return _nothing, ()
 
     def __init__(self, coordinator: Coordinator[Any], on_finished: Callable[[Unit], None]) -> None:
         super().__init__(metric=TRAINING_ITERATION, mode="max")
@@ -193,6 +201,9 @@ class _Searcher(Searcher):
 
 class _Stopper(tune.Stopper):
     """Ends everything at once when a unit failed for good or a stop was asked for."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _nothing, ()
 
     def __init__(self, searcher: _Searcher, should_stop: Callable[[], bool]) -> None:
         self._searcher, self._should_stop = searcher, should_stop

@@ -45,7 +45,7 @@ def sample(
     At least `round(fraction * patients)` patients, and more where fewer would leave a task that has both classes
     without one of them: such a sample could neither be learned from nor judged. Tiny samples are enriched by that.
     """
-    labelled = ~np.isnan(labels).all(axis=1)
+    labelled = np.asarray(~np.isnan(labels).all(axis=1))
     if which.fraction >= 1.0:
         return labelled
     order, core = _order(patients[labelled], labels[labelled], seed, which.draw, role)

@@ -1,0 +1,166 @@
+"""The whole adapt stage of a small hospital, with real training, and what must not change its numbers (E0)."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chex_jobs.adaptation.stage import Place, adapt
+from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from tests.unit.adaptation.small_hospital import STRATEGIES, ingested_stage
+
+MEASURED = "deviceSeconds"
+
+
+def adapted(
+    folder: Path, attempt: str = "first", *, should_stop: Callable[[], bool] = lambda: False, **changes: Any
+) -> FinishedArtifact | None:
+    stage, store = ingested_stage(folder, **changes)
+    return adapt(stage, Place(store, attempt, cpus=2, gpus=0), should_stop=should_stop)
+
+
+def results(done: FinishedArtifact | None) -> list[dict[str, Any]]:
+    """The arms without what was measured with a clock."""
+    assert done is not None
+    arms = done.read_json("arms.json")["arms"]
+    return [{name: value for name, value in arm.items() if name != MEASURED} for arm in arms]
+
+
+def model_checksums(folder: Path, done: FinishedArtifact | None) -> dict[str, str]:
+    store = ArtifactStore.open(folder.resolve().as_uri())
+    checksums = {}
+    for arm in results(done):
+        for final in arm["finals"]:
+            finished = store.object("final", final["identity"]).finished()
+            assert finished is not None
+            checksums[final["identity"]] = finished.files["model.safetensors"].sha256
+    return checksums
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    two_core_ray: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, FinishedArtifact]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = adapted(folder, sweep={"concurrency": 1})
+    assert done is not None
+    return folder, done
+
+
+def test_every_arm_has_its_models_and_its_cost(undisturbed: tuple[Path, FinishedArtifact]) -> None:
+    _, done = undisturbed
+    arms = results(done)
+    assert {(arm["strategy"], arm["labelFraction"]) for arm in arms} == {
+        (strategy["name"], fraction) for strategy in STRATEGIES for fraction in (0.5, 1.0)
+    }
+    for arm in arms:
+        assert len(arm["trials"]) == 3
+        assert len(arm["finals"]) == (2 if arm["labelFraction"] == 1.0 else 4)
+        assert arm["filmPasses"] > 0
+    by_strategy = {arm["strategy"]: arm for arm in arms if arm["labelFraction"] == 1.0}
+    assert by_strategy["probe"]["filmPasses"] < by_strategy["lp-ft"]["filmPasses"]
+    assert by_strategy["dapt-fine-tune"]["daptObjective"] == "moCo"
+
+
+def test_concurrency_and_a_killed_actor_change_no_bit(
+    undisturbed: tuple[Path, FinishedArtifact], tmp_path: Path
+) -> None:
+    folder, done = undisturbed
+    killer = threading.Thread(target=_kill_a_worker_once, daemon=True)
+    killer.start()
+    again = adapted(tmp_path)
+    killer.join()
+    assert results(again) == results(done)
+    assert model_checksums(tmp_path, again) == model_checksums(folder, done)
+
+
+def test_stopped_adaptation_goes_on_where_it_was(
+    undisturbed: tuple[Path, FinishedArtifact], tmp_path: Path
+) -> None:
+    folder, done = undisturbed
+    objects = tmp_path / "objects"
+
+    def ten_are_finished() -> bool:
+        return len(list(objects.glob("*/manifest.json"))) >= 10
+
+    assert adapted(tmp_path, "stopped", should_stop=ten_are_finished) is None
+    before = {path: path.stat().st_mtime_ns for path in objects.glob("*/manifest.json")}
+    again = adapted(tmp_path, "second")
+    assert results(again) == results(done)
+    assert model_checksums(tmp_path, again) == model_checksums(folder, done)
+    assert all(path.stat().st_mtime_ns == written for path, written in before.items())
+
+
+def test_added_strategy_runs_its_own_units_only(undisturbed: tuple[Path, FinishedArtifact]) -> None:
+    folder, done = undisturbed
+    before = set((folder / "objects").glob("*/manifest.json"))
+    added = {"name": "fine-tune", "transfer": "FineTune", "fineTuning": {"epochs": 1, "batchSize": 8}}
+    more = adapted(folder, "more", strategies=[*STRATEGIES, added])
+    assert [arm for arm in results(more) if arm["strategy"] != "fine-tune"] == results(done)
+    new = {
+        path.parent.name.partition("-")[0]
+        for path in (folder / "objects").glob("*/manifest.json")
+        if path not in before
+    }
+    assert new == {"trial", "final"}
+
+
+def test_grouped_folds_repeat_every_arm_in_every_fold(two_core_ray: None, tmp_path: Path) -> None:
+    done = adapted(
+        tmp_path,
+        split={"groupedFolds": 3},
+        strategies=[STRATEGIES[0]],
+        labelFractions=[1.0],
+    )
+    assert [arm["fold"] for arm in results(done)] == [0, 1, 2]
+
+
+def _kill_a_worker_once() -> None:
+    """Kill -9 one actor of the sweep while it works."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        busy = [pid for pid in _actor_pids() if _cpu_seconds(pid) > 6]
+        if busy:
+            time.sleep(1.0)
+            os.kill(busy[0], signal.SIGKILL)
+            return
+        time.sleep(0.1)
+    raise AssertionError("no actor of the sweep was seen")
+
+
+def _actor_pids() -> list[int]:
+    """Workers of this test's Ray that hold an actor of the sweep: Ray writes its name into the command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"_UnitActor" in command and _is_descendant(int(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
+def _is_descendant(pid: int) -> bool:
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def _cpu_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,245 @@
+"""Units of work with real training on a small hospital, in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from chex_api.hospital import FineTuning
+from chex_api.stage import StageSpec
+from chex_jobs.adaptation import fine_tune
+from chex_jobs.adaptation.bench import NoLabels, Workbench
+from chex_jobs.adaptation.execute import execute
+from chex_jobs.adaptation.features import forward
+from chex_jobs.adaptation.head import load_classifier
+from chex_jobs.adaptation.lp_ft import transplant_head
+from chex_jobs.adaptation.model_files import validation_logits
+from chex_jobs.adaptation.probe import best_head
+from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.models import build_image_encoder
+from chex_jobs.sweep.arms import Summary, c_path
+from chex_jobs.sweep.draws import LabelSet
+from chex_jobs.sweep.units import (
+    DaptUnit,
+    FeaturesUnit,
+    FinalFitUnit,
+    FinalProbeUnit,
+    ProbeUnit,
+    Recipe,
+    Site,
+    Start,
+    TrialUnit,
+)
+from chex_jobs.training.errors import NonFiniteLoss, TrainingError
+from tests.unit.adaptation.small_hospital import ingested_stage
+
+ALL = LabelSet(1.0, 0)
+SETTINGS = FineTuning(epochs=4, batch_size=8)
+
+
+class Hospital:
+    """The small hospital and its units."""
+
+    def __init__(self, stage: StageSpec, store: ArtifactStore) -> None:
+        assert stage.work.adapt is not None
+        hospital = stage.work.adapt.hospital
+        self.stage, self.store = stage, store
+        self.bench = Workbench(stage, store, "tests")
+        self.site = Site(
+            dataset=stage.work.adapt.dataset.identity,
+            tasks=hospital.tasks,
+            seed=stage.seed,
+            unit="Image",
+            encoder=stage.work.adapt.encoders.image,
+            augmentation=hospital.augmentation,
+            batch_norm=hospital.batch_norm,
+            precision=hospital.precision,
+            metric="AUROC",
+        )
+        self.start = Start(stage.work.adapt.starts[0].identity)
+        self.features = FeaturesUnit(self.site, self.start, None)
+        self.probe = ProbeUnit(self.site, self.features, ALL, c_path(5))
+        execute(self.features, self.bench)
+        self.probed = execute(self.probe, self.bench)
+
+    def trial(
+        self, until: int, previous: TrialUnit | None = None, *, head: bool = True, rate: float = 1e-3
+    ) -> TrialUnit:
+        recipe = Recipe(SETTINGS, (("learningRate", rate),))
+        return TrialUnit(
+            self.site, self.start, None, ALL, recipe, self.probe if head else None, until, previous
+        )
+
+    def run(self, unit: TrialUnit, folder: Path | None = None) -> Summary:
+        """Run a unit; in a bench of its own, on a copy of nothing but what it reads, where a folder is given."""
+        return execute(unit, self.bench if folder is None else Hospital(*ingested_stage(folder)).bench)
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Hospital:
+    torch.set_num_threads(1)
+    return Hospital(*ingested_stage(tmp_path_factory.mktemp("hospital")))
+
+
+@pytest.fixture
+def every_rung_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fine_tune, "RUNG_WORTH_STORING", 1)
+
+
+def checkpoints_of(hospital: Hospital, unit: TrialUnit) -> list[str]:
+    artifact = hospital.bench.object(unit)
+    return [key for key in artifact.storage.sizes(artifact.folder) if "/checkpoints/" in key]
+
+
+def test_lp_ft_begins_with_what_the_best_probe_says(hospital: Hospital) -> None:
+    fit = fine_tune._Fit(hospital.trial(1), hospital.bench, seed=1)
+    films = hospital.bench.validation_set(None, ALL).films
+    head, features = best_head(hospital.probe, hospital.bench), hospital.bench.features(hospital.features)
+    expected = features.of(films) @ head.weight.T + head.bias
+    assert fit.logits(films) == pytest.approx(expected, abs=1e-4)
+
+
+def test_fine_tuning_begins_with_a_head_of_its_own(hospital: Hospital) -> None:
+    unit, layer = hospital.trial(1, head=False), torch.nn.Linear(3, 1)
+    before = layer.weight.clone()
+    transplant_head(unit, hospital.bench, layer)
+    assert torch.equal(layer.weight, before)
+
+
+def test_rung_that_goes_on_from_a_checkpoint_equals_one_trained_in_one_go(
+    hospital: Hospital, tmp_path: Path, every_rung_is_stored: None
+) -> None:
+    low = hospital.trial(1)
+    high = hospital.trial(3, low)
+    assert hospital.run(low)["checkpointed"]
+    assert checkpoints_of(hospital, low)
+    resumed = hospital.run(high)
+    assert not checkpoints_of(hospital, low), "the rung above has no more use for it"
+    alone = hospital.run(hospital.trial(3), tmp_path)
+    assert resumed["epochs"] == alone["epochs"]
+    assert resumed["score"] == alone["score"]
+    assert resumed["filmPasses"] == alone["filmPasses"] * 2 // 3
+
+
+def test_rung_whose_checkpoint_is_gone_starts_again_and_says_the_same(hospital: Hospital) -> None:
+    low = hospital.trial(1, rate=2e-3)
+    assert not hospital.run(low)["checkpointed"]
+    high = hospital.run(hospital.trial(2, low, rate=2e-3))
+    assert high["epochs"][0] == hospital.run(low)["epochs"][0]
+    assert len(high["epochs"]) == 2
+
+
+def test_best_epoch_is_the_best_of_all_rungs(hospital: Hospital) -> None:
+    summary = hospital.run(hospital.trial(3))
+    values = [(-epoch["value"], epoch["loss"]) for epoch in summary["epochs"]]
+    assert summary["bestEpoch"] == 1 + values.index(min(values))
+    assert summary["score"] == summary["epochs"][summary["bestEpoch"] - 1]
+
+
+def test_trial_whose_loss_is_infinite_is_a_poor_trial_and_no_failure(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object) -> None:
+        raise NonFiniteLoss(1, 0, 1.0, float("nan"))
+
+    monkeypatch.setattr(fine_tune, "run_loop", diverge)
+    summary = hospital.run(hospital.trial(1, rate=9.0))
+    assert summary["diverged"]
+    assert summary["score"] == {"value": None, "loss": None}
+
+
+def test_refit_of_an_arm_whose_trials_all_diverged_says_what_to_do(hospital: Hospital) -> None:
+    recipe = Recipe(SETTINGS, (("learningRate", 9.0),))
+    unit = FinalFitUnit(hospital.site, hospital.start, None, ALL, recipe, None, 0, 0)
+    with pytest.raises(TrainingError, match=r"lower the learning rates in sweep\.space"):
+        execute(unit, hospital.bench)
+
+
+def final_fit(hospital: Hospital) -> FinalFitUnit:
+    recipe = Recipe(SETTINGS, (("learningRate", 1e-3),))
+    return FinalFitUnit(hospital.site, hospital.start, None, ALL, recipe, hospital.probe, 2, 0)
+
+
+def final_probe(hospital: Hospital) -> FinalProbeUnit:
+    return FinalProbeUnit(hospital.site, hospital.start, hospital.probe, hospital.probe.c_values[2])
+
+
+@pytest.mark.parametrize("final", [final_fit, final_probe])
+def test_stored_model_says_of_the_validation_films_what_was_stored(
+    hospital: Hospital, final: Callable[[Hospital], FinalFitUnit | FinalProbeUnit]
+) -> None:
+    unit = final(hospital)
+    summary = execute(unit, hospital.bench)
+    done = hospital.bench.finished(unit)
+    films, stored = validation_logits(done)
+    model = load_classifier(done, build_image_encoder(hospital.site.encoder, 99), num_tasks=1)
+    size = hospital.site.encoder.size
+    again = forward(model, hospital.bench.data(None), films, size, torch.device("cpu"))
+    assert again == pytest.approx(stored, abs=1e-4)
+    assert summary["score"]["value"] == hospital.bench.validation_set(None, ALL).score(stored)["value"]
+    assert summary["labels"]["validate"] == len(films)
+
+
+def test_final_probe_scores_as_its_trial_did(hospital: Hospital) -> None:
+    summary = execute(final_probe(hospital), hospital.bench)
+    assert summary["score"]["loss"] == pytest.approx(hospital.probed["scores"][2]["loss"], abs=1e-5)
+
+
+def test_seeds_of_final_fits_differ_and_the_same_seed_repeats(hospital: Hospital, tmp_path: Path) -> None:
+    first, other = final_fit(hospital), final_fit(hospital)
+    object.__setattr__(other, "seed", 1)
+    scores = [execute(unit, hospital.bench)["score"]["loss"] for unit in (first, other)]
+    assert scores[0] != scores[1]
+    elsewhere = Hospital(*ingested_stage(tmp_path))
+    assert execute(final_fit(elsewhere), elsewhere.bench)["score"]["loss"] == scores[0]
+
+
+def test_dapt_changes_the_encoder_and_keeps_it(hospital: Hospital) -> None:
+    assert hospital.stage.work.adapt is not None
+    spec = hospital.stage.work.adapt.hospital.strategies[2].dapt
+    assert spec is not None
+    unit = DaptUnit(hospital.site, hospital.start, spec, 1e-2, None, None)
+    summary = execute(unit, hospital.bench)
+    adapted = execute(FeaturesUnit(hospital.site, unit, None), hospital.bench)
+    films = hospital.bench.data(None).train
+    moved = hospital.bench.features(FeaturesUnit(hospital.site, unit, None)).of(films)
+    assert not np.allclose(moved, hospital.bench.features(hospital.features).of(films))
+    assert summary["filmPasses"] == 4 * summary["films"]
+    assert adapted["films"] == len(films) + len(hospital.bench.data(None).validate)
+
+
+def test_no_unit_reads_a_test_film(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: set[int] = set()
+    film = ChestXrayDataset.film
+
+    def spying(self: ChestXrayDataset, ordinal: int) -> np.ndarray:
+        seen.add(int(ordinal))
+        return film(self, ordinal)
+
+    monkeypatch.setattr(ChestXrayDataset, "film", spying)
+    assert hospital.stage.work.adapt is not None
+    spec = hospital.stage.work.adapt.hospital.strategies[2].dapt
+    assert spec is not None
+    dapt = DaptUnit(hospital.site, hospital.start, spec, 3e-3, None, None)
+    features = FeaturesUnit(hospital.site, dapt, None)
+    recipe = Recipe(SETTINGS, (("learningRate", 5e-4),))
+    fit = FinalFitUnit(hospital.site, dapt, None, ALL, recipe, None, 1, 0)
+    for unit in (dapt, features, TrialUnit(hospital.site, dapt, None, ALL, recipe, None, 1, None), fit):
+        execute(unit, hospital.bench)
+    dataset = ChestXrayDataset.open(hospital.bench.ingested())
+    assert seen == set(np.flatnonzero(np.isin(dataset.split, ("train", "validate"))).tolist())
+    assert (dataset.split == "test").any()
+
+
+def test_hospital_without_labels_is_told_which_tasks_have_none(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        ChestXrayDataset, "labels", lambda self, task: np.full(len(self), np.nan, dtype=np.float32)
+    )
+    bench = Workbench(hospital.stage, hospital.store, "tests")
+    with pytest.raises(NoLabels, match="none of the 25 films that train has a label of effusion"):
+        bench.labelled(None, "train", ALL)
