@@ -9,8 +9,8 @@ Both sides give augmented uint8 views of the same size from the same pictures of
 - JPEG, scaled decode: the same, but letting the decoder skip detail, which is the best a rival can do without ingest;
 - processes: a torch DataLoader with spawned processes over the shard, because loading here uses threads.
 
-Seen with two workers on two busy cores: at 224 pixels 39 times the JPEG rival and 0.75 times the processes, at 64 pixels
-1.25 times the processes (4,612 films/s). Beside a training step threads kept it waiting 0.1 of 44 seconds.
+Seen once, at 224 pixels with two workers on two busy cores: 1,527 films/s, 39 times the JPEG rival, 35 times scaled
+decoding and 0.75 times the processes. `phantom_difficulty.py` waited for data 0.1 of 44 seconds (64 pixels, one thread).
 
 `--with-training` also trains chex-densenet-small on the batches, with each of the two loaders and with none.
 """
