@@ -1,5 +1,7 @@
 """The learning rate of every step."""
 
+from typing import Literal
+
 import pytest
 
 from chex_jobs.training.schedule import LearningRateSchedule
@@ -16,7 +18,7 @@ def test_warm_up_rises_from_above_zero_to_the_peak() -> None:
 
 
 @pytest.mark.parametrize("course", ["Cosine", "Linear"])
-def test_course_falls_from_the_peak_towards_zero_and_never_below(course: str) -> None:
+def test_course_falls_from_the_peak_towards_zero_and_never_below(course: Literal["Cosine", "Linear"]) -> None:
     rates = [LearningRateSchedule(2.0, course, 0.0, 50).at(step) for step in range(50)]
     assert rates[0] == 2.0
     assert rates == sorted(rates, reverse=True)

@@ -18,7 +18,12 @@ from chex_jobs.training.workers import choose_num_workers
     ],
 )
 def test_largest_number_that_shares_whole_groups_is_chosen(
-    count: int, min_available: int | None, machine: int, global_batch_size: int, group_size: int, expected: int
+    count: int,
+    min_available: int | None,
+    machine: int,
+    global_batch_size: int,
+    group_size: int,
+    expected: int,
 ) -> None:
     assert choose_num_workers(count, min_available, machine, global_batch_size, group_size) == expected
 

@@ -1,0 +1,40 @@
+"""Plain worker processes joined over gloo: what Ray Train gives, without Ray."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from chex_jobs.training.process_group import Place, join
+
+Scenario = Callable[[Place, Path], None]
+
+
+def run_workers(scenario: Scenario, world_size: int, folder: Path) -> None:
+    """Run `scenario(place, folder)` in `world_size` new processes; fails with the traceback of the first that failed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mp.spawn(_worker, (world_size, _free_port(), scenario, folder), nprocs=world_size)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _worker(rank: int, world_size: int, port: int, scenario: Scenario, folder: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(world_size),
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=str(port),
+    )
+    dist.init_process_group("gloo", rank=rank, world_size=world_size)
+    scenario(join(), folder)
+    dist.destroy_process_group()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,174 @@
+"""Training through Ray Train: progress, stops, a killed worker, errors that no retry mends."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from chex_api.dataset import Dataset
+from chex_api.encoder import Encoders, ImageEncoder
+from chex_api.pretraining import Objective, Optimization
+from chex_jobs.artifacts import ArtifactStore, CheckpointStore, FinishedArtifact
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.ingest import ingest
+from chex_jobs.data.splits import roles
+from chex_jobs.executor.local_ray import local_ray
+from chex_jobs.models import build_image_encoder
+from chex_jobs.models.weights import load_weights, weights_of
+from chex_jobs.stages.context import Machine
+from chex_jobs.training.assemble import assemble_objective
+from chex_jobs.training.errors import NonFiniteLoss
+from chex_jobs.training.launch import launch
+from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.progress import Progress
+from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
+from chex_jobs.training.train import TrainingOutcome, train
+
+ENCODERS = Encoders(image=ImageEncoder(architecture="chex-densenet-small", size=64))
+EVERY_STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
+    return ArtifactStore.open(f"file://{tmp_path_factory.mktemp('artifacts')}")
+
+
+@pytest.fixture(scope="module")
+def films(store: ArtifactStore) -> FinishedArtifact:
+    dataset = Dataset.parse(
+        {
+            "name": "archive",
+            "source": {"phantom": {"patients": 120}},
+            "split": {"patients": {"validate": 0.1, "test": 0.1}},
+            "storedShortSide": 64,
+            "tasks": [{"name": "effusion", "column": "Effusion", "positive": {"values": ["1"]}}],
+        }
+    )
+    return ingest(dataset, seed=0, attempt=store.stage("ingest", "archive", "a" * 64).attempt("first"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ray_cluster() -> Iterator[None]:
+    with local_ray(Machine(cpus=2)):
+        yield
+
+
+@pytest.fixture
+def moco(films: FinishedArtifact) -> TrainingRun:
+    return TrainingRun(
+        objective=Objective.parse({"moCo": {"queueSize": 128, "projectionDim": 16}}),
+        encoders=ENCODERS,
+        optimization=Optimization(global_batch_size=32, epochs=30, learning_rate=1e-3),
+        data=TrainingData(films, roles(ChestXrayDataset.open(films)).train, ("effusion",)),
+        seed=1,
+        batch_norm_group_size=16,
+        precision="Float32",
+        checkpoint=CheckpointPolicy(every_minutes=None, every_steps=EVERY_STEPS),
+    )
+
+
+def checkpoints(store: ArtifactStore, name: str) -> CheckpointStore:
+    return store.stage("pretrain", name, "b" * 64).attempt("first").checkpoints
+
+
+def supervised(run: TrainingRun, **optimization: float) -> TrainingRun:
+    how = run.optimization.model_copy(update=optimization)
+    return replace(run, objective=Objective.parse({"supervised": {}}), optimization=how)
+
+
+class KillOneWorker:
+    """On the first report after a checkpoint: SIGKILL to one of this cluster's workers."""
+
+    def __init__(self) -> None:
+        self.reports: list[Progress] = []
+        self.killed: int | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self.reports.append(progress)
+        if self.killed is None and progress.step > 2 * EVERY_STEPS:
+            own = psutil.Process().children(recursive=True)
+            workers = [process.pid for process in own if "RayTrainWorker" in " ".join(process.cmdline())]
+            self.killed = workers[-1]
+            os.kill(self.killed, signal.SIGKILL)
+
+
+def test_run_with_a_killed_worker_ends_in_the_bits_of_an_undisturbed_one(
+    store: ArtifactStore, moco: TrainingRun
+) -> None:
+    """Trap: `ray.train.report` returning is no commit; our own checkpoints are what the run goes on from."""
+    undisturbed = launch(moco, num_workers=2, checkpoints=checkpoints(store, "undisturbed"))
+    killer = KillOneWorker()
+    outcome = launch(moco, num_workers=2, checkpoints=checkpoints(store, "killed"), on_progress=killer)
+    assert killer.killed is not None
+    assert outcome.resumed_from is not None
+    assert outcome.resumed_from % EVERY_STEPS == 0
+    assert (outcome.status, outcome.step, outcome.num_workers) == ("completed", undisturbed.step, 2)
+    assert outcome.epoch_losses == undisturbed.epoch_losses
+    assert equal_weights(outcome, undisturbed)
+    assert killer.reports[-1].step == outcome.step
+
+
+def equal_weights(one: TrainingOutcome, other: TrainingOutcome) -> bool:
+    assert one.weights.keys() == other.weights.keys()
+    return all(
+        torch.equal(tensor, other.weights[file][name])
+        for file, tensors in one.weights.items()
+        for name, tensor in tensors.items()
+    )
+
+
+def test_stop_is_graceful_and_the_next_launch_goes_on(store: ArtifactStore, moco: TrainingRun) -> None:
+    run = supervised(moco, epochs=200)
+    begun = time.monotonic()
+    steps: list[int] = []
+    stopped = launch(
+        run,
+        num_workers=1,
+        checkpoints=checkpoints(store, "stopped"),
+        on_progress=lambda progress: steps.append(progress.step),
+        should_stop=lambda: bool(steps),
+    )
+    assert stopped.status == "stopped"
+    assert steps[0] <= stopped.step < 200 * 3
+    assert time.monotonic() - begun < 120
+    rest = train(run, checkpoints=checkpoints(store, "stopped"), until_epoch=stopped.step // 3 + 1)
+    assert rest.resumed_from == stopped.step
+
+
+def test_loss_that_explodes_reaches_the_driver_as_itself_and_is_not_tried_again(
+    store: ArtifactStore, moco: TrainingRun
+) -> None:
+    exploding = supervised(moco, learning_rate=1e38, warmup_fraction=0.0, gradient_clipping=0.0)
+    with pytest.raises(NonFiniteLoss, match="Try a lower learningRate"):
+        launch(exploding, num_workers=1, checkpoints=checkpoints(store, "exploding"))
+
+
+def test_training_alone_in_this_process_gives_weights_that_load_into_the_encoder(
+    films: FinishedArtifact, moco: TrainingRun
+) -> None:
+    outcome = train(replace(moco, optimization=moco.optimization.model_copy(update={"epochs": 1})))
+    encoder = build_image_encoder(ENCODERS.image, 0)
+    load_weights(encoder, outcome.weights["image_encoder.safetensors"], where="the outcome")
+    assert np.isfinite(outcome.epoch_losses[0])
+    assert ChestXrayDataset.open(films).task_names == ["effusion"]
+
+
+def test_start_weights_of_a_finished_pretraining_replace_the_encoders_own(
+    store: ArtifactStore, moco: TrainingRun
+) -> None:
+    attempt = store.stage("pretrain", "ssl", "c" * 64).attempt("first")
+    trained = {
+        name: tensor + 1.0 for name, tensor in weights_of(build_image_encoder(ENCODERS.image, 7)).items()
+    }
+    attempt.write_safetensors("image_encoder.safetensors", trained)
+    start = StartWeights(artifact=attempt.commit({}))
+    objective = assemble_objective(replace(moco, start=start), world_size=1)
+    assert all(
+        torch.equal(tensor, trained[name]) for name, tensor in weights_of(objective.image_encoder).items()
+    )
