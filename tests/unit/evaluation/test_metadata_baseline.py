@@ -48,6 +48,14 @@ def test_constant_columns_are_left_out_and_missing_is_a_level():
     np.testing.assert_array_equal(age.encode([None, age.mean])[:, 1], [1.0, 0.0])
 
 
+def test_levels_of_fewer_than_five_films_are_one_level():
+    views = ["ap"] * 10 + ["pa"] * 10 + ["lateral"] * 4 + ["oblique"] * 2
+    (column,) = fitted({"view": views}, np.arange(26) % 2.0).columns
+    assert isinstance(column, LevelColumn)
+    assert column.levels == ("ap", "other", "pa")
+    np.testing.assert_array_equal(column.encode(["lateral", "never seen"])[:, 1], [1.0, 1.0])
+
+
 def test_levels_that_training_lacks_do_not_break_prediction():
     model = fitted(*bedside())
     assert np.isfinite(model.logits({"view": ["lateral", None], "age": [np.nan, "61"]})).all()
