@@ -22,20 +22,25 @@ help: ## this list
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /\1\t/' | expand -t 12
 
 .PHONY: install
-install: $(INSTALLED) ## .venv with the locked requirements and this project, compiled to bytecode
+install: $(INSTALLED) ## .venv with the locked requirements and this project
 
-# The lock's hashes hold for every requirement, the installer and the build tools of source packages included. Bytecode is
-# compiled here, so that the first run does not pay for it; DeepSpeed compiles nothing (chex_jobs.training.process_group).
+# The lock's hashes hold for every requirement, the installer and the build tools of source packages included. What a run
+# imports is imported once, so that the first run does not pay for bytecode (compiling all of site-packages takes minutes);
+# DeepSpeed compiles nothing else (chex_jobs.training.process_group).
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "installing into $(VENV) (some minutes once: PyTorch alone is gigabytes)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer; say which: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^uv==/ {found = 1} found {print} found && !/\\$$/ {exit}' requirements.lock > $(VENV)/installer.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/installer.lock
-	@$(UV) pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes \
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes \
 		--build-constraints requirements.lock requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@DS_ACCELERATOR=cpu $(BIN)/python -c 'import $(IMPORTED_BY_RUNS)' 2> $(VENV)/import.log || { cat $(VENV)/import.log >&2; exit 1; }
 	@touch $@
+
+IMPORTED_BY_RUNS := cv2, deepspeed, onnx, optuna, pyarrow.parquet, pydicom, ray.train.torch, ray.tune, scipy.stats, sklearn.linear_model, \
+	timm, torchvision, transformers
 
 # uv reads no pip configuration; a machine that is told there to use a mirror means uv as well.
 UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}}" \
