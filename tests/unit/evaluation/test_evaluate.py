@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
 from chex_jobs.evaluation.evaluate import evaluate, with_cross_hospital
 from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, TestPredictions
@@ -90,6 +91,38 @@ def test_only_the_recommended_and_the_reference_arm_are_described_in_detail(foun
                 <= point.specificity.value
                 <= point.specificity.interval.upper
             )
+
+
+def test_thresholds_reach_their_specificity_on_calibrated_validation_logits():
+    inputs, record = hospital(ARMS[:2])
+    overconfident = tuple(replace(each, logits=4.0 * each.logits) for each in inputs.validation.fits)
+    inputs = replace(
+        inputs,
+        validation=replace(inputs.validation, fits=overconfident),
+        test=replace(
+            inputs.test, fits=tuple(replace(each, logits=4.0 * each.logits) for each in inputs.test.fits)
+        ),
+    )
+    results = evaluate(settings(), inputs, record)
+    (deployed,) = results.recommendation.deployed
+    fit = next(
+        each
+        for each in inputs.validation.of_arm(results.recommendation.recommended)
+        if (each.fit.draw, each.fit.seed) == (deployed.draw, deployed.seed)
+    )
+    for each in results.calibrations:
+        if each.arm != results.recommendation.recommended:
+            continue
+        assert each.temperature is not None
+        assert each.temperature > 2.0
+        column = TASKS.index(each.task)
+        negatives = (
+            fit.logits[inputs.validation.units.labels[fit.rows, column] == 0, column] / each.temperature
+        )
+        for point in each.operating_points:
+            assert point.threshold is not None
+            below = (negatives < logit(point.threshold)).mean()
+            assert 0 <= below - point.wanted_specificity <= 1 / len(negatives)
 
 
 def test_curves_run_from_corner_to_corner(found):

@@ -183,6 +183,13 @@ def test_the_view_is_found_to_predict_what_the_film_does_not_show(found):
     assert by_task["opacity"].gain.interval.lower > 0
 
 
+def test_a_study_belongs_to_the_subgroup_of_its_first_film(found):
+    home, done = found
+    views = EvaluationData(home, TASKS).test_subgroups()["view"]
+    first = [int(np.flatnonzero(home.studies == study)[0]) for study in done.test.units.ordinals]
+    assert views == [home.views[film] for film in first]
+
+
 def test_the_flow_counts_from_listed_films_to_labelled_test_films(found):
     home, done = found
     steps = {each.name: each for each in done.results.flow.steps}
