@@ -27,7 +27,7 @@ SCHEMA = 1
 
 
 class Checkpoint(Protocol):
-    """A committed and verified checkpoint; `chex_jobs.artifacts` has it."""
+    """A committed and verified checkpoint, which pickles; `chex_jobs.artifacts` has it."""
 
     @property
     def step(self) -> int: ...

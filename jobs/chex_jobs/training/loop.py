@@ -18,13 +18,14 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from chex_api.pretraining import Optimization
 from chex_jobs.data.order import Position
 from chex_jobs.training import model_state
 from chex_jobs.training.batch_norm import average_running_statistics
-from chex_jobs.training.checkpoints import CheckpointStore, CheckpointWriter, RunState, restore
+from chex_jobs.training.checkpoints import Checkpoint, CheckpointStore, CheckpointWriter, RunState, restore
 from chex_jobs.training.control import Control
 from chex_jobs.training.engine import Engine
 from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss, NonFiniteWeights
@@ -126,7 +127,7 @@ def run_loop(
     """
     objective.to(place.device).train()
     run_state, stored = RunState(Position(), 0, 0.0, ()), None
-    newest = checkpoints.latest() if checkpoints is not None else None
+    newest = _newest(checkpoints, place)
     if newest is not None:
         stored, run_state = restore(newest)
         model_state.load_weights_and_buffers(objective, stored, place.rank, place.world_size)
@@ -145,7 +146,18 @@ def run_loop(
     ):
         if stored is not None:
             model_state.load_moments(engine, stored)
+        del stored  # as large as the model and its moments
         return _Loop(engine, batches, settings, checkpoints, callbacks, run_state, newest is not None).run()
+
+
+def _newest(checkpoints: CheckpointStore | None, place: Place) -> Checkpoint | None:
+    """The checkpoint to go on from, the same on all workers: another one may be committed while they look."""
+    if checkpoints is None:
+        return None
+    chosen = [checkpoints.latest() if place.is_main else None]
+    if place.world_size > 1:
+        dist.broadcast_object_list(chosen, device=place.device)
+    return chosen[0]
 
 
 def batch_per_worker(global_batch_size: int, world_size: int) -> int:

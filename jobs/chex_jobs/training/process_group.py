@@ -36,8 +36,14 @@ def join() -> Place:
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
         store = dist.HashStore()  # pyright: ignore[reportPrivateImportUsage]  # in memory: no port, no address
         dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=0, world_size=1)
-    device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
-    return Place(dist.get_rank(), dist.get_world_size(), device)
+    return Place(dist.get_rank(), dist.get_world_size(), _gpu() if on_gpu else torch.device("cpu"))
+
+
+def _gpu() -> torch.device:
+    """This worker's GPU. Workers of one node see all of its GPUs, in Ray Train as elsewhere; DeepSpeed goes by LOCAL_RANK."""
+    device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    torch.cuda.set_device(device)
+    return device
 
 
 def prepare_deepspeed() -> None:

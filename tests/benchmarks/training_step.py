@@ -1,0 +1,191 @@
+"""Films per second of the training loop against bare PyTorch of the same model, precision, memory format and batch.
+
+    python tests/benchmarks/training_step.py [--encoder densenet121] [--size 64] [--batch 32] [--workers 1] [--rounds 5]
+
+One worker: `run_loop` (DeepSpeed stage 0, group BatchNorm, progress, agreement between workers) against forward, backward,
+clipping and fused AdamW by hand with plain BatchNorm. Goal: 0.9 of its films/s. Two workers: against
+DistributedDataParallel. Both sides get the same batches from memory, so loading costs nothing, and take turns within a
+round, so other load on the machine hits both. The ratio is the median over rounds.
+
+With one worker two more lines tell where a difference goes: `groups of half the batch` is the loop when BatchNorm has two
+groups to split and join, and `without clipping` takes clipping from both sides.
+"""
+
+import argparse
+import os
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+
+from chex_api.encoder import ImageEncoder
+from chex_api.pretraining import Objective, Optimization
+from chex_jobs.models import build_image_encoder
+from chex_jobs.objectives import build_objective
+from chex_jobs.training.batch_norm import use_group_batch_norm
+from chex_jobs.training.loop import LoopSettings, run_loop
+from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.process_group import Place, join
+
+WARM_UP_STEPS = 2
+NUM_TASKS = 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """What both sides train."""
+
+    encoder: str
+    size: int
+    batch: int  # films on one worker
+    bfloat16: bool
+    clipping: float
+    num_groups: int  # BatchNorm groups of a worker's batch, on our side
+
+
+class TimedBatches:
+    """The same batch again and again; notes when each is asked for."""
+
+    def __init__(self, batch: dict[str, Tensor], num_steps: int) -> None:
+        self.batch, self.steps_per_epoch, self.wait_seconds = batch, num_steps + WARM_UP_STEPS, 0.0
+        self.times: list[float] = []
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[dict[str, Tensor]]:
+        del epoch
+        for _ in range(first_step, self.steps_per_epoch):
+            self.times.append(time.perf_counter())
+            yield self.batch
+        self.times.append(time.perf_counter())
+
+    def seconds_per_step(self) -> float:
+        """Median, after warming up."""
+        steps = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
+        return statistics.median(steps[WARM_UP_STEPS:])
+
+
+def objective_of(case: Case, world_size: int, group_size: int | None) -> nn.Module:
+    """The supervised objective around the encoder; plain BatchNorm when `group_size` is None."""
+    encoder = build_image_encoder(ImageEncoder(architecture=case.encoder, size=case.size), 0)
+    if group_size is not None:
+        use_group_batch_norm(encoder, group_size)
+    return build_objective(
+        Objective.parse({"supervised": {}}), encoder,
+        seed=0, global_batch_size=case.batch * world_size, group_size=group_size, num_tasks=NUM_TASKS,
+    )  # fmt: skip
+
+
+def ours(case: Case, batch: dict[str, Tensor], num_steps: int, place: Place) -> float:
+    """Seconds of a step of `run_loop`."""
+    batches = TimedBatches(batch, num_steps)
+    optimization = Optimization(
+        global_batch_size=case.batch * place.world_size,
+        epochs=1,
+        learning_rate=1e-4,
+        gradient_clipping=case.clipping,
+    )
+    settings = LoopSettings(optimization, case.bfloat16, 0, 0, CheckpointPolicy(every_minutes=None))
+    run_loop(objective_of(case, place.world_size, case.batch // case.num_groups), batches, settings, place)
+    return batches.seconds_per_step()
+
+
+def bare(case: Case, batch: dict[str, Tensor], num_steps: int, place: Place) -> float:
+    """Seconds of a step by hand; under DistributedDataParallel with several workers."""
+    objective = objective_of(case, place.world_size, None)
+    network: Any = nn.parallel.DistributedDataParallel(objective) if place.world_size > 1 else objective
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
+    batches = TimedBatches(batch, num_steps)
+    for films in batches.epoch(0):
+        with torch.autocast("cpu", torch.bfloat16, enabled=case.bfloat16):
+            loss = network(films).loss
+        loss.backward()
+        if case.clipping:
+            torch.nn.utils.clip_grad_norm_(objective.parameters(), case.clipping)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return batches.seconds_per_step()
+
+
+def compare(name: str, case: Case, arguments: argparse.Namespace, place: Place) -> None:
+    """Take turns for some rounds and print one line on worker 0."""
+    random = torch.Generator().manual_seed(place.rank)
+    batch = {
+        "images": torch.randint(
+            0, 256, (case.batch, 1, case.size, case.size), generator=random, dtype=torch.uint8
+        ),
+        "labels": torch.randint(0, 2, (case.batch, NUM_TASKS), generator=random).float(),
+    }
+    rounds = [
+        (ours(case, batch, arguments.steps, place), bare(case, batch, arguments.steps, place))
+        for _ in range(arguments.rounds)
+    ]
+    if place.is_main:
+        films = case.batch * place.world_size
+        our_rate, bare_rate = (films / statistics.median(side) for side in zip(*rounds, strict=True))
+        ratios = sorted(theirs / own for own, theirs in rounds)
+        print(
+            f"{name:<42} {our_rate:8.1f} {bare_rate:8.1f}   {statistics.median(ratios):5.2f}   "
+            f"({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            flush=True,
+        )
+
+
+def measure(arguments: argparse.Namespace, place: Place) -> None:
+    """All cases on this worker."""
+    if place.is_main:
+        rival = "bare" if place.world_size == 1 else "DDP"
+        print(
+            f"{arguments.encoder}, {arguments.size} px, {place.world_size} x {arguments.batch} films, films/s"
+        )
+        print(f"{'':<42} {'ours':>8} {rival:>8}   ratio   (range over rounds)")
+    for bfloat16 in (False, True):
+        precision = "BFloat16" if bfloat16 else "Float32"
+        case = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 1)
+        compare(precision, case, arguments, place)
+        if place.world_size == 1:
+            halves = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 2)
+            compare(f"{precision}, groups of half the batch", halves, arguments, place)
+    if place.world_size == 1:
+        unclipped = Case(arguments.encoder, arguments.size, arguments.batch, False, 0.0, 1)
+        compare("Float32, without clipping", unclipped, arguments, place)
+
+
+def worker(rank: int, port: int, arguments: argparse.Namespace) -> None:
+    """One of several workers over gloo."""
+    torch.set_num_threads(1)
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(arguments.workers), **address)
+    if arguments.workers > 1:
+        dist.init_process_group("gloo", rank=rank, world_size=arguments.workers)
+    measure(arguments, join())
+
+
+def main() -> None:
+    """Read arguments and measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--encoder", default="densenet121")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=32, help="films on one worker")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=8)
+    arguments = parser.parse_args()
+    if arguments.workers == 1:
+        worker(0, 0, arguments)
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mp.spawn(worker, (port, arguments), nprocs=arguments.workers)  # pyright: ignore[reportPrivateImportUsage]
+
+
+if __name__ == "__main__":
+    main()
