@@ -1,6 +1,5 @@
 """The deployable model for other runtimes."""
 
-import logging
 import warnings
 from pathlib import Path
 
@@ -10,24 +9,27 @@ from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.golden import golden_views
 
 INPUT, OUTPUT = "images", "logits"
+OPSET = 17
 
 
 def export_onnx(model: Ensemble, size: int, path: Path) -> None:
-    """Write the model with input `images` uint8 `[N, 1, S, S]` and output `logits` float32 `[N, T]`, N free."""
+    """Write the model with input `images` uint8 `[N, 1, S, S]` and output `logits` float32 `[N, T]`, N free.
+
+    By tracing, not by the exporter over `torch.export`: on a DenseNet-121 that one took 24 s of CPU for each member, tracing
+    takes 2 (torch 2.15). A convolutional encoder in evaluation mode has no branch that a trace could miss, and
+    `write_bundle` compares the file with the model before it lets it go.
+    """
     example = torch.from_numpy(golden_views(size)[:2])
-    batch = torch.export.Dim("batch", min=1, max=4096)
-    logging.getLogger("onnxscript").setLevel(logging.ERROR)
     with warnings.catch_warnings():
-        # The exporter warns of its own deprecated imports; none of it concerns the model.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+        # Tracing is announced as deprecated; parity is what counts here, and is checked.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
             model,
             (example,),
-            dynamo=True,
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
             input_names=[INPUT],
             output_names=[OUTPUT],
-            dynamic_shapes=({0: batch},),
-            verbose=False,
+            dynamic_axes={INPUT: {0: "batch"}, OUTPUT: {0: "batch"}},
         )
-    assert program is not None, "the dynamo exporter returns a program"
-    program.save(str(path), external_data=False)

@@ -1,0 +1,130 @@
+"""Rows of the page's tables, where these are not simply the results' own."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chex_jobs.evaluation.results import (
+    ArmKey,
+    ArmResult,
+    ArmVerdict,
+    Comparison,
+    Estimate,
+    HospitalResults,
+    RecommendationVerdict,
+    Results,
+    Sufficiency,
+)
+from chex_jobs.report import numbers
+
+VERDICTS = {
+    ArmVerdict.REFERENCE: "reference",
+    ArmVerdict.WITHIN_MARGIN: "within the margin",
+    ArmVerdict.WORSE: "worse",
+    ArmVerdict.NOT_DISTINGUISHABLE: "not distinguishable",
+    ArmVerdict.INSUFFICIENT_DATA: "insufficient data",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The recommendation's reason in few words, and how the box is drawn."""
+
+    text: str
+    style: str
+    """`good` where the test set supports it, `open` where it does not."""
+
+
+HEADLINES = {
+    RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN: Headline("A cheaper arm is within the margin", "good"),
+    RecommendationVerdict.REFERENCE_IS_CHEAPEST: Headline("The best on validation is also the cheapest", "good"),
+    RecommendationVerdict.CHEAPER_ARMS_WORSE: Headline("Every cheaper arm is worse", "good"),
+    RecommendationVerdict.NOT_DISTINGUISHABLE: Headline("Cheaper arms not distinguishable", "open"),
+    RecommendationVerdict.INSUFFICIENT_DATA: Headline("Insufficient data", "open"),
+}
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One line of a hospital's table of arms."""
+
+    arm: ArmResult
+    verdict: str
+    deficit: str
+    recommended: bool
+    reference: bool
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One hospital's model on each hospital's test patients, in the order of `Matrix.tested_on`."""
+
+    trained_on: str
+    arm: ArmKey
+    cells: tuple[Estimate | None, ...]
+    """None where it was not tested."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The cross-hospital matrix of one task."""
+
+    task: str
+    tested_on: tuple[str, ...]
+    rows: tuple[MatrixRow, ...]
+
+
+def arm_rows(hospital: HospitalResults) -> list[ArmRow]:
+    """All arms in order of cost, with what the test set says about each beside the reference."""
+    compared = {each.arm: each for each in hospital.recommendation.comparisons}
+    return [
+        ArmRow(
+            arm=arm,
+            verdict=VERDICTS[compared[arm.arm].verdict] if arm.arm in compared else numbers.MISSING,
+            deficit=_deficit(compared.get(arm.arm)),
+            recommended=arm.arm == hospital.recommendation.recommended,
+            reference=arm.arm == hospital.recommendation.reference,
+        )
+        for arm in hospital.arms
+    ]
+
+
+def notices(hospital: HospitalResults) -> list[str]:
+    """What a reader must see before any number: tasks without intervals, then the evaluation's warnings, each once."""
+    insufficient = [f"{task.task}: {task.reason}" for task in hospital.tasks if task.sufficiency != Sufficiency.SUFFICIENT]
+    return list(dict.fromkeys([*insufficient, *hospital.warnings]))
+
+
+def matrices(results: Results) -> list[Matrix]:
+    """The hospitals' models on each other's test patients, one matrix for each task that was tested elsewhere."""
+    cells = [cell for hospital in results.hospitals for cell in hospital.cross_hospital]
+    found = []
+    for task in dict.fromkeys(cell.task for cell in cells):
+        values: dict[tuple[str, ArmKey], dict[str, Estimate]] = {}
+        for cell in (each for each in cells if each.task == task):
+            values.setdefault((cell.trained_on, cell.arm), {cell.trained_on: cell.own_auroc})[cell.tested_on] = cell.auroc
+        found.append(_matrix(task, values, [hospital.hospital for hospital in results.hospitals]))
+    return found
+
+
+def step_name(name: str) -> str:
+    """`TestLabelled:icu` of a patient flow as `Test labelled: icu`."""
+    step, colon, task = name.partition(":")
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", step)
+    return words[:1] + words[1:].lower() + (f": {task}" if colon else "")
+
+
+def _matrix(task: str, values: Mapping[tuple[str, ArmKey], Mapping[str, Estimate]], hospitals: Sequence[str]) -> Matrix:
+    tested = {name for cells in values.values() for name in cells}
+    columns = tuple(name for name in hospitals if name in tested)
+    rows = (MatrixRow(trained, arm, tuple(cells.get(name) for name in columns)) for (trained, arm), cells in values.items())
+    return Matrix(task, columns, tuple(rows))
+
+
+def _deficit(comparison: Comparison | None) -> str:
+    """`+0.016 (+0.002 to +0.028)`; the reference has none."""
+    if comparison is None or comparison.verdict == ArmVerdict.REFERENCE or comparison.deficit is None:
+        return numbers.MISSING
+    if comparison.lower is None or comparison.upper is None:
+        return numbers.signed(comparison.deficit)
+    return numbers.signed_range(comparison.deficit, comparison.lower, comparison.upper)
