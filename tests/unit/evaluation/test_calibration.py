@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
@@ -43,6 +44,24 @@ def test_a_shift_and_a_scale_are_undone_together():
 @pytest.mark.parametrize("labels", [[1.0, 1.0], [0.0, 0.0], [np.nan, np.nan]])
 def test_no_temperature_is_invented_where_a_class_is_missing(labels):
     assert fit_temperature([0.3, -0.2], labels) is None
+
+
+def test_few_units_give_the_minimum_of_the_penalised_likelihood():
+    logits, labels = labelled(12, seed=3)
+
+    def loss(log_slope: float, intercept: float) -> float:
+        fit = np.exp(log_slope) * logits + intercept
+        penalty = log_slope**2 / 2 + (intercept / 3.0) ** 2 / 2
+        return float(np.logaddexp(0, np.where(labels == 1, -fit, fit)).sum()) + penalty
+
+    alone = minimize_scalar(lambda log_slope: loss(log_slope, 0.0), bounds=(-3, 3), method="bounded")
+    temperature = fit_temperature(logits, labels)
+    assert temperature is not None
+    assert np.log(temperature.slope) == pytest.approx(alone.x, abs=1e-3)  # pyright: ignore[reportAttributeAccessIssue]
+    both = fit_slope_and_intercept(logits, labels)
+    least = loss(np.log(both.slope), both.intercept)
+    steps = [(0.01, 0.0), (-0.01, 0.0), (0.0, 0.01), (0.0, -0.01)]
+    assert all(loss(np.log(both.slope) + a, both.intercept + b) > least for a, b in steps)
 
 
 def test_separable_labels_give_a_finite_temperature():

@@ -127,7 +127,9 @@ def test_a_shaky_reference_widens_every_comparison_with_it():
         assert new.standard_error
         assert old.standard_error
         assert new.standard_error**2 == pytest.approx(old.standard_error**2 + 0.03**2)
-    assert (found.critical_value or 9) < (before.critical_value or 0)  # one error common to all is one comparison
+    assert (found.critical_value or 9) < (
+        before.critical_value or 0
+    )  # one error common to all is one comparison
 
 
 def test_a_single_arm_is_its_own_reference():
