@@ -51,7 +51,7 @@ def _row(image: str, task: Any, logit: float) -> dict[str, Any]:
         "image": image,
         "task": task.name,
         "logit": logit,
-        "probability": 1.0 / (1.0 + math.exp(-scaled)),
+        "probability": 0.5 * (1.0 + math.tanh(scaled / 2)),  # the sigmoid, without overflow
         "calibrated": task.temperature is not None,
     }
 

@@ -16,8 +16,8 @@ def export_onnx(model: Ensemble, size: int, path: Path) -> None:
     """Write the model with input `images` uint8 `[N, 1, S, S]` and output `logits` float32 `[N, T]`, N free.
 
     By tracing, not by the exporter over `torch.export`: on a DenseNet-121 that one took 24 s of CPU for each member, tracing
-    takes 2 (torch 2.15). A convolutional encoder in evaluation mode has no branch that a trace could miss, and
-    `write_bundle` compares the file with the model before it lets it go.
+    takes 2 (torch 2.15). An image encoder in evaluation mode has no branch on its input that a trace could miss; the tests
+    compare the file's logits with the model's.
     """
     example = torch.from_numpy(golden_views(size)[:2])
     with warnings.catch_warnings():

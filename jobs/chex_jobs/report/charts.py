@@ -9,7 +9,7 @@ from math import log10
 
 from markupsafe import Markup
 
-from chex_jobs.report.marks import GUIDE, Style, legend, mark
+from chex_jobs.report.marks import FIRST, GUIDE, Style, legend, mark
 from chex_jobs.report.numbers import log_ticks, nice_ticks, short_count, tick_texts
 
 
@@ -20,7 +20,7 @@ class Line:
     name: str
     x: Sequence[float]
     y: Sequence[float]
-    style: Style = Style()
+    style: Style = FIRST
     points: bool = False
 
 

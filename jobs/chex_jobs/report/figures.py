@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from chex_jobs.evaluation.results import ArmTask, Calibration, Curve, Estimate, HospitalResults, MetadataBaseline, PretrainingSummary
+from chex_jobs.evaluation.results import (
+    ArmTask,
+    Calibration,
+    Curve,
+    Estimate,
+    HospitalResults,
+    MetadataBaseline,
+    PretrainingSummary,
+)
 from chex_jobs.report import numbers
 from chex_jobs.report.charts import Dot, Line, line_chart, scatter
 from chex_jobs.report.forest import ForestRow, forest

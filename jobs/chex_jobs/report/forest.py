@@ -14,7 +14,7 @@ LABEL_LIMIT = 40
 """Characters of a label; a longer one keeps beginning and end, and the whole is its tooltip."""
 CHARACTER = 6.9
 """Width of a character in user units at the style sheet's 12 px, rather too wide than too narrow."""
-PLOT, COLUMN = 280, 140
+PLOT, COLUMN = 280, 158
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Style:
         return cls(COLOURS[index % len(COLOURS)], SHAPES[(index + index // len(COLOURS)) % len(SHAPES)])
 
 
+FIRST = Style()
 GUIDE = Style("guide", "")
 
 

@@ -10,7 +10,8 @@ def render_model_card(results: Results, hospital: HospitalResults) -> str:
     """The card of a hospital's model, in Markdown."""
     environment = Environment(
         loader=PackageLoader("chex_jobs.report"),
-        autoescape=False,  # noqa: S701  Markdown; names are DNS labels and columns' names, checked by the manifest's schema
+        autoescape=False,  # noqa: S701  Markdown; `_in_markdown` escapes every value
+        finalize=_in_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -18,3 +19,8 @@ def render_model_card(results: Results, hospital: HospitalResults) -> str:
     environment.globals.update(estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count)
     chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.recommended)
     return environment.get_template("model-card.md.j2").render(results=results, hospital=hospital, arm=chosen)
+
+
+def _in_markdown(value: object) -> str:
+    """A value inside Markdown: no tag, no table cell and no line of its own."""
+    return " ".join(str(value).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").split("\n"))

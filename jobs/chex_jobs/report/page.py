@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from chex_jobs.evaluation.results import DeployedPerformance, HospitalResults, MetadataBaseline, Results, Sufficiency, TaskSummary
+from chex_jobs.evaluation.results import (
+    DeployedPerformance,
+    HospitalResults,
+    MetadataBaseline,
+    Results,
+    Sufficiency,
+    TaskSummary,
+)
 from chex_jobs.report import figures, numbers, rows
 from chex_jobs.report.checklist import checklist
 
