@@ -1,11 +1,11 @@
 """Films per second of the training loop against bare PyTorch of the same model, precision, memory format and batch.
 
-    python tests/benchmarks/training_step.py [--encoder densenet121] [--size 64] [--batch 32] [--workers 1] [--rounds 5]
+    python tests/benchmarks/training_step.py [--encoder densenet121] [--size 64] [--batch 32] [--workers 1]
 
 One worker: `run_loop` (DeepSpeed stage 0, group BatchNorm, progress, agreement between workers) against forward, backward,
 clipping and fused AdamW by hand with plain BatchNorm. Goal: 0.9 of its films/s. Two workers: against
-DistributedDataParallel. Both sides get the same batches from memory, so loading costs nothing, and take turns within a
-round, so other load on the machine hits both. The ratio is the median over rounds.
+DistributedDataParallel. Both sides get the same batches from memory, so loading costs nothing, and take turns step by step,
+so that other load on the machine hits both. The ratio is the median over pairs of steps.
 
 With one worker two more lines tell where a difference goes: `groups of half the batch` is the loop when BatchNorm has two
 groups to split and join, and `without clipping` takes clipping from both sides.
@@ -16,7 +16,7 @@ import os
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,24 +50,25 @@ class Case:
     num_groups: int  # BatchNorm groups of a worker's batch, on our side
 
 
-class TimedBatches:
-    """The same batch again and again; notes when each is asked for."""
+class TakingTurns:
+    """Batches whose every step is followed by a step of the rival, both timed: other load on the machine hits both."""
 
-    def __init__(self, batch: dict[str, Tensor], num_steps: int) -> None:
+    def __init__(
+        self, batch: dict[str, Tensor], num_steps: int, rival_step: Callable[[dict[str, Tensor]], None]
+    ) -> None:
         self.batch, self.steps_per_epoch, self.wait_seconds = batch, num_steps + WARM_UP_STEPS, 0.0
-        self.times: list[float] = []
+        self.rival_step = rival_step
+        self.pairs: list[tuple[float, float]] = []
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[dict[str, Tensor]]:
         del epoch
-        for _ in range(first_step, self.steps_per_epoch):
-            self.times.append(time.perf_counter())
+        for step in range(first_step, self.steps_per_epoch):
+            began = time.perf_counter()
             yield self.batch
-        self.times.append(time.perf_counter())
-
-    def seconds_per_step(self) -> float:
-        """Median, after warming up."""
-        steps = [after - before for before, after in zip(self.times, self.times[1:], strict=False)]
-        return statistics.median(steps[WARM_UP_STEPS:])
+            changed_over = time.perf_counter()
+            self.rival_step(self.batch)
+            if step >= WARM_UP_STEPS:
+                self.pairs.append((changed_over - began, time.perf_counter() - changed_over))
 
 
 def objective_of(case: Case, world_size: int, group_size: int | None) -> nn.Module:
@@ -81,9 +82,34 @@ def objective_of(case: Case, world_size: int, group_size: int | None) -> nn.Modu
     )  # fmt: skip
 
 
-def ours(case: Case, batch: dict[str, Tensor], num_steps: int, place: Place) -> float:
-    """Seconds of a step of `run_loop`."""
-    batches = TimedBatches(batch, num_steps)
+def rival_of(case: Case, place: Place) -> Callable[[dict[str, Tensor]], None]:
+    """A step by hand; under DistributedDataParallel with several workers."""
+    objective = objective_of(case, place.world_size, None)
+    network: Any = nn.parallel.DistributedDataParallel(objective) if place.world_size > 1 else objective
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
+
+    def step(films: dict[str, Tensor]) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=case.bfloat16):
+            loss = network(films).loss
+        loss.backward()
+        if case.clipping:
+            torch.nn.utils.clip_grad_norm_(objective.parameters(), case.clipping)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def compare(name: str, case: Case, num_steps: int, place: Place) -> None:
+    """Let both sides take turns and print one line on worker 0."""
+    random = torch.Generator().manual_seed(place.rank)
+    batch = {
+        "images": torch.randint(
+            0, 256, (case.batch, 1, case.size, case.size), generator=random, dtype=torch.uint8
+        ),
+        "labels": torch.randint(0, 2, (case.batch, NUM_TASKS), generator=random).float(),
+    }
+    batches = TakingTurns(batch, num_steps, rival_of(case, place))
     optimization = Optimization(
         global_batch_size=case.batch * place.world_size,
         epochs=1,
@@ -92,46 +118,13 @@ def ours(case: Case, batch: dict[str, Tensor], num_steps: int, place: Place) -> 
     )
     settings = LoopSettings(optimization, case.bfloat16, 0, 0, CheckpointPolicy(every_minutes=None))
     run_loop(objective_of(case, place.world_size, case.batch // case.num_groups), batches, settings, place)
-    return batches.seconds_per_step()
-
-
-def bare(case: Case, batch: dict[str, Tensor], num_steps: int, place: Place) -> float:
-    """Seconds of a step by hand; under DistributedDataParallel with several workers."""
-    objective = objective_of(case, place.world_size, None)
-    network: Any = nn.parallel.DistributedDataParallel(objective) if place.world_size > 1 else objective
-    optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
-    batches = TimedBatches(batch, num_steps)
-    for films in batches.epoch(0):
-        with torch.autocast("cpu", torch.bfloat16, enabled=case.bfloat16):
-            loss = network(films).loss
-        loss.backward()
-        if case.clipping:
-            torch.nn.utils.clip_grad_norm_(objective.parameters(), case.clipping)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-    return batches.seconds_per_step()
-
-
-def compare(name: str, case: Case, arguments: argparse.Namespace, place: Place) -> None:
-    """Take turns for some rounds and print one line on worker 0."""
-    random = torch.Generator().manual_seed(place.rank)
-    batch = {
-        "images": torch.randint(
-            0, 256, (case.batch, 1, case.size, case.size), generator=random, dtype=torch.uint8
-        ),
-        "labels": torch.randint(0, 2, (case.batch, NUM_TASKS), generator=random).float(),
-    }
-    rounds = [
-        (ours(case, batch, arguments.steps, place), bare(case, batch, arguments.steps, place))
-        for _ in range(arguments.rounds)
-    ]
     if place.is_main:
         films = case.batch * place.world_size
-        our_rate, bare_rate = (films / statistics.median(side) for side in zip(*rounds, strict=True))
-        ratios = sorted(theirs / own for own, theirs in rounds)
+        our_rate, rival_rate = (films / statistics.median(side) for side in zip(*batches.pairs, strict=True))
+        ratios = [theirs / own for own, theirs in batches.pairs]
+        low, middle, high = statistics.quantiles(ratios, n=4)
         print(
-            f"{name:<42} {our_rate:8.1f} {bare_rate:8.1f}   {statistics.median(ratios):5.2f}   "
-            f"({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{name:<42} {our_rate:8.1f} {rival_rate:8.1f}   {middle:5.2f}   ({low:.2f} to {high:.2f})",
             flush=True,
         )
 
@@ -143,17 +136,17 @@ def measure(arguments: argparse.Namespace, place: Place) -> None:
         print(
             f"{arguments.encoder}, {arguments.size} px, {place.world_size} x {arguments.batch} films, films/s"
         )
-        print(f"{'':<42} {'ours':>8} {rival:>8}   ratio   (range over rounds)")
+        print(f"{'':<42} {'ours':>8} {rival:>8}   ratio   (middle half of the steps)")
     for bfloat16 in (False, True):
         precision = "BFloat16" if bfloat16 else "Float32"
         case = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 1)
-        compare(precision, case, arguments, place)
+        compare(precision, case, arguments.steps, place)
         if place.world_size == 1:
             halves = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 2)
-            compare(f"{precision}, groups of half the batch", halves, arguments, place)
+            compare(f"{precision}, groups of half the batch", halves, arguments.steps, place)
     if place.world_size == 1:
         unclipped = Case(arguments.encoder, arguments.size, arguments.batch, False, 0.0, 1)
-        compare("Float32, without clipping", unclipped, arguments, place)
+        compare("Float32, without clipping", unclipped, arguments.steps, place)
 
 
 def worker(rank: int, port: int, arguments: argparse.Namespace) -> None:
@@ -175,8 +168,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=32, help="films on one worker")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=30)
     arguments = parser.parse_args()
     if arguments.workers == 1:
         worker(0, 0, arguments)

@@ -43,7 +43,7 @@ def train_all(place: Place, folder: Path) -> None:
                 objective(name),
                 MadeUpBatches(place.rank, place.world_size, steps_per_epoch=1),
                 settings(
-                    zero_stage=stage, epochs=NUM_STEPS, every_steps=1, learning_rate=0.01, schedule="Constant",
+                    zero_stage=stage, epochs=NUM_STEPS, every_steps=1, learning_rate=2e-5, schedule="Constant",
                     warmup_fraction=0.0, gradient_clipping=0.0,
                 ),
                 place,

@@ -33,6 +33,9 @@ from chex_jobs.training.train import TrainingOutcome, train
 ENCODERS = Encoders(image=ImageEncoder(architecture="chex-densenet-small", size=64))
 EVERY_STEPS = 5
 
+# Ray Train imports Ray Data, whose import reads a deprecated setting of its own (2.60).
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:

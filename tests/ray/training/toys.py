@@ -21,11 +21,11 @@ from chex_jobs.training.loop import LoopSettings
 from chex_jobs.training.model_state import ModelState
 from chex_jobs.training.policy import CheckpointPolicy
 
-SIZE, NUM_TASKS, NUM_TOKENS = 32, 2, 12
-GLOBAL_BATCH, GROUP = 16, 4
+SIZE, NUM_TASKS, NUM_TOKENS = 64, 2, 12
+GLOBAL_BATCH, GROUP = 32, 8
 
 OBJECTIVES = {
-    "moCo": Objective.parse({"moCo": {"queueSize": 64, "momentum": 0.9, "projectionDim": 8}}),
+    "moCo": Objective.parse({"moCo": {"queueSize": 128, "momentum": 0.9, "projectionDim": 8}}),
     "clip": Objective.parse({"clip": {"projectionDim": 8}}),
     "supervised": Objective.parse({"supervised": {}}),
 }
@@ -88,9 +88,8 @@ class MadeUpBatches:
         own = slice(self.rank * part, (self.rank + 1) * part)
         for step in range(first_step, self.steps_per_epoch):
             random = torch.Generator().manual_seed(1000 * epoch + step)
-            shape = (GLOBAL_BATCH, 2, SIZE, SIZE)
             batch = {
-                "images": torch.randint(0, 256, shape, generator=random, dtype=torch.uint8),
+                "images": _films(random),
                 "ordinals": torch.arange(GLOBAL_BATCH),
                 "labels": torch.randint(0, 2, (GLOBAL_BATCH, NUM_TASKS), generator=random).float(),
                 "input_ids": torch.randint(5, 60, (GLOBAL_BATCH, NUM_TOKENS), generator=random),
@@ -98,6 +97,15 @@ class MadeUpBatches:
                 "text_group": torch.randint(0, 12, (GLOBAL_BATCH,), generator=random),
             }
             yield {name: tensor[own] for name, tensor in batch.items()}
+
+
+def _films(random: torch.Generator) -> Tensor:
+    """Two views of films that differ from each other. Noise would not do: pooled, all of it looks the same, and BatchNorm
+    would blow differences up that are rounding only."""
+    patches = torch.rand((GLOBAL_BATCH, 1, 4, 4), generator=random)
+    films = nn.functional.interpolate(patches, size=(SIZE, SIZE), mode="bilinear")
+    views = films + 0.05 * torch.rand((GLOBAL_BATCH, 2, SIZE, SIZE), generator=random)
+    return (views / 1.05 * 255).to(torch.uint8)
 
 
 def settings(
