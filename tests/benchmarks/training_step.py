@@ -16,6 +16,7 @@ import os
 import socket
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -152,6 +153,8 @@ def measure(arguments: argparse.Namespace, place: Place) -> None:
 def worker(rank: int, port: int, arguments: argparse.Namespace) -> None:
     """One of several workers over gloo."""
     torch.set_num_threads(1)
+    # Of DistributedDataParallel: channels_last activations give gradients of 1x1 filters other strides of the same memory.
+    warnings.filterwarnings("ignore", "Grad strides do not match")
     address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(arguments.workers), **address)
     if arguments.workers > 1:

@@ -92,6 +92,11 @@ class Engine:
             config=config(batch_per_worker, gradient_clipping, zero_stage, bfloat16),
         )[0]
 
+        # Alone and undivided there is nothing to reduce: DeepSpeed would flatten, copy and copy back all gradients.
+        self._alone = place.world_size == 1 and zero_stage == 0
+        self.deepspeed.enable_backward_allreduce = not self._alone
+        self._trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+
     def __enter__(self) -> "Engine":
         return self
 
@@ -104,13 +109,22 @@ class Engine:
             group["lr"] = learning_rate
         loss, metrics = self.deepspeed(batch)
         self.deepspeed.backward(loss)
+        if self._alone:
+            self._fill_missing_gradients()
         self.deepspeed.step()
         return loss.detach(), metrics
+
+    def _fill_missing_gradients(self) -> None:
+        """A parameter without gradient gets zeros, as reducing gives it: else AdamW would decay it with several workers only."""
+        for parameter in self._trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
 
     def close(self) -> None:
         """Let go of hooks and buffers, so that the next training in this process starts clean."""
         self.deepspeed.destroy()
         self.deepspeed.optimizer = None
+        self._trained.clear()
         self.deepspeed.module_forward_pre_hook.remove()
         self.deepspeed.module_forward_post_hook.remove()
         if self.zero_stage == 3:

@@ -18,6 +18,7 @@ from tests.ray.training.toys import (
     objective,
     read_result,
     settings,
+    smoothed,
     state_at,
     store_in,
     write_result,
@@ -40,7 +41,7 @@ def train_all(place: Place, folder: Path) -> None:
         for stage in STAGES if place.world_size > 1 else (0,):
             run_folder = folder / f"{name}-{stage}"
             result = loop.run_loop(
-                objective(name),
+                smoothed(objective(name)),
                 MadeUpBatches(place.rank, place.world_size, steps_per_epoch=1),
                 settings(
                     zero_stage=stage, epochs=NUM_STEPS, every_steps=1, learning_rate=2e-5, schedule="Constant",

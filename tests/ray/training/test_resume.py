@@ -144,7 +144,7 @@ def test_graceful_stop_stores_a_checkpoint_and_says_stopped(tmp_path: Path) -> N
         how,
         join(),
         store_in(tmp_path / "a"),
-        LoopCallbacks(should_stop=lambda: next(asked)),
+        LoopCallbacks(should_stop=lambda: next(asked, True)),
     )
     assert stopped.status == "stopped"
     assert stopped.step == 4
