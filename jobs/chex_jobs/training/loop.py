@@ -270,8 +270,8 @@ class _Loop:
         return verdict.stop, verdict.checkpoint
 
     def _end_epoch(self) -> bool:
-        """Settle the epoch, tell the callback; False when it ends the training."""
-        self._settle()
+        """Settle the epoch, tell the callback; False when that or a worker's wish ends the training."""
+        stop, _ = self._settle()
         objective = self.engine.objective
         average_running_statistics(objective)
         loss = self.state.loss_sum / self.batches.steps_per_epoch
@@ -283,7 +283,7 @@ class _Loop:
         every_epochs = self.settings.checkpoint.every_epochs
         if every_epochs is not None and epoch % every_epochs == 0:
             self._store()
-        return not self.control.agree(goes_on is False)
+        return not self.control.agree(stop or goes_on is False)
 
     def _finish(self, status: Status) -> LoopResult:
         self._settle()
