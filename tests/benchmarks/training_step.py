@@ -7,6 +7,11 @@ clipping and fused AdamW by hand with plain BatchNorm. Goal: 0.9 of its films/s.
 DistributedDataParallel. Both sides get the same batches from memory, so loading costs nothing, and take turns step by step,
 so that other load on the machine hits both. The ratio is the median over pairs of steps.
 
+Seen on two busy cores without AMX, 64 pixels: alone DenseNet-121 1.01 (Float32) and 0.99 (BFloat16), chex-densenet-small 0.94
+and 0.93; with two workers 0.97, 0.96 and 0.94, 0.92. What is left is DeepSpeed walking over the module tree to clip and to
+clear gradients (some 2 ms a step for 223 tensors), and, with two workers, reducing them after the backward pass, not in it.
+BatchNorm in two groups costs another 10 to 15 %.
+
 With one worker two more lines tell where a difference goes: `groups of half the batch` is the loop when BatchNorm has two
 groups to split and join, and `without clipping` takes clipping from both sides.
 """
