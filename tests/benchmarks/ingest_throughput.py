@@ -10,6 +10,11 @@ All sides start from the same JPEG files of 2,000 x 2,500 pixels on local disk a
 
 Measured is processor time of this process and its children, not wall-clock: ingest reads and decodes in two processes,
 so on an idle machine its wall-clock per film is shorter than its cost. Goal: ingest >= 0.8 of bare.
+
+Seen on two cores, 400 films, five rounds, four runs: 1.18 to 1.30 of bare, 0.72 to 0.77 of bare, reduced; single rounds
+scatter by a fifth. So the goal is met because ingest decodes at half size, not because its own work is free: the process
+of its own, checksums and the commit cost 3 to 5 ms a film beside 11 to 13 of decoding, and a script that also decodes at
+half size is faster.
 """
 
 import argparse
@@ -104,8 +109,9 @@ def main() -> None:
             for side, work in sides.items():
                 seconds[side].append(core_seconds(work))
     rates = {side: arguments.films / statistics.median(times) for side, times in seconds.items()}
-    for side, rate in rates.items():
-        print(f"{side:14} {rate:7.1f} films per core-second")
+    for side, times in seconds.items():
+        slowest, fastest = arguments.films / max(times), arguments.films / min(times)
+        print(f"{side:14} {rates[side]:7.1f} films per core-second ({slowest:.1f} to {fastest:.1f})")
     print(f"ingest / bare          {rates['ingest'] / rates['bare']:.2f}   (goal >= 0.80)")
     print(f"ingest / bare, reduced {rates['ingest'] / rates['bare, reduced']:.2f}")
 

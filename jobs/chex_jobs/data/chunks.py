@@ -38,11 +38,10 @@ _READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class DecodedFilm:
-    """Where a film lies in its shard. `film_sha256` is of size and pixels, `file_sha256` of the source's file."""
+    """Where a film lies in its shard, and the SHA-256 of its size and pixels."""
 
     place: Place
     film_sha256: str
-    file_sha256: str
 
 
 Outcome = DecodedFilm | Fault
@@ -105,19 +104,19 @@ def close_decoder() -> None:
 
 def _decoded(chunk: Chunk) -> ChunkResult:
     films: list[Film] = []
-    outcomes: list[Fault | tuple[str, str]] = []
+    outcomes: list[Fault | str] = []
     for read in _read_ahead(chunk.reader.read, chunk.keys):
         try:
-            film, file_sha256 = _film(read(), chunk.short_side)
+            film = _film(read(), chunk.short_side)
         except FilmError as error:
             outcomes.append(error.fault)
             continue
         films.append(film)
-        outcomes.append((film_digest(film), file_sha256))
+        outcomes.append(film_digest(film))
     content, places = encode_shard(films)
     place = iter(places)
     placed = tuple(
-        outcome if isinstance(outcome, Fault) else DecodedFilm(next(place), *outcome) for outcome in outcomes
+        outcome if isinstance(outcome, Fault) else DecodedFilm(next(place), outcome) for outcome in outcomes
     )
     result = ChunkResult(chunk.number, chunk.attempt.write_bytes(shard_path(chunk.number), content), placed)
     chunk.attempt.write_bytes(record_path(chunk.number), _encode(result, chunk.fingerprint))
@@ -148,7 +147,6 @@ def _encode(result: ChunkResult, fingerprint: str) -> bytes:
             outcome.place.height,
             outcome.place.width,
             outcome.film_sha256,
-            outcome.file_sha256,
         ]
         for outcome in result.outcomes
     ]
@@ -175,15 +173,15 @@ def _decode(content: bytes, uri: str, chunk: Chunk) -> ChunkResult:
 def _outcome(plain: list[Any]) -> Outcome:
     if len(plain) == 2:
         return Fault(Reason(plain[0]), plain[1])
-    offset, height, width, film_sha256, file_sha256 = plain
-    return DecodedFilm(Place(offset, height, width), film_sha256, file_sha256)
+    offset, height, width, film_sha256 = plain
+    return DecodedFilm(Place(offset, height, width), film_sha256)
 
 
-def _film(content: bytes | npt.NDArray[np.uint8], short_side: int) -> tuple[Film, str]:
-    """Return the film to store and the digest of its file; a source that makes films has no files."""
+def _film(content: bytes | npt.NDArray[np.uint8], short_side: int) -> Film:
+    """Return the film to store: from a file's bytes, or from a source that makes its films."""
     if isinstance(content, bytes):
-        return _decoder().decode(content, short_side), hashlib.sha256(content).hexdigest()
-    return np.ascontiguousarray(shrink(content, short_side)), ""
+        return _decoder().decode(content, short_side)
+    return np.ascontiguousarray(shrink(content, short_side))
 
 
 def film_digest(film: Film) -> str:

@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chex_jobs.data.errors import ColumnError as ColumnError
-
 
 @dataclass(frozen=True, slots=True)
 class ColumnFormat:

@@ -249,7 +249,6 @@ def _write_private(work: _Work, rows: list[int], patients: list[str], attempt: A
             {
                 "ordinal": pa.array(range(len(films)), pa.int32()),
                 "file": pa.array([film.key for film in films], pa.string()),
-                "file_sha256": pa.array([work.decoded[row].file_sha256 for row in rows], pa.string()),
                 "study": pa.array([film.study for film in films], pa.string()),
             }
         ),

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_jobs.data.columns import ColumnFormat
-from chex_jobs.data.errors import SourceError as SourceError
 from chex_jobs.data.splits import UNUSED
 
 MISSING = -1
