@@ -40,7 +40,7 @@ def export(folder: Path) -> None:
 
 def main() -> None:
     """Read the command line, export, say where the model is."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Export the packaged MiniLM to a plain folder.")
     parser.add_argument("folder", type=Path, help="where to put the model")
     folder = parser.parse_args().folder.resolve()
     export(folder)

@@ -49,7 +49,7 @@ class ChestXrayDataset:
         self.num_folds = int(done.summary["num_folds"])
         self.has_report = self._numbers("has_report")
         self.film_sha256 = self._words("film_sha256")
-        self.unit = cast(Unit, done.summary["unit"])
+        self.unit: Unit = cast(Unit, done.summary["unit"])
 
     @classmethod
     def open(cls, done: FinishedArtifact) -> Self:

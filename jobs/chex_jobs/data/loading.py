@@ -37,7 +37,7 @@ class FilmSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def film(self, i: int) -> np.ndarray:
+    def film(self, i: int, /) -> np.ndarray:
         """Return film i, uint8 `[H, W]`. Called from several threads at once."""
         ...
 

@@ -19,7 +19,9 @@ TOLERANCE = 1e-3
 
 def golden_views(size: int) -> NDArray[np.uint8]:
     """Generated films in the standard view, uint8 `[8, 1, S, S]`. No patient's film is ever stored with a model."""
-    archive = PhantomArchive(PhantomSettings(patients=NUM_FILMS, size=max(64, min(size, 512)), seed=20_230_513))
+    archive = PhantomArchive(
+        PhantomSettings(patients=NUM_FILMS, size=max(64, min(size, 512)), seed=20_230_513)
+    )
     return np.stack([standard_view(archive.film(index), size)[None] for index in range(NUM_FILMS)])
 
 
@@ -42,7 +44,9 @@ def check_golden(model: nn.Module, content: bytes) -> None:
         views, expected = stored["images"], stored["logits"]
     found = logits_of(model, views)
     if found.shape != expected.shape:
-        raise BundleError(f"golden.npz has logits of shape {expected.shape}, the model gives {found.shape}; get the folder again")
+        raise BundleError(
+            f"golden.npz has logits of shape {expected.shape}, the model gives {found.shape}; get the folder again"
+        )
     difference = float(np.abs(found - expected).max())
     if not difference <= TOLERANCE:
         raise BundleError(

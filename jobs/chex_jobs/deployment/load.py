@@ -53,12 +53,16 @@ def load_bundle(uri: str) -> Scorer:
         config = BundleConfig.model_validate_json(files[CONFIG_FILE])
         preprocessing = Preprocessing.model_validate_json(files[PREPROCESSING_FILE])
     except ValidationError as error:
-        raise BundleError(f"{uri}: its description is of another version of chex: {error.errors()[0]['msg']}") from error
+        raise BundleError(
+            f"{uri}: its description is of another version of chex: {error.errors()[0]['msg']}"
+        ) from error
     model = empty_ensemble(config.architecture, config.size, len(config.tasks), config.members)
     try:
         model.load_state_dict(load_tensors(files[MODEL_FILE]))
     except (RuntimeError, SafetensorError) as error:
-        raise BundleError(f"{uri}/{MODEL_FILE} does not hold the model that {CONFIG_FILE} describes: {error}") from error
+        raise BundleError(
+            f"{uri}/{MODEL_FILE} does not hold the model that {CONFIG_FILE} describes: {error}"
+        ) from error
     check_golden(model, files[GOLDEN_FILE])
     return Scorer(config, preprocessing, model)
 
@@ -73,5 +77,7 @@ def _checked_files(uri: str) -> dict[str, bytes]:
     expected = {name: digest for digest, _, name in (line.partition("  ") for line in sums.splitlines())}
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != expected.get(name):
-            raise BundleError(f"{uri}/{name} is damaged: it does not have the checksum in {SUMS_FILE}; get the folder again")
+            raise BundleError(
+                f"{uri}/{name} is damaged: it does not have the checksum in {SUMS_FILE}; get the folder again"
+            )
     return files

@@ -23,7 +23,10 @@ from chex_jobs.deployment.onnx_export import export_onnx
 
 def write_bundle(folder: Path, model: Ensemble, config: BundleConfig, preprocessing: Preprocessing) -> None:
     """Write every file of a deployable model into an existing, empty folder."""
-    save_file({name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()}, folder / MODEL_FILE)
+    save_file(
+        {name: tensor.contiguous().clone() for name, tensor in model.state_dict().items()},
+        folder / MODEL_FILE,
+    )
     (folder / CONFIG_FILE).write_text(config.model_dump_json(indent=2) + "\n")
     (folder / PREPROCESSING_FILE).write_text(preprocessing.model_dump_json(indent=2) + "\n")
     views = golden_views(config.size)

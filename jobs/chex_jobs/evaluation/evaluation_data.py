@@ -34,7 +34,7 @@ class Films(Protocol):
         """Number of films."""
         ...
 
-    def film(self, ordinal: int) -> NDArray[np.uint8]:
+    def film(self, ordinal: int, /) -> NDArray[np.uint8]:
         """One film, uint8 [H, W]."""
         ...
 

@@ -35,11 +35,20 @@ class FinishedStages:
 
     def of_kind(self, kind: str) -> dict[str, FinishedArtifact]:
         """The stages of one kind, by name, in the plan's order."""
-        return {label.partition("/")[2]: done for label, done in self.by_name.items() if label.startswith(f"{kind}/")}
+        return {
+            label.partition("/")[2]: done
+            for label, done in self.by_name.items()
+            if label.startswith(f"{kind}/")
+        }
 
 
 def assemble_results(
-    work: ReportSpec, job: JobSpec, stages: FinishedStages, environment: Mapping[str, str], artifacts_uri: str, now: datetime
+    work: ReportSpec,
+    job: JobSpec,
+    stages: FinishedStages,
+    environment: Mapping[str, str],
+    artifacts_uri: str,
+    now: datetime,
 ) -> Results:
     """Join the hospitals' results, the pretraining runs and where all of it comes from."""
     ingested = stages.of_kind("ingest")
@@ -49,16 +58,25 @@ def assemble_results(
         namespace=str(work.manifest["metadata"].get("namespace", "")),
         created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         generated_data=any(job.dataset(name).source.phantom is not None for name in ingested),
-        hospitals=tuple(loads(HospitalResults, done.read_bytes("metrics.json")) for done in stages.of_kind("evaluate").values()),
+        hospitals=tuple(
+            loads(HospitalResults, done.read_bytes("metrics.json"))
+            for done in stages.of_kind("evaluate").values()
+        ),
         pretraining=tuple(_pretraining(name, job, done) for name, done in stages.of_kind("pretrain").items()),
         archive_flows=tuple(
-            PatientFlow(name, ingest_steps(ingested[name].summary), dict(ingested[name].summary["quarantined"]))
+            PatientFlow(
+                name, ingest_steps(ingested[name].summary), dict(ingested[name].summary["quarantined"])
+            )
             for name in dict.fromkeys(run.dataset for run in job.pretraining)
         ),
         provenance=Provenance(
             seed=job.seed,
             chexdragon_version=version("chexdragon"),
-            source_digests={name: str(done.summary.get("sourceDigest", "")) for name, done in ingested.items() if done.summary.get("sourceDigest")},
+            source_digests={
+                name: str(done.summary.get("sourceDigest", ""))
+                for name, done in ingested.items()
+                if done.summary.get("sourceDigest")
+            },
             stage_identities={label: done.identity for label, done in stages.by_name.items()},
             manifest_sha256={label: done.manifest_sha256 for label, done in stages.by_name.items()},
             environment=dict(environment),
@@ -93,6 +111,8 @@ def _loss_curve(done: FinishedArtifact, summary: Mapping[str, Any]) -> tuple[Cur
     if len(points) < 2:
         losses = summary["epochLosses"]
         steps_per_epoch = int(summary["steps"]) / max(1, len(losses))
-        points = [CurvePoint(round((index + 1) * steps_per_epoch), float(loss)) for index, loss in enumerate(losses)]
+        points = [
+            CurvePoint(round((index + 1) * steps_per_epoch), float(loss)) for index, loss in enumerate(losses)
+        ]
     stride = -(-len(points) // MAX_CURVE_POINTS)
     return tuple(points[::stride])

@@ -49,7 +49,9 @@ class _Frame:
     width, height = 400, 290
     left, right, top, bottom = 54, 388, 14, 246
 
-    def __init__(self, x_range: tuple[float, float], y_range: tuple[float, float], *, x_log: bool = False) -> None:
+    def __init__(
+        self, x_range: tuple[float, float], y_range: tuple[float, float], *, x_log: bool = False
+    ) -> None:
         self._x_range, self._y_range, self._x_log = x_range, y_range, x_log
 
     def x(self, value: float) -> float:
@@ -67,18 +69,28 @@ class _Frame:
         for tick in _linear_ticks(self._y_range):
             height = f"{self.y(tick.value):.1f}"
             parts.append(
-                Markup('<line x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" dy="4" text-anchor="end">{}</text>').format(
-                    self.left, self.right, height, height, self.left - 6, height, tick.text
-                )
+                Markup(
+                    '<line x1="{}" x2="{}" y1="{}" y2="{}"/><text x="{}" y="{}" dy="4" text-anchor="end">{}</text>'
+                ).format(self.left, self.right, height, height, self.left - 6, height, tick.text)
             )
         for tick in self._x_ticks():
             place = f"{self.x(tick.value):.1f}"
-            parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(place, self.bottom + 17, tick.text))
+            parts.append(
+                Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                    place, self.bottom + 17, tick.text
+                )
+            )
         middle = (self.left + self.right) / 2
-        parts.append(Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text>').format(middle, self.height - 8, x_title))
+        parts.append(
+            Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text>').format(
+                middle, self.height - 8, x_title
+            )
+        )
         centre = (self.top + self.bottom) / 2
         parts.append(
-            Markup('<text class="name" transform="translate(13 {}) rotate(-90)" text-anchor="middle">{}</text></g>').format(centre, y_title)
+            Markup(
+                '<text class="name" transform="translate(13 {}) rotate(-90)" text-anchor="middle">{}</text></g>'
+            ).format(centre, y_title)
         )
         return Markup("").join(parts)
 
@@ -123,13 +135,17 @@ def line_chart(
 def scatter(title: str, dots: Sequence[Dot], x_title: str, y_title: str) -> Markup:
     """Points over a logarithmic x axis, a legend of their series below; each has its label as a tooltip, the chosen one as text."""
     frame = _Frame(
-        (min(dot.x for dot in dots) / 1.6, max(dot.x for dot in dots) * 1.6), padded([dot.y for dot in dots], 0.12), x_log=True
+        (min(dot.x for dot in dots) / 1.6, max(dot.x for dot in dots) * 1.6),
+        padded([dot.y for dot in dots], 0.12),
+        x_log=True,
     )
     parts = [frame.axes(x_title, y_title)]
     for dot in sorted(dots, key=lambda dot: dot.chosen):
         x, y = frame.x(dot.x), frame.y(dot.y)
         if dot.chosen:
-            parts.append(Markup('<circle class="ring" cx="{}" cy="{}" r="9"/>').format(f"{x:.1f}", f"{y:.1f}"))
+            parts.append(
+                Markup('<circle class="ring" cx="{}" cy="{}" r="9"/>').format(f"{x:.1f}", f"{y:.1f}")
+            )
             parts.append(_name_inside(frame, x, y, dot.label))
         tooltip = f"{dot.label}: {dot.y:.3f}, {short_count(dot.x)}"
         parts.append(mark(dot.style, x, y, 4.5, classes="hollow" if dot.hollow else "", title=tooltip))
@@ -157,7 +173,10 @@ def _name_inside(frame: _Frame, x: float, y: float, label: str) -> Markup:
     anchor = "end" if x > (frame.left + frame.right) / 2 else "start"
     below = y - 14 < frame.top + 8
     return Markup('<text class="note" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        f"{x + (8 if anchor == 'end' else -8):.1f}", f"{y + (24 if below else -14):.1f}", anchor, shortened(label, 32)
+        f"{x + (8 if anchor == 'end' else -8):.1f}",
+        f"{y + (24 if below else -14):.1f}",
+        anchor,
+        shortened(label, 32),
     )
 
 

@@ -30,7 +30,13 @@ def forest_of(hospital: HospitalResults, task: str) -> Markup:
     baseline = next((each for each in hospital.metadata_baselines if each.task == task), None)
     if baseline is not None and baseline.auroc.value is not None:
         rows.append(_forest_row("metadata alone, no pixel", baseline, baseline=True))
-    return forest(f"AUROC on test patients of every arm: {task}", rows, ("AUROC", "AUPRC"), "AUROC on test patients", guide=0.5)
+    return forest(
+        f"AUROC on test patients of every arm: {task}",
+        rows,
+        ("AUROC", "AUPRC"),
+        "AUROC on test patients",
+        guide=0.5,
+    )
 
 
 def cost_chart(hospital: HospitalResults) -> Markup:
@@ -49,7 +55,11 @@ def cost_chart(hospital: HospitalResults) -> Markup:
         for arm in hospital.arms
         if arm.mean_auroc.value is not None
     ]
-    return scatter("Cost against accuracy", dots, "film passes, logarithmic", "mean AUROC on test") if dots else Markup("")
+    return (
+        scatter("Cost against accuracy", dots, "film passes, logarithmic", "mean AUROC on test")
+        if dots
+        else Markup("")
+    )
 
 
 def fraction_chart(hospital: HospitalResults) -> Markup:
@@ -63,16 +73,33 @@ def fraction_chart(hospital: HospitalResults) -> Markup:
             if arm.arm.strategy == strategy and arm.arm.start == start and arm.mean_auroc.value is not None
         )
         if len(points) > 1:
-            lines.append(Line(strategy, [point[0] for point in points], [point[1] for point in points], Style.of(index), points=True))
-    return line_chart(f"AUROC by share of labels, from {start}", lines, "share of labels", "mean AUROC on test") if lines else Markup("")
+            lines.append(
+                Line(
+                    strategy,
+                    [point[0] for point in points],
+                    [point[1] for point in points],
+                    Style.of(index),
+                    points=True,
+                )
+            )
+    return (
+        line_chart(f"AUROC by share of labels, from {start}", lines, "share of labels", "mean AUROC on test")
+        if lines
+        else Markup("")
+    )
 
 
 def reliability_chart(calibration: Calibration) -> Markup:
     """Observed rate against predicted probability; the dashed diagonal is perfect."""
     guide = Line("perfect", (0.0, 1.0), (0.0, 1.0), GUIDE)
-    x, y = [each.mean_probability for each in calibration.bins], [each.observed_rate for each in calibration.bins]
+    x, y = (
+        [each.mean_probability for each in calibration.bins],
+        [each.observed_rate for each in calibration.bins],
+    )
     lines = [guide, Line("model", x, y, points=True)]
-    return line_chart("Reliability", lines, "predicted probability", "observed rate", x_range=(0, 1), y_range=(0, 1))
+    return line_chart(
+        "Reliability", lines, "predicted probability", "observed rate", x_range=(0, 1), y_range=(0, 1)
+    )
 
 
 def curves_by_task(hospital: HospitalResults) -> list[tuple[str, str, list[Curve]]]:
@@ -100,7 +127,9 @@ def loss_chart(run: PretrainingSummary) -> Markup:
     return line_chart(f"Loss of {run.name}", [line], "step", "loss")
 
 
-def _forest_row(label: str, found: ArmTask | MetadataBaseline, *, emphasis: bool = False, baseline: bool = False) -> ForestRow:
+def _forest_row(
+    label: str, found: ArmTask | MetadataBaseline, *, emphasis: bool = False, baseline: bool = False
+) -> ForestRow:
     lower, upper = _ends(found.auroc)
     texts = (numbers.estimate(found.auroc), numbers.estimate(found.auprc))
     return ForestRow(label, found.auroc.value, lower, upper, texts, emphasis, baseline)

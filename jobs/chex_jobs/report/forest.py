@@ -55,7 +55,9 @@ class _Columns:
         return self.plot_end + 12 + index * COLUMN
 
 
-def forest(title: str, rows: Sequence[ForestRow], headings: tuple[str, ...], x_title: str, *, guide: float) -> Markup:
+def forest(
+    title: str, rows: Sequence[ForestRow], headings: tuple[str, ...], x_title: str, *, guide: float
+) -> Markup:
     """The rows in their order, with a dashed guide line; rows without interval show a hollow mark and no whiskers."""
     values = [value for row in rows for value in (row.value, row.lower, row.upper) if value is not None]
     if not values:
@@ -65,14 +67,16 @@ def forest(title: str, rows: Sequence[ForestRow], headings: tuple[str, ...], x_t
     height = HEAD + ROW * len(rows) + FOOT
     parts = [_axis(columns, height, x_title, guide)]
     parts += [
-        Markup('<text class="head" x="{}" y="{}">{}</text>').format(columns.text_start(index), HEAD - 10, heading)
+        Markup('<text class="head" x="{}" y="{}">{}</text>').format(
+            columns.text_start(index), HEAD - 10, heading
+        )
         for index, heading in enumerate(headings)
     ]
     for index, row in enumerate(rows):
         parts.append(_row(row, HEAD + index * ROW + ROW / 2, columns))
-    return Markup('<svg class="chart forest" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>').format(
-        f"{columns.width:.0f}", height, title, Markup("").join(parts)
-    )
+    return Markup(
+        '<svg class="chart forest" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>'
+    ).format(f"{columns.width:.0f}", height, title, Markup("").join(parts))
 
 
 def _axis(columns: _Columns, height: int, x_title: str, guide: float) -> Markup:
@@ -81,13 +85,21 @@ def _axis(columns: _Columns, height: int, x_title: str, guide: float) -> Markup:
     ticks = nice_ticks(columns.low, columns.high)
     for tick, text in zip(ticks, tick_texts(ticks), strict=True):
         parts.append(
-            Markup('<line x1="{0}" x2="{0}" y1="{1}" y2="{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4}</text>').format(
-                f"{columns.x(tick):.1f}", HEAD, bottom, bottom + 15, text
-            )
+            Markup(
+                '<line x1="{0}" x2="{0}" y1="{1}" y2="{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4}</text>'
+            ).format(f"{columns.x(tick):.1f}", HEAD, bottom, bottom + 15, text)
         )
     middle = columns.label_end + PLOT / 2
-    parts.append(Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text></g>').format(f"{middle:.1f}", height - 6, x_title))
-    parts.append(Markup('<line class="guideline" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(f"{columns.x(guide):.1f}", HEAD, bottom))
+    parts.append(
+        Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text></g>').format(
+            f"{middle:.1f}", height - 6, x_title
+        )
+    )
+    parts.append(
+        Markup('<line class="guideline" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
+            f"{columns.x(guide):.1f}", HEAD, bottom
+        )
+    )
     return Markup("").join(parts)
 
 
@@ -95,7 +107,11 @@ def _row(row: ForestRow, y: float, columns: _Columns) -> Markup:
     strong = "strong" if row.emphasis else ""
     parts = []
     if row.baseline:
-        parts.append(Markup('<line class="rule" x1="0" x2="{0}" y1="{1}" y2="{1}"/>').format(f"{columns.width:.0f}", f"{y - ROW / 2:.1f}"))
+        parts.append(
+            Markup('<line class="rule" x1="0" x2="{0}" y1="{1}" y2="{1}"/>').format(
+                f"{columns.width:.0f}", f"{y - ROW / 2:.1f}"
+            )
+        )
     parts.append(
         Markup('<text class="row {}" x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>').format(
             strong, f"{columns.label_end - 12:.1f}", y + 4, shortened(row.label, LABEL_LIMIT), row.label
@@ -103,7 +119,11 @@ def _row(row: ForestRow, y: float, columns: _Columns) -> Markup:
     )
     parts += _estimate(row, y, columns.x, strong)
     for index, text in enumerate(row.texts):
-        parts.append(Markup('<text class="row {}" x="{}" y="{}">{}</text>').format(strong, f"{columns.text_start(index):.1f}", y + 4, text))
+        parts.append(
+            Markup('<text class="row {}" x="{}" y="{}">{}</text>').format(
+                strong, f"{columns.text_start(index):.1f}", y + 4, text
+            )
+        )
     return Markup("").join(parts)
 
 

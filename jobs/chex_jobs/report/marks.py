@@ -39,7 +39,9 @@ def mark(style: Style, x: float, y: float, radius: float, *, classes: str = "", 
     inner = Markup("<title>{}</title>").format(title) if title else Markup("")
     names = " ".join(name for name in ("dot", style.colour, classes) if name)
     if style.shape == "circle":
-        return Markup('<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>').format(names, f"{x:.1f}", f"{y:.1f}", f"{radius:g}", inner)
+        return Markup('<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>').format(
+            names, f"{x:.1f}", f"{y:.1f}", f"{radius:g}", inner
+        )
     points = " ".join(f"{x + dx * radius:.1f},{y + dy * radius:.1f}" for dx, dy in _OUTLINES[style.shape])
     return Markup('<polygon class="{}" points="{}">{}</polygon>').format(names, points, inner)
 
@@ -48,7 +50,15 @@ def legend(entries: list[tuple[str, Style]], *, line: bool, points: bool) -> Mar
     """A list of names, each with what it looks like in the chart."""
     items = []
     for name, style in entries:
-        stroke = Markup('<line class="curve {}" x1="0" x2="30" y1="7" y2="7"/>').format(style.colour) if line else Markup("")
+        stroke = (
+            Markup('<line class="curve {}" x1="0" x2="30" y1="7" y2="7"/>').format(style.colour)
+            if line
+            else Markup("")
+        )
         point = mark(style, 15, 7, 4) if points and style.shape else Markup("")
-        items.append(Markup('<li><svg class="key" viewBox="0 0 30 14" aria-hidden="true">{}{}</svg>{}</li>').format(stroke, point, name))
+        items.append(
+            Markup('<li><svg class="key" viewBox="0 0 30 14" aria-hidden="true">{}{}</svg>{}</li>').format(
+                stroke, point, name
+            )
+        )
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))

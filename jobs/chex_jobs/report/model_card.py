@@ -16,7 +16,9 @@ def render_model_card(results: Results, hospital: HospitalResults) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count)
+    environment.globals.update(
+        estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count
+    )
     chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.recommended)
     return environment.get_template("model-card.md.j2").render(results=results, hospital=hospital, arm=chosen)
 

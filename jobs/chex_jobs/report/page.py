@@ -44,7 +44,9 @@ def render_page(results: Results, models: Mapping[str, str]) -> str:
         task_of=task_of,
     )
     page = environment.get_template("page.html.j2")
-    return page.render(results=results, models=models, items=checklist(results), matrices=rows.matrices(results))
+    return page.render(
+        results=results, models=models, items=checklist(results), matrices=rows.matrices(results)
+    )
 
 
 def baseline_of(hospital: HospitalResults, task: str) -> MetadataBaseline | None:

@@ -37,7 +37,9 @@ class Headline:
 
 HEADLINES = {
     RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN: Headline("A cheaper arm is within the margin", "good"),
-    RecommendationVerdict.REFERENCE_IS_CHEAPEST: Headline("The best on validation is also the cheapest", "good"),
+    RecommendationVerdict.REFERENCE_IS_CHEAPEST: Headline(
+        "The best on validation is also the cheapest", "good"
+    ),
     RecommendationVerdict.CHEAPER_ARMS_WORSE: Headline("Every cheaper arm is worse", "good"),
     RecommendationVerdict.NOT_DISTINGUISHABLE: Headline("Cheaper arms not distinguishable", "open"),
     RecommendationVerdict.INSUFFICIENT_DATA: Headline("Insufficient data", "open"),
@@ -91,7 +93,9 @@ def arm_rows(hospital: HospitalResults) -> list[ArmRow]:
 
 def notices(hospital: HospitalResults) -> list[str]:
     """What a reader must see before any number: tasks without intervals, then the evaluation's warnings, each once."""
-    insufficient = [f"{task.task}: {task.reason}" for task in hospital.tasks if task.sufficiency != Sufficiency.SUFFICIENT]
+    insufficient = [
+        f"{task.task}: {task.reason}" for task in hospital.tasks if task.sufficiency != Sufficiency.SUFFICIENT
+    ]
     return list(dict.fromkeys([*insufficient, *hospital.warnings]))
 
 
@@ -102,7 +106,9 @@ def matrices(results: Results) -> list[Matrix]:
     for task in dict.fromkeys(cell.task for cell in cells):
         values: dict[tuple[str, ArmKey], dict[str, Estimate]] = {}
         for cell in (each for each in cells if each.task == task):
-            values.setdefault((cell.trained_on, cell.arm), {cell.trained_on: cell.own_auroc})[cell.tested_on] = cell.auroc
+            values.setdefault((cell.trained_on, cell.arm), {cell.trained_on: cell.own_auroc})[
+                cell.tested_on
+            ] = cell.auroc
         found.append(_matrix(task, values, [hospital.hospital for hospital in results.hospitals]))
     return found
 
@@ -114,10 +120,15 @@ def step_name(name: str) -> str:
     return words[:1] + words[1:].lower() + (f": {task}" if colon else "")
 
 
-def _matrix(task: str, values: Mapping[tuple[str, ArmKey], Mapping[str, Estimate]], hospitals: Sequence[str]) -> Matrix:
+def _matrix(
+    task: str, values: Mapping[tuple[str, ArmKey], Mapping[str, Estimate]], hospitals: Sequence[str]
+) -> Matrix:
     tested = {name for cells in values.values() for name in cells}
     columns = tuple(name for name in hospitals if name in tested)
-    rows = (MatrixRow(trained, arm, tuple(cells.get(name) for name in columns)) for (trained, arm), cells in values.items())
+    rows = (
+        MatrixRow(trained, arm, tuple(cells.get(name) for name in columns))
+        for (trained, arm), cells in values.items()
+    )
     return Matrix(task, columns, tuple(rows))
 
 

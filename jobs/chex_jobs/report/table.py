@@ -28,7 +28,11 @@ SCHEMA = pa.schema(
         ("test_patients", pa.int64()),
         ("test_positive_patients", pa.int64()),
         ("validation_auroc", pa.float64()),
-        *((f"{name}{end}", pa.float64()) for name in ("auroc", "auprc", "brier") for end in ("", "_lower", "_upper")),
+        *(
+            (f"{name}{end}", pa.float64())
+            for name in ("auroc", "auprc", "brier")
+            for end in ("", "_lower", "_upper")
+        ),
         ("expected_calibration_error", pa.float64()),
         ("film_passes", pa.float64()),
         ("labels", pa.int64()),
@@ -45,7 +49,10 @@ SCHEMA = pa.schema(
 def results_table(results: Results) -> pa.Table:
     """All hospitals' arms and tasks as a table."""
     rows = [
-        _row(hospital, arm, task) for hospital in results.hospitals for arm in hospital.arms for task in arm.tasks
+        _row(hospital, arm, task)
+        for hospital in results.hospitals
+        for arm in hospital.arms
+        for task in arm.tasks
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 

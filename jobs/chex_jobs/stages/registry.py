@@ -7,6 +7,7 @@ from chex_api.stage import StageSpec
 from chex_jobs.adaptation.bench import NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
 from chex_jobs.data.errors import DataError, TasksFailed
+from chex_jobs.evaluation.predictions import PredictionsError
 from chex_jobs.models.errors import ModelError
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
@@ -15,7 +16,7 @@ from chex_jobs.training.errors import CheckpointFailed, TrainingError, WorkersFa
 
 OF_INPUT = (DataError, ModelError, NoLabels, TrainingError)
 """The manifest or the data are at fault: the next attempt would end the same way."""
-OF_PLACE = (ArtifactError, TasksFailed, CheckpointFailed, WorkersFailed, UnitFailed)
+OF_PLACE = (ArtifactError, TasksFailed, CheckpointFailed, WorkersFailed, UnitFailed, PredictionsError)
 """Storage or machines are at fault. Looked at first: some of them belong to the other family too."""
 
 

@@ -25,12 +25,18 @@ def _sign_again(folder: Path, name: str) -> None:
     """Let the checksum of a changed file be right, so that only its content can be refused."""
     lines = (folder / SUMS_FILE).read_text().splitlines()
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    (folder / SUMS_FILE).write_text("".join(f"{digest}  {name}\n" if line.endswith(name) else f"{line}\n" for line in lines))
+    (folder / SUMS_FILE).write_text(
+        "".join(f"{digest}  {name}\n" if line.endswith(name) else f"{line}\n" for line in lines)
+    )
 
 
-def test_a_loaded_model_gives_bit_for_bit_the_logits_of_the_one_that_was_written(bundle: Path, ensemble: Ensemble) -> None:
+def test_a_loaded_model_gives_bit_for_bit_the_logits_of_the_one_that_was_written(
+    bundle: Path, ensemble: Ensemble
+) -> None:
     views = golden_views(SIZE)
-    np.testing.assert_array_equal(logits_of(load_bundle(bundle.as_uri()).model, views), logits_of(ensemble, views))
+    np.testing.assert_array_equal(
+        logits_of(load_bundle(bundle.as_uri()).model, views), logits_of(ensemble, views)
+    )
 
 
 def test_a_loaded_model_knows_its_tasks_temperatures_and_preprocessing(bundle: Path) -> None:

@@ -31,12 +31,16 @@ def test_golden_films_get_their_golden_logits(bundle: Path, session: onnxruntime
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 33])
-def test_films_of_noise_agree_in_batches_of_any_size(session: onnxruntime.InferenceSession, ensemble: Ensemble, batch: int) -> None:
+def test_films_of_noise_agree_in_batches_of_any_size(
+    session: onnxruntime.InferenceSession, ensemble: Ensemble, batch: int
+) -> None:
     views = np.random.default_rng(batch).integers(0, 256, (batch, 1, SIZE, SIZE), dtype=np.uint8)
     np.testing.assert_allclose(_run(session, views), logits_of(ensemble, views), atol=TOLERANCE, rtol=0)
 
 
-def test_it_takes_raw_grey_values_so_that_no_caller_normalises_twice(session: onnxruntime.InferenceSession) -> None:
+def test_it_takes_raw_grey_values_so_that_no_caller_normalises_twice(
+    session: onnxruntime.InferenceSession,
+) -> None:
     (images,) = session.get_inputs()
     assert (images.name, images.type, images.shape) == ("images", "tensor(uint8)", ["batch", 1, SIZE, SIZE])
 

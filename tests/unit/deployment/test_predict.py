@@ -13,7 +13,9 @@ from tests.unit.data.films import dicom, drawn_film, png
 FILM = drawn_film(3, 64, 64)
 
 
-def _predict(capsys: pytest.CaptureFixture[str], bundle: Path, *images: Path) -> tuple[int, list[dict[str, object]], str]:
+def _predict(
+    capsys: pytest.CaptureFixture[str], bundle: Path, *images: Path
+) -> tuple[int, list[dict[str, object]], str]:
     code = main(["predict", str(bundle), *map(str, images), "-o", "json"])
     printed = capsys.readouterr()
     return code, json.loads(printed.out)["predictions"], printed.err
@@ -50,7 +52,9 @@ def test_the_same_picture_gets_the_same_logits_from_another_kind_of_file(
 ) -> None:
     expected = _logits(capsys, bundle, tmp_path / "film", png(FILM))
     # One grey level in 255 of rounding moves a logit of this model by less than 1e-2; an inverted film by more.
-    np.testing.assert_allclose(_logits(capsys, bundle, tmp_path / "other", other), expected, atol=5e-3, rtol=0)
+    np.testing.assert_allclose(
+        _logits(capsys, bundle, tmp_path / "other", other), expected, atol=5e-3, rtol=0
+    )
     inverted = _logits(capsys, bundle, tmp_path / "inverted", png(255 - FILM))
     assert np.abs(inverted - expected).max() > 1e-2
 
@@ -58,7 +62,9 @@ def test_the_same_picture_gets_the_same_logits_from_another_kind_of_file(
 def test_an_unreadable_film_fails_the_command_but_not_the_other_films(
     capsys: pytest.CaptureFixture[str], bundle: Path, tmp_path: Path
 ) -> None:
-    good, broken, absent, last = (tmp_path / name for name in ("good.png", "broken.png", "absent.png", "last.png"))
+    good, broken, absent, last = (
+        tmp_path / name for name in ("good.png", "broken.png", "absent.png", "last.png")
+    )
     good.write_bytes(png(FILM))
     broken.write_bytes(png(FILM)[:100])
     last.write_bytes(png(255 - FILM))
@@ -94,7 +100,9 @@ def test_without_output_format_a_table_that_says_research_use_is_printed(
     assert "(not calibrated)" in lines[3]
 
 
-def test_a_folder_that_is_no_model_is_refused_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_folder_that_is_no_model_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     assert main(["predict", str(tmp_path), "film.png"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no deployable model" in line

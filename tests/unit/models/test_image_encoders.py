@@ -3,8 +3,8 @@
 import pytest
 import timm
 import torch
-from chex_api.encoder import ImageEncoder
 
+from chex_api.encoder import ImageEncoder
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.errors import UnknownArchitecture, UnsupportedModel
 

@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
 import torch
-from chex_api.encoder import ImageEncoder, ImageInit
 from safetensors.torch import save_file
 
+from chex_api.encoder import ImageEncoder, ImageInit
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.errors import WeightsError
 from chex_jobs.models.image_weights import CHEX_FILE, TIMM_FILE, load_image_encoder
@@ -22,7 +23,7 @@ SMALL = ImageEncoder(architecture="chex-densenet-small", size=64)
 NewFolder = Callable[[str], Path]
 
 
-def timm_folder(folder: Path, config: dict | None = None) -> torch.nn.Module:
+def timm_folder(folder: Path, config: dict | None = None) -> Any:
     """A three-channel resnet18 with its classifier, as timm's authors publish them."""
     model = timm.create_model("resnet18", pretrained=False).eval()
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / TIMM_FILE)

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from chex_api.base import Empty
-from chex_api.encoder import TextEncoder, TextInit
 from safetensors.torch import load_file, save_file
 
+from chex_api.base import Empty
+from chex_api.encoder import TextEncoder, TextInit
 from chex_jobs.models import build_text_encoder, build_tokenizer
 from chex_jobs.models.errors import UnsupportedModel, WeightsError
 
@@ -48,7 +49,7 @@ def tokens(num: int = 2, length: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, torch.ones_like(ids)
 
 
-def published(folder: Path, family: str, *, head: bool = False) -> torch.nn.Module:
+def published(folder: Path, family: str, *, head: bool = False) -> Any:
     """A random model of a family, saved as transformers saves it; returns the bare encoder."""
     from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chex_api.encoder import TextEncoder, TextInit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chex_api.encoder import TextEncoder, TextInit
 from chex_jobs.models import build_tokenizer
 from chex_jobs.models.errors import WeightsError
 from chex_jobs.models.vocabulary import WORDS

@@ -30,7 +30,9 @@ def test_the_first_36_series_differ_in_more_than_colour() -> None:
 @pytest.mark.parametrize(
     "chart",
     [
-        line_chart(HOSTILE, [Line(HOSTILE, (0, 1), (0, 1)), Line("b", (0, 1), (1, 0), Style.of(1))], HOSTILE, HOSTILE),
+        line_chart(
+            HOSTILE, [Line(HOSTILE, (0, 1), (0, 1)), Line("b", (0, 1), (1, 0), Style.of(1))], HOSTILE, HOSTILE
+        ),
         scatter(HOSTILE, [Dot(HOSTILE, HOSTILE, 10, 0.5, Style.of(1), chosen=True)], HOSTILE, HOSTILE),
         _forest(ForestRow(HOSTILE, 0.7, 0.6, 0.8, (HOSTILE, HOSTILE))),
     ],
@@ -42,7 +44,10 @@ def test_charts_are_well_formed_and_escape_every_label(chart: Markup) -> None:
 
 
 def test_everything_in_a_forest_plot_lies_inside_it_however_long_the_labels() -> None:
-    rows = [ForestRow("x" * length, 0.7, 0.01, 0.99, ("0.700 (0.010–0.990)",) * 2, emphasis=True) for length in (3, 39, 200)]
+    rows = [
+        ForestRow("x" * length, 0.7, 0.01, 0.99, ("0.700 (0.010–0.990)",) * 2, emphasis=True)
+        for length in (3, 39, 200)
+    ]
     root = _parsed(_forest(*rows))
     (svg,) = root
     width, height = (float(number) for number in svg.attrib["viewBox"].split()[2:])
@@ -61,7 +66,9 @@ def test_a_long_label_keeps_beginning_and_end_and_the_whole_as_its_tooltip() -> 
 
 
 def test_an_estimate_without_interval_is_hollow_and_has_no_whisker() -> None:
-    without, with_interval = (_forest(ForestRow("arm", 0.7, *ends, ("", ""))) for ends in ((None, None), (0.6, 0.8)))
+    without, with_interval = (
+        _forest(ForestRow("arm", 0.7, *ends, ("", ""))) for ends in ((None, None), (0.6, 0.8))
+    )
     assert "hollow" in without
     assert "whisker" not in without
     assert "hollow" not in with_interval
@@ -69,7 +76,10 @@ def test_an_estimate_without_interval_is_hollow_and_has_no_whisker() -> None:
 
 
 def test_an_undefined_estimate_keeps_its_row_without_a_mark() -> None:
-    chart = _forest(ForestRow("defined", 0.7, 0.6, 0.8, ("0.700", "")), ForestRow("undefined", None, None, None, ("–", "–")))
+    chart = _forest(
+        ForestRow("defined", 0.7, 0.6, 0.8, ("0.700", "")),
+        ForestRow("undefined", None, None, None, ("–", "–")),
+    )
     assert ">undefined<" in chart
     assert chart.count("<circle") == 1
 
@@ -79,7 +89,10 @@ def test_nothing_is_drawn_where_nothing_is_defined() -> None:
 
 
 def test_the_chosen_point_is_ringed_and_named() -> None:
-    dots = [Dot("cheap/probe@1", "probe", 10, 0.7, Style.of(0)), Dot("dear/lp-ft@1", "lp-ft", 1e6, 0.8, Style.of(1), chosen=True)]
+    dots = [
+        Dot("cheap/probe@1", "probe", 10, 0.7, Style.of(0)),
+        Dot("dear/lp-ft@1", "lp-ft", 1e6, 0.8, Style.of(1), chosen=True),
+    ]
     chart = scatter("cost", dots, "x", "y")
     assert chart.count('class="ring"') == 1
     assert re.search(r'class="note"[^>]*>dear/lp-ft@1<', chart)
@@ -87,6 +100,9 @@ def test_the_chosen_point_is_ringed_and_named() -> None:
 
 
 def test_a_single_curve_needs_no_legend() -> None:
-    one, two = (line_chart("t", [Line(str(i), (0, 1), (0, 1), Style.of(i)) for i in range(n)], "x", "y") for n in (1, 2))
+    one, two = (
+        line_chart("t", [Line(str(i), (0, 1), (0, 1), Style.of(i)) for i in range(n)], "x", "y")
+        for n in (1, 2)
+    )
     assert "legend" not in one
     assert two.count("<li>") == 2

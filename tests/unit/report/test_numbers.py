@@ -11,7 +11,13 @@ def _estimate(value: float, lower: float, upper: float) -> Estimate:
 
 
 def test_a_number_that_is_not_there_is_a_dash_and_never_a_zero() -> None:
-    assert numbers.three_digits(None) == numbers.estimate(Estimate(None)) == numbers.signed(None) == numbers.duration(None) == "–"
+    assert (
+        numbers.three_digits(None)
+        == numbers.estimate(Estimate(None))
+        == numbers.signed(None)
+        == numbers.duration(None)
+        == "–"
+    )
     assert numbers.three_digits(0.0) == "0.000"
 
 
@@ -26,13 +32,16 @@ def test_differences_have_signs_and_no_dash_between_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (999, "999"), (1000, "1 k"), (12345, "12.3 k"), (999_999, "1000 k"), (4_560_000, "4.56 M")]
+    ("value", "text"),
+    [(0, "0"), (999, "999"), (1000, "1 k"), (12345, "12.3 k"), (999_999, "1000 k"), (4_560_000, "4.56 M")],
 )
 def test_large_counts_have_three_digits_and_a_prefix(value: float, text: str) -> None:
     assert numbers.short_count(value) == text
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.2, "< 1 s"), (48, "48 s"), (720, "12 min"), (12_240, "3.4 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "< 1 s"), (48, "48 s"), (720, "12 min"), (12_240, "3.4 h")]
+)
 def test_durations_have_the_unit_that_people_would_use(seconds: float, text: str) -> None:
     assert numbers.duration(seconds) == text
 

@@ -43,7 +43,9 @@ class _Reader(HTMLParser):
 
     def table(self, *heading: str) -> list[list[str]]:
         """The rows of all tables whose heading starts with these cells."""
-        return [row for table in self.tables if table[0][: len(heading)] == list(heading) for row in table[1:]]
+        return [
+            row for table in self.tables if table[0][: len(heading)] == list(heading) for row in table[1:]
+        ]
 
 
 def _with_hospital(results: Results, **changes: object) -> Results:
@@ -59,9 +61,16 @@ def _only(results: Results, name: str) -> tuple[Results, HospitalResults]:
 def test_names_from_the_manifest_cannot_become_markup(results: Results) -> None:
     north = results.hospitals[0]
     cell = dataclasses.replace(north.subgroups[0], column=SCRIPT, level=SCRIPT)
-    arms = (dataclasses.replace(north.arms[0], arm=dataclasses.replace(north.arms[0].arm, start=SCRIPT, strategy=SCRIPT)), *north.arms[1:])
+    arms = (
+        dataclasses.replace(
+            north.arms[0], arm=dataclasses.replace(north.arms[0].arm, start=SCRIPT, strategy=SCRIPT)
+        ),
+        *north.arms[1:],
+    )
     hostile = dataclasses.replace(
-        _with_hospital(results, hospital=SCRIPT, subgroups=(cell,), arms=arms, warnings=(SCRIPT,)), job=SCRIPT, artifacts_uri=SCRIPT
+        _with_hospital(results, hospital=SCRIPT, subgroups=(cell,), arms=arms, warnings=(SCRIPT,)),
+        job=SCRIPT,
+        artifacts_uri=SCRIPT,
     )
     page = render_page(hostile, {SCRIPT: SCRIPT})
     assert "<script" not in page
@@ -71,7 +80,16 @@ def test_names_from_the_manifest_cannot_become_markup(results: Results) -> None:
 def test_the_page_refers_to_nothing_outside_itself(results: Results) -> None:
     page = render_page(results, {})
     reader = _Reader(page)
-    assert not {tag for tag, _ in reader.tags} & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    assert not {tag for tag, _ in reader.tags} & {
+        "script",
+        "link",
+        "img",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+    }
     for tag, attributes in reader.tags:
         for name in ("href", "src", "xlink:href", "srcset", "action"):
             assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
@@ -91,7 +109,12 @@ def test_every_arm_stands_in_the_table_with_the_numbers_of_the_results(results: 
         single, hospital = _only(results, name)
         rows = _Reader(render_page(single, {})).table("start", "strategy")
         expected = [
-            (arm.arm.start, arm.arm.strategy, numbers.three_digits(arm.validation_score), numbers.estimate(arm.mean_auroc))
+            (
+                arm.arm.start,
+                arm.arm.strategy,
+                numbers.three_digits(arm.validation_score),
+                numbers.estimate(arm.mean_auroc),
+            )
             for arm in hospital.arms
         ]
         assert [(row[0], row[1], row[3], row[4]) for row in rows] == expected
@@ -116,7 +139,9 @@ def test_a_changed_auroc_changes_the_page(results: Results) -> None:
 
 def test_insufficient_data_show_no_interval_and_say_why(results: Results) -> None:
     single, hospital = _only(results, "south")
-    assert all(task.sufficiency == Sufficiency.INSUFFICIENT_DATA for task in hospital.tasks), "the example must be without intervals"
+    assert all(task.sufficiency == Sufficiency.INSUFFICIENT_DATA for task in hospital.tasks), (
+        "the example must be without intervals"
+    )
     page = render_page(single, {})
     rows = _Reader(page).table("start", "strategy")
     assert all(re.fullmatch(r"0\.\d{3}", row[4]) for row in rows)
@@ -137,7 +162,9 @@ def test_a_reason_is_not_repeated_among_the_notices(results: Results) -> None:
 def test_suppressed_cells_show_no_count_and_no_auroc(results: Results) -> None:
     single, hospital = _only(results, "north")
     hidden = [
-        dataclasses.replace(cell, patients=None, positive_patients=None, suppressed=True, auroc=Estimate(0.987))
+        dataclasses.replace(
+            cell, patients=None, positive_patients=None, suppressed=True, auroc=Estimate(0.987)
+        )
         for cell in hospital.subgroups
     ]
     single = dataclasses.replace(single, hospitals=(dataclasses.replace(hospital, subgroups=tuple(hidden)),))
@@ -151,7 +178,9 @@ def test_suppressed_cells_show_no_count_and_no_auroc(results: Results) -> None:
 def test_cells_that_are_not_suppressed_show_their_counts(results: Results) -> None:
     single, hospital = _only(results, "north")
     shown = {(cell.task, cell.column, cell.level): cell for cell in hospital.subgroups if not cell.suppressed}
-    rows = {tuple(row[:3]): row[3:] for row in _Reader(render_page(single, {})).table("task", "column", "level")}
+    rows = {
+        tuple(row[:3]): row[3:] for row in _Reader(render_page(single, {})).table("task", "column", "level")
+    }
     assert shown
     for key, cell in shown.items():
         assert rows[key] == [str(cell.patients), str(cell.positive_patients), numbers.estimate(cell.auroc)]
@@ -167,7 +196,15 @@ def test_the_cross_hospital_matrix_has_each_model_at_home_and_elsewhere(results:
 
 def test_sections_without_content_are_left_out(results: Results) -> None:
     bare = tuple(
-        dataclasses.replace(each, cross_hospital=(), subgroups=(), curves=(), calibrations=(), metadata_baselines=(), warnings=())
+        dataclasses.replace(
+            each,
+            cross_hospital=(),
+            subgroups=(),
+            curves=(),
+            calibrations=(),
+            metadata_baselines=(),
+            warnings=(),
+        )
         for each in results.hospitals
     )
     page = render_page(dataclasses.replace(results, hospitals=bare, pretraining=(), archive_flows=()), {})
@@ -181,7 +218,9 @@ def test_a_job_without_hospitals_still_has_a_page(results: Results) -> None:
 
 
 def test_the_page_says_research_use_and_generated_films_only_where_they_are(results: Results) -> None:
-    generated, real = (render_page(dataclasses.replace(results, generated_data=each), {}) for each in (True, False))
+    generated, real = (
+        render_page(dataclasses.replace(results, generated_data=each), {}) for each in (True, False)
+    )
     assert "Research use only" in generated
     assert "Research use only" in real
     assert "Nothing on this page is accuracy" in generated
@@ -199,4 +238,7 @@ def test_every_verdict_has_words(results: Results, verdict: ArmVerdict) -> None:
     changed = dataclasses.replace(
         advice, comparisons=tuple(dataclasses.replace(each, verdict=verdict) for each in advice.comparisons)
     )
-    assert verdict.value not in "".join(row[6] for row in _Reader(render_page(_with_hospital(results, recommendation=changed), {})).table("start"))
+    assert verdict.value not in "".join(
+        row[6]
+        for row in _Reader(render_page(_with_hospital(results, recommendation=changed), {})).table("start")
+    )

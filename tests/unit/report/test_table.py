@@ -13,7 +13,10 @@ def test_there_is_one_row_for_each_hospital_arm_and_task_in_the_declared_columns
     pq.write_table(results_table(results), file)
     table = pq.read_table(file)
     assert table.schema.equals(SCHEMA)
-    found = [(row["hospital"], row["start"], row["strategy"], row["label_fraction"], row["task"]) for row in table.to_pylist()]
+    found = [
+        (row["hospital"], row["start"], row["strategy"], row["label_fraction"], row["task"])
+        for row in table.to_pylist()
+    ]
     assert found == [
         (hospital.hospital, arm.arm.start, arm.arm.strategy, arm.arm.label_fraction, task.task)
         for hospital in results.hospitals
@@ -39,8 +42,13 @@ def test_numbers_are_the_results_own_and_intervals_are_null_where_there_are_none
 def test_each_hospital_has_one_recommended_and_one_reference_arm(results: Results) -> None:
     rows = results_table(results).to_pylist()
     for hospital in results.hospitals:
-        for flag, expected in (("recommended", hospital.recommendation.recommended), ("reference", hospital.recommendation.reference)):
+        for flag, expected in (
+            ("recommended", hospital.recommendation.recommended),
+            ("reference", hospital.recommendation.reference),
+        ):
             marked = {
-                (row["start"], row["strategy"], row["label_fraction"]) for row in rows if row["hospital"] == hospital.hospital and row[flag]
+                (row["start"], row["strategy"], row["label_fraction"])
+                for row in rows
+                if row["hospital"] == hospital.hospital and row[flag]
             }
             assert marked == {(expected.start, expected.strategy, expected.label_fraction)}

@@ -1,0 +1,7 @@
+"""`python -m chex_jobs.cli`."""
+
+import sys
+
+from chex_jobs.cli.main import main
+
+sys.exit(main())
