@@ -85,10 +85,6 @@ lock: $(INSTALLED) ## resolve pyproject.toml anew, keeping what is pinned where 
 	@$(UV) pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 --quiet --output-file requirements.lock
 
-.PHONY: crash
-crash: $(INSTALLED) ## seeded kills over short jobs; resumed metrics are bit-equal (not in CI)
-	@$(BIN)/python -m tests.crash
-
 .PHONY: bench
 bench: $(INSTALLED) ## the benchmarks, each against a rival in the same run
 	@for benchmark in tests/benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$benchmark" .py)"; done
