@@ -54,6 +54,10 @@ run: $(INSTALLED) ## the whole pipeline on generated films; prints where the rep
 test: lint types contracts generated ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
+.PHONY: pipeline
+pipeline: $(INSTALLED) ## whole jobs: killed on the way, run again, extended, in S3 (not yet part of `make test`)
+	@$(BIN)/pytest tests/pipeline $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## ruff: rules and format
 	@$(BIN)/ruff check --quiet .
