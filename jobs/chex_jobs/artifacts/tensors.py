@@ -48,7 +48,11 @@ def load_tensors(path: Path, framework: Framework = "numpy", uri: str = "") -> d
 
     try:
         with safe_open(path, framework="pt" if framework == "torch" else "np") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+            names = list(file.keys())
+            # Other packages teach NumPy bfloat16 when they are imported; what is refused must not depend on that.
+            if framework == "numpy" and any(file.get_slice(name).get_dtype() == "BF16" for name in names):
+                raise TypeError("bfloat16")
+            return {name: file.get_tensor(name) for name in names}
     except TypeError as error:
         raise ArtifactError(
             f"{uri or path.name} holds a type that NumPy lacks; read it with framework='torch'"

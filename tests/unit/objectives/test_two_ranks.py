@@ -7,9 +7,9 @@ import torch
 
 from tests.unit.objectives import ranks
 
-# Relative error of losses and of gradients, and the steps that it is asked of. In float64 nothing but rounding is left.
-# In float32 only the first step is compared: with few films, an untrained DenseNet has channels that hardly vary, and
-# through their BatchNorm a rounding error in the weights becomes a percent of the next gradient, on one rank too.
+# Relative error of losses and of gradients, and the steps in which gradients are compared. In float64 nothing but
+# rounding is left in any step. In float32 only the first step's gradients are compared: weights that differ by rounding
+# can lie on two sides of a ReLU's kink, where an untrained BatchNorm network's gradient jumps by a percent.
 TOLERANCE = {torch.float32: (1e-6, 1e-5, 1), torch.float64: (1e-13, 1e-11, ranks.STEPS)}
 
 
@@ -36,10 +36,10 @@ def relative(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
 def test_losses_are_those_of_one_rank_on_every_rank(
     name: str, dtype: torch.dtype, one: Any, two: Any
 ) -> None:
-    tolerance, _, steps = TOLERANCE[dtype]
+    tolerance, _, _ = TOLERANCE[dtype]
     expected = one[name, dtype].losses
     assert two[0][name, dtype].losses == two[1][name, dtype].losses
-    assert two[0][name, dtype].losses[:steps] == pytest.approx(expected[:steps], rel=tolerance)
+    assert two[0][name, dtype].losses == pytest.approx(expected, rel=tolerance)
     assert len(set(expected)) == ranks.STEPS
 
 
@@ -79,9 +79,8 @@ def test_the_queue_holds_the_same_keys_at_the_same_places(dtype: torch.dtype, on
     expected = one["moCo", dtype].buffers
     first, second = two[0]["moCo", dtype].buffers, two[1]["moCo", dtype].buffers
     assert torch.equal(first["queue"], second["queue"])
-    keys = TOLERANCE[dtype][2] * ranks.GLOBAL_BATCH
-    atol = 1e-6 if dtype == torch.float32 else 1e-12
-    torch.testing.assert_close(first["queue"][:keys], expected["queue"][:keys], rtol=0, atol=atol)
+    atol = 1e-5 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(first["queue"], expected["queue"], rtol=0, atol=atol)
     never_written = slice(ranks.STEPS * ranks.GLOBAL_BATCH, None)
     assert torch.equal(first["queue"][never_written], expected["queue"][never_written])
     assert (
