@@ -71,9 +71,11 @@ def test_concurrency_and_a_killed_actor_change_no_bit(
     undisturbed: tuple[Path, FinishedArtifact], tmp_path: Path
 ) -> None:
     folder, done = undisturbed
-    killer = threading.Thread(target=_kill_a_worker_once, daemon=True)
+    killed: list[int] = []
+    killer = threading.Thread(target=_kill_a_worker_once, args=(tmp_path / "objects", killed), daemon=True)
     killer.start()
     again = adapted(tmp_path)
+    assert killed
     killer.join()
     assert results(again) == results(done)
     assert model_checksums(tmp_path, again) == model_checksums(folder, done)
@@ -120,17 +122,19 @@ def test_grouped_folds_repeat_every_arm_in_every_fold(two_core_ray: None, tmp_pa
     assert [arm["fold"] for arm in results(done)] == [0, 1, 2]
 
 
-def _kill_a_worker_once() -> None:
-    """Kill -9 one actor of the sweep while it works."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        busy = [pid for pid in _actor_pids() if _cpu_seconds(pid) > 6]
-        if busy:
-            time.sleep(1.0)
-            os.kill(busy[0], signal.SIGKILL)
-            return
-        time.sleep(0.1)
-    raise AssertionError("no actor of the sweep was seen")
+def _kill_a_worker_once(objects: Path, killed: list[int]) -> None:
+    """Kill -9 one actor of the sweep when four units are finished and others are under way."""
+    deadline = time.monotonic() + 300
+    while not killed and time.monotonic() < deadline:
+        if len(list(objects.glob("*/manifest.json"))) >= 4:
+            for pid in _actor_pids():
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                killed.append(pid)
+                break
+        time.sleep(0.05)
 
 
 def _actor_pids() -> list[int]:
@@ -156,11 +160,3 @@ def _is_descendant(pid: int) -> bool:
         except OSError:
             return False
     return False
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

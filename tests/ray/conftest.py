@@ -1,4 +1,4 @@
-"""One Ray for the tests of this folder."""
+"""Ray for the tests of a file: started before its first, stopped after its last, so that no file meets another's."""
 
 import logging
 from collections.abc import Iterator
@@ -9,10 +9,10 @@ import ray
 
 from chex_jobs.executor.local_ray import SETTINGS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def two_core_ray() -> Iterator[None]:
     """Ray with two cores, whose workers can import the tests."""
     with pytest.MonkeyPatch.context() as environment:
