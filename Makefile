@@ -54,9 +54,9 @@ run: $(INSTALLED) ## the whole pipeline on generated films; prints where the rep
 test: lint types contracts generated ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
-.PHONY: pipeline
-pipeline: $(INSTALLED) ## whole jobs: killed on the way, run again, extended, in S3 (not yet part of `make test`)
-	@$(BIN)/pytest tests/pipeline $(PYTEST_ARGS)
+.PHONY: crash
+crash: $(INSTALLED) ## 20 seeded kill -9s over short jobs, whose results must be bit-equal to an undisturbed one
+	@$(BIN)/pytest -s tests/crash $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(INSTALLED) ## ruff: rules and format

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,14 +24,16 @@ MEASURED = {"wall_seconds", "device_seconds", "ledger", "created_at", "deviceSec
 
 
 @contextmanager
-def chex_run(manifest: dict[str, Any], folder: Path) -> Iterator[subprocess.Popen[str]]:
+def chex_run(
+    manifest: dict[str, Any], folder: Path, *, output: int | IO[str] = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
     """Start `chex run --json-lines` in a process group of its own; kill what is left of it at the end."""
     path = folder / "job.json"
     path.write_text(json.dumps(manifest))
     process = subprocess.Popen(
         [sys.executable, "-m", "chex_jobs.cli", "run", str(path), "--json-lines", "--cpus", "2"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.PIPE if output == subprocess.PIPE else subprocess.STDOUT,
         text=True,
         start_new_session=True,
         env={**os.environ, "RAY_worker_niceness": "0"},
