@@ -1,7 +1,7 @@
 """`launch`: a run on several workers, through Ray Train.
 
-Ray Train starts the workers, joins them to a process group and starts them again when one dies (`FailureConfig`); what they go
-on from are our own checkpoints, whose commit does not depend on Ray: with `ray.train.report` a run that was killed 10 ms after
+Ray Train starts the workers, joins them to a process group and starts them again when one dies (`FailureConfig`); when the
+controller that does so dies itself, a new one is started here. What they go on from are our own checkpoints, whose commit does not depend on Ray: with `ray.train.report` a run that was killed 10 ms after
 reporting step 3 went on from step 1.
 """
 
@@ -62,19 +62,47 @@ def launch(
 
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    mailbox: Any = ray.remote(num_cpus=0)(Mailbox).remote()
+    # A mailbox that dies comes back empty: the next report fills it, the next exchange says again whether to stop.
+    mailbox: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Mailbox).remote()
     try:
-        with tempfile.TemporaryDirectory(prefix="chex-train-", ignore_cleanup_errors=True) as folder:
-            trainer = _trainer(
-                run, checkpoints, mailbox, num_workers, use_gpu, cpus_per_worker, max_failures, folder
-            )
-            fit = _Fit(trainer)
-            while not fit.wait(POLL_SECONDS):
-                _exchange(mailbox, on_progress, should_stop())
-            _exchange(mailbox, on_progress, stop=False)
+        others = _placement_groups()
+        for failures_left in range(max_failures, -1, -1):
+            with tempfile.TemporaryDirectory(prefix="chex-train-", ignore_cleanup_errors=True) as folder:
+                trainer = _trainer(
+                    run, checkpoints, mailbox, num_workers, use_gpu, cpus_per_worker, failures_left, folder
+                )
+                fit = _Fit(trainer)
+                while not fit.wait(POLL_SECONDS):
+                    _exchange(mailbox, on_progress, should_stop())
+                _exchange(mailbox, on_progress, stop=False)
+            if not (fit.lost_its_controller() and failures_left):
+                break
+            log.warning("the controller of the workers died; starting it again from the last checkpoint")
+            _remove_placement_groups(_placement_groups() - others)
         return _with_weights(fit.outcome(), checkpoints)
     finally:
         ray.kill(mailbox)
+
+
+def _placement_groups() -> set[str]:
+    """Identifiers of what reserves cores in this cluster."""
+    from ray.util import placement_group_table
+
+    return {identifier for identifier, group in placement_group_table().items() if group["state"] != "REMOVED"}
+
+
+def _remove_placement_groups(identifiers: set[str]) -> None:
+    """Give back what a dead controller had reserved.
+
+    Trap: a group outlives its creator while the driver lives, and Ray Train's own cleaner asks the dashboard, which a run on
+    one machine does without; the next controller would wait for these cores for ever.
+    """
+    import ray
+    from ray.util import remove_placement_group
+    from ray.util.placement_group import PlacementGroup
+
+    for identifier in identifiers:
+        remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(identifier))))
 
 
 def _trainer(
@@ -159,6 +187,12 @@ class _Fit:
         if isinstance(returned, TrainingError):
             raise returned
         return returned
+
+    def lost_its_controller(self) -> bool:
+        """Whether the actor died that looks after the workers. Ray Train 2.60 never starts that one again."""
+        from ray.exceptions import RayActorError
+
+        return isinstance(self._error, RayActorError)
 
     def _run(self) -> None:
         try:

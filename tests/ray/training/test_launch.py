@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -62,7 +61,7 @@ def ray_cluster() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def moco(films: FinishedArtifact) -> TrainingRun:
     return TrainingRun(
         objective=Objective.parse({"moCo": {"queueSize": 128, "projectionDim": 16}}),
@@ -85,10 +84,11 @@ def supervised(run: TrainingRun, **optimization: float) -> TrainingRun:
     return replace(run, objective=Objective.parse({"supervised": {}}), optimization=how)
 
 
-class KillOneWorker:
-    """On the first report after a checkpoint: SIGKILL to one of this cluster's workers."""
+class KillOne:
+    """On the first report after a checkpoint: SIGKILL to one of this cluster's processes, chosen by its actor's name."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.reports: list[Progress] = []
         self.killed: int | None = None
 
@@ -96,21 +96,27 @@ class KillOneWorker:
         self.reports.append(progress)
         if self.killed is None and progress.step > 2 * EVERY_STEPS:
             own = psutil.Process().children(recursive=True)
-            workers = [process.pid for process in own if "RayTrainWorker" in " ".join(process.cmdline())]
-            self.killed = workers[-1]
+            named = [process.pid for process in own if self.name in " ".join(process.cmdline())]
+            self.killed = named[-1]
             os.kill(self.killed, signal.SIGKILL)
 
 
-def test_run_with_a_killed_worker_ends_in_the_bits_of_an_undisturbed_one(
-    store: ArtifactStore, moco: TrainingRun
+@pytest.fixture(scope="module")
+def undisturbed(store: ArtifactStore, moco: TrainingRun) -> TrainingOutcome:
+    return launch(moco, num_workers=2, checkpoints=checkpoints(store, "undisturbed"))
+
+
+@pytest.mark.parametrize("name", ["RayTrainWorker", "TrainController", "Mailbox"])
+def test_run_with_a_killed_process_ends_in_the_bits_of_an_undisturbed_one(
+    store: ArtifactStore, moco: TrainingRun, undisturbed: TrainingOutcome, name: str
 ) -> None:
     """Trap: `ray.train.report` returning is no commit; our own checkpoints are what the run goes on from."""
-    undisturbed = launch(moco, num_workers=2, checkpoints=checkpoints(store, "undisturbed"))
-    killer = KillOneWorker()
-    outcome = launch(moco, num_workers=2, checkpoints=checkpoints(store, "killed"), on_progress=killer)
+    killer = KillOne(name)
+    outcome = launch(moco, num_workers=2, checkpoints=checkpoints(store, name), on_progress=killer)
     assert killer.killed is not None
-    assert outcome.resumed_from is not None
-    assert outcome.resumed_from % EVERY_STEPS == 0
+    if name != "Mailbox":
+        assert outcome.resumed_from is not None
+        assert outcome.resumed_from % EVERY_STEPS == 0
     assert (outcome.status, outcome.step, outcome.num_workers) == ("completed", undisturbed.step, 2)
     assert outcome.epoch_losses == undisturbed.epoch_losses
     assert equal_weights(outcome, undisturbed)
@@ -128,7 +134,6 @@ def equal_weights(one: TrainingOutcome, other: TrainingOutcome) -> bool:
 
 def test_stop_is_graceful_and_the_next_launch_goes_on(store: ArtifactStore, moco: TrainingRun) -> None:
     run = supervised(moco, epochs=200)
-    begun = time.monotonic()
     steps: list[int] = []
     stopped = launch(
         run,
@@ -139,7 +144,6 @@ def test_stop_is_graceful_and_the_next_launch_goes_on(store: ArtifactStore, moco
     )
     assert stopped.status == "stopped"
     assert steps[0] <= stopped.step < 200 * 3
-    assert time.monotonic() - begun < 120
     rest = train(run, checkpoints=checkpoints(store, "stopped"), until_epoch=stopped.step // 3 + 1)
     assert rest.resumed_from == stopped.step
 
