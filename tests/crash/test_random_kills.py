@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,12 +36,9 @@ def _is_worker(pid: int) -> bool:
 
 
 def kill_the_driver(process: subprocess.Popen[str], rng: random.Random) -> bool:
-    """Kill `chex run` alone; what it started must not outlive it."""
-    started = [psutil.Process(pid) for pid in descendants(process.pid)]
+    """Kill `chex run` alone and leave what it started to itself."""
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(started, timeout=60)
-    assert not alive, f"outlived the killed driver: {alive}"
     return True
 
 
@@ -67,18 +63,21 @@ def test_jobs_killed_twenty_times_end_bit_equal(undisturbed: FinishedRun, tmp_pa
         folder = tmp_path / f"job-{jobs}"
         folder.mkdir()
         manifest = tiny_job(f"file://{folder}/artifacts")
-        ended = False
+        ended, started = False, set[psutil.Process]()
         while not ended:
-            kills, ended = _run_until_a_kill_ends_it(manifest, folder, rng, kills)
+            kills, ended = _run_until_a_kill_ends_it(manifest, folder, rng, kills, started)
+        # Ray's agents on a node ask a dead head for a minute before they end.
+        _, alive = psutil.wait_procs(started, timeout=120)
+        assert not alive, f"outlived their drivers: {alive}"
         assert results_of(manifest) == undisturbed.results, f"job {jobs} after {kills} kills"
         jobs += 1
     print(f"{kills} kills in {jobs} jobs; every job ended bit-equal to the undisturbed one")
 
 
 def _run_until_a_kill_ends_it(
-    manifest: dict, folder: Path, rng: random.Random, kills: int
+    manifest: dict, folder: Path, rng: random.Random, kills: int, started: set[psutil.Process]
 ) -> tuple[int, bool]:
-    """One `chex run`: kills so far, and whether the job is finished."""
+    """One `chex run`: kills so far, and whether the job is finished; adds to `started` what must end with it."""
     log = folder / "run.log"
     with log.open("a") as output, chex_run(manifest, folder, output=output) as process:
         while True:
@@ -91,9 +90,9 @@ def _run_until_a_kill_ends_it(
                 assert status == 0, log.read_text()[-3000:]
                 return kills, True
             victim = rng.choice(VICTIMS)
-            begun = time.monotonic()
+            started.update(psutil.Process(process.pid).children(recursive=True))
             if victim(process, rng):
                 kills += 1
-                print(f"kill {kills}: {victim.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
+                print(f"kill {kills}: {victim.__name__} after {delay:.0f} s", flush=True)
             if process.poll() is not None:
                 return kills, False

@@ -28,7 +28,8 @@ def unseal(data: bytes, uri: str) -> dict[str, Any]:
     promised = plain.pop(DIGEST)
     if promised != _digest_of(plain):
         raise CorruptArtifact(
-            f"{uri} does not match its own digest: it was edited or damaged after it was written"
+            f"{uri} does not match its own digest: it was edited or damaged after it was written. "
+            "Put the original back, or move the file away to have its work done again"
         )
     return plain
 

@@ -27,6 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        if not _is_of_the_place(error):
+            raise
+        print(f"chex {parsed.command}: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _is_of_the_place(error: Exception) -> bool:
+    """Whether storage or a file is at fault, in words that were written for the user, and not this program."""
+    # Not before it is needed: `chex --help` loads nothing.
+    from chex_jobs.artifacts.errors import ArtifactError
+
+    return isinstance(error, ArtifactError | OSError)
 
 
 def _parser() -> argparse.ArgumentParser:

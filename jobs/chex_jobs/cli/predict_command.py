@@ -13,14 +13,13 @@ from chex_jobs.cli.output import print_plain
 
 def execute(arguments: argparse.Namespace) -> int:
     """Score each film; a film that cannot be used is named, and the others are still scored."""
-    from chex_jobs.artifacts import ArtifactError
     from chex_jobs.data.faults import FilmError
     from chex_jobs.deployment.bundle import BundleError
     from chex_jobs.deployment.load import load_bundle
 
     try:
         scorer = load_bundle(as_uri(arguments.model))
-    except (BundleError, ArtifactError) as error:
+    except BundleError as error:
         print(f"chex predict: {error}", file=sys.stderr)
         return FAILED
     rows: list[dict[str, Any]] = []

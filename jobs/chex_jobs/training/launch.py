@@ -88,7 +88,9 @@ def _placement_groups() -> set[str]:
     """Identifiers of what reserves cores in this cluster."""
     from ray.util import placement_group_table
 
-    return {identifier for identifier, group in placement_group_table().items() if group["state"] != "REMOVED"}
+    return {
+        identifier for identifier, group in placement_group_table().items() if group["state"] != "REMOVED"
+    }
 
 
 def _remove_placement_groups(identifiers: set[str]) -> None:

@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 import pydicom
 import pytest
@@ -205,6 +206,7 @@ def test_grey_values_look_up_what_they_would_compute():
         ("MR_small_bigendian.dcm", (64, 64)),
         ("MR_small_jpeg_ls_lossless.dcm", (64, 64)),
         ("SC_rgb_jpeg_dcmtk.dcm", (100, 100)),
+        ("SC_rgb_jpeg_gdcm.dcm", (100, 100)),
     ],
 )
 def test_the_compressions_of_published_samples_are_decoded(name: str, shape: tuple[int, int]):
@@ -212,6 +214,26 @@ def test_the_compressions_of_published_samples_are_decoded(name: str, shape: tup
     assert film.shape == shape
     assert film.dtype == np.uint8
     assert int(film.max()) - int(film.min()) > 100
+
+
+@pytest.mark.parametrize("process", ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1"])
+def test_jpeg_lossless_films_keep_every_stored_value(process: str, tmp_path: Path):
+    (tmp_path / "stored.dcm").write_bytes(dicom(RAMP))
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(tmp_path / "stored.dcm"))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(tmp_path / "lossless.dcm"))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    np.testing.assert_array_equal(
+        decode_film((tmp_path / "lossless.dcm").read_bytes(), LARGE), decode_film(dicom(RAMP), LARGE)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""What a user sees of `chex` when something is wrong, and what a command may load before it answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chex_api.loading import validate_job
+from chex_api.plan import make_plan
+from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.cli.main import main
+from chex_jobs.preflight import run_preflight
+from tests.pipeline.manifest import tiny_job
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(tiny_job(f"file://{tmp_path}/artifacts")))
+    return path
+
+
+def write_finished_ingest(tmp_path: Path) -> Path:
+    """Commit the first stage of the tiny job with nothing in it; returns its manifest."""
+    job = validate_job(tiny_job(f"file://{tmp_path}/artifacts")).job
+    assert job is not None
+    stage = make_plan(job, run_preflight(job).digests).stages[0]
+    place = ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity)
+    return Path(place.attempt("first").commit({}).manifest_uri.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+def test_a_damaged_manifest_is_one_line_and_no_traceback(
+    command: str, manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = write_finished_ingest(tmp_path)
+    damaged.write_text(damaged.read_text().replace('"first"', '"worst"'))
+    assert main([command, str(manifest)]) == 1
+    told = capsys.readouterr().err.strip()
+    assert told.startswith(f"chex {command}: {damaged.as_uri()} does not match its own digest")
+    assert "\n" not in told
+
+
+def test_every_fault_of_a_manifest_is_named_with_its_path(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = json.loads(manifest.read_text())
+    job["spec"]["seeed"] = 1
+    job["spec"]["hospitals"][0]["labelFractions"] = [2]
+    manifest.write_text(json.dumps(job))
+    assert main(["validate", str(manifest)]) == 2
+    told = capsys.readouterr().err
+    assert "spec.seeed" in told
+    assert "`seed`" in told or "'seed'" in told
+    assert "spec.hospitals[0].labelFractions[0]" in told
+
+
+def test_a_folder_that_is_no_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path), "film.png"]) == 1
+    assert "is no deployable model" in capsys.readouterr().err
+
+
+def test_a_report_before_its_run_says_how_to_get_one(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(manifest)]) == 1
+    assert f"chex run {manifest}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["validate", "{manifest}"]])
+def test_help_and_validate_load_neither_torch_nor_ray(arguments: list[str], manifest: Path) -> None:
+    words = [word.format(manifest=manifest) for word in arguments]
+    check = f"""
+import sys
+from chex_jobs.cli import main
+try:
+    main({words!r})
+except SystemExit:
+    pass
+print(*sorted({{"torch", "ray", "pandas", "boto3", "kubernetes"}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
