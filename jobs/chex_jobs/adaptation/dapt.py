@@ -7,7 +7,6 @@ from chex_api.encoder import Encoders
 from chex_api.hospital import DaptObjective
 from chex_api.pretraining import Optimization
 from chex_jobs.adaptation.bench import Workbench
-from chex_jobs.adaptation.rung_checkpoints import remove_checkpoints
 from chex_jobs.sweep.arms import Summary
 from chex_jobs.sweep.units import DaptUnit
 from chex_jobs.training.run import TrainingData, TrainingRun
@@ -39,7 +38,7 @@ def run_dapt(unit: DaptUnit, bench: Workbench) -> Summary:
     summary |= {"films": films, "filmPasses": passes, "epochLosses": list(outcome.epoch_losses)}
     done = bench.commit(attempt, unit, summary)
     if stores:
-        remove_checkpoints(bench.object(unit))
+        bench.object(unit).remove_checkpoints()
     return done
 
 

@@ -18,7 +18,7 @@ from chex_jobs.adaptation.features import forward
 from chex_jobs.adaptation.head import Classifier
 from chex_jobs.adaptation.lp_ft import transplant_head
 from chex_jobs.adaptation.model_files import write_model
-from chex_jobs.adaptation.rung_checkpoints import RungCheckpoints, remove_checkpoints
+from chex_jobs.adaptation.rung_checkpoints import RungCheckpoints
 from chex_jobs.adaptation.score import ValidationSet
 from chex_jobs.data.loading import BatchSource
 from chex_jobs.models import ImageEncoderModule
@@ -67,7 +67,7 @@ def run_trial(unit: TrialUnit, bench: Workbench) -> Summary:
     summary |= {**scores.summary(), "filmPasses": passes, "checkpointed": _worth_storing(unit, fit)}
     done = bench.commit(bench.attempt(unit), unit, summary)
     if unit.previous is not None:
-        remove_checkpoints(bench.object(unit.previous))
+        bench.object(unit.previous).remove_checkpoints()
     return done
 
 
@@ -95,7 +95,7 @@ def run_final_fit(unit: FinalFitUnit, bench: Workbench) -> Summary:
     summary |= {"score": validation.score(logits), "labels": bench.label_counts(unit.fold, unit.labels)}
     done = bench.commit(attempt, unit, {**summary, "filmPasses": passes})
     if worth_storing:
-        remove_checkpoints(bench.object(unit))
+        bench.object(unit).remove_checkpoints()
     return done
 
 

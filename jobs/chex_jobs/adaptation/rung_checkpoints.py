@@ -1,11 +1,11 @@
-"""Checkpoints of units: those that only save time within a sweep, and their end."""
+"""Checkpoints between the rungs of a trial: they only save time within a sweep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chex_jobs.artifacts import Artifact, Checkpoint, CheckpointStore
+from chex_jobs.artifacts import Checkpoint, CheckpointStore
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,3 @@ class RungCheckpoints:
     def latest(self) -> Checkpoint | None:
         """The end of the rung before; None where it was not worth storing, or is gone."""
         return None if self.resume_from is None else self.resume_from.latest()
-
-
-def remove_checkpoints(artifact: Artifact) -> None:
-    """Delete the checkpoints of all attempts at an artifact. They are in no manifest: nothing that is finished reads them."""
-    inside = [key for key in artifact.storage.sizes(f"{artifact.folder}/attempts") if "/checkpoints/" in key]
-    # Records first: files without a record are nothing, a record without files is a damaged checkpoint.
-    for key in sorted(inside, key=lambda key: not key.endswith(".json")):
-        artifact.storage.delete(key)

@@ -12,7 +12,6 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
-from chex_jobs.adaptation.rung_checkpoints import remove_checkpoints
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
 from chex_jobs.sweep.coordinator import Coordinator
@@ -219,7 +218,7 @@ class _Cleaner:
         for key in self._coordinator.choices.keys() - self._cleaned:
             for unit, summary in self._coordinator.used_by(key):
                 if summary.get("checkpointed"):
-                    remove_checkpoints(self._store.object(unit.kind, unit.identity))
+                    self._store.object(unit.kind, unit.identity).remove_checkpoints()
             self._cleaned.add(key)
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from chex_jobs.artifacts.attempt import AttemptWriter
+from chex_jobs.artifacts.checkpoints import CHECKPOINTS
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.artifacts.hashing import sha256_of
@@ -54,6 +55,13 @@ class Artifact:
     def attempt(self, attempt_id: str) -> AttemptWriter:
         """Begin, or go on with, the attempt of this id: letters, digits, `.`, `_`, `-`. Writes nothing yet."""
         return AttemptWriter(self, _checked_word("attempt id", attempt_id))
+
+    def remove_checkpoints(self) -> None:
+        """Delete the checkpoints of all attempts. They are in no manifest: nothing that is finished reads them."""
+        inside = [key for key in self.storage.sizes(f"{self.folder}/attempts") if f"/{CHECKPOINTS}/" in key]
+        # Records first: files without a record are nothing, a record without files is a damaged checkpoint.
+        for key in sorted(inside, key=lambda key: not key.endswith(".json")):
+            self.storage.delete(key)
 
 
 @dataclass(frozen=True)

@@ -82,19 +82,3 @@ def simultaneous_bounds(
         critical[finite] = student.isf(norm.sf(shared), degrees_of_freedom[finite])
     reach = critical * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     return SimultaneousBounds(values - reach, values + reach, shared)
-
-
-def simultaneous_bounds_from_bootstrap(
-    values: FloatArray, samples: FloatArray, confidence: float
-) -> SimultaneousBounds:
-    """The same from bootstrap samples [B, K] of the estimates, for measures without a covariance formula (AUPRC)."""
-    errors = samples.std(axis=0, ddof=1)
-    moving = errors > 0
-    deviations = (samples[:, moving] - samples[:, moving].mean(axis=0)) / errors[moving]
-    if not moving.any():
-        shared_upper = shared_lower = float(norm.ppf(confidence))
-    else:
-        # The upper bound guards against estimates that came out too low, so it uses the lower tail.
-        shared_upper = float(np.quantile((-deviations).max(axis=1), confidence))
-        shared_lower = float(np.quantile(deviations.max(axis=1), confidence))
-    return SimultaneousBounds(values - shared_lower * errors, values + shared_upper * errors, shared_upper)

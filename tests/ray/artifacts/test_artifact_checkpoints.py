@@ -155,3 +155,12 @@ def test_metadata_that_is_no_json_is_refused_before_anything_is_stored(checkpoin
     with pytest.raises(InvalidLocation):
         checkpoints.save(10, {"../weights": b""})
     assert checkpoints.storage.sizes() == {}
+
+
+def test_checkpoints_of_all_attempts_can_be_removed_and_nothing_else_is(artifact: Artifact) -> None:
+    for attempt in ("uid-1", "uid-2"):
+        artifact.attempt(attempt).checkpoints.save(10, files_of(10))
+        artifact.attempt(attempt).write_bytes("kept", b"of a finished artifact")
+    artifact.remove_checkpoints()
+    assert artifact.attempt("uid-1").checkpoints.latest() is None
+    assert [key.rpartition("/")[2] for key in artifact.storage.sizes()] == ["kept", "kept"]

@@ -8,7 +8,6 @@ from scipy.stats import t as student
 from chex_jobs.evaluation.multiplicity import (
     max_t_critical_value,
     simultaneous_bounds,
-    simultaneous_bounds_from_bootstrap,
 )
 
 
@@ -66,14 +65,3 @@ def test_bounds_hold_together_with_the_confidence():
     estimates = rng.multivariate_normal(np.zeros(6), matrix, size=4000)
     held = (estimates + critical * 0.02 >= 0).all(axis=1).mean()
     assert held == pytest.approx(0.9, abs=0.015)
-
-
-def test_bootstrap_bounds_agree_with_those_from_the_covariance():
-    rng = np.random.default_rng(0)
-    matrix = equicorrelated(4, 0.5) * 0.03**2
-    values = np.array([0.0, 0.01, 0.02, 0.03])
-    samples = rng.multivariate_normal(values, matrix, size=20_000)
-    found = simultaneous_bounds_from_bootstrap(values, samples, 0.95)
-    expected = simultaneous_bounds(values, matrix, 0.95)
-    np.testing.assert_allclose(found.upper, expected.upper, atol=0.002)
-    np.testing.assert_allclose(found.lower, expected.lower, atol=0.002)
