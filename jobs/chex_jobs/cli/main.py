@@ -28,18 +28,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        if not _is_of_the_place(error):
-            raise
-        print(f"chex {parsed.command}: {error}", file=sys.stderr)
-        return FAILED
+        return _told(parsed, error)
 
 
-def _is_of_the_place(error: Exception) -> bool:
-    """Whether storage or a file is at fault, in words that were written for the user, and not this program."""
-    # Not before it is needed: `chex --help` loads nothing.
+def _told(parsed: argparse.Namespace, error: Exception) -> int:
+    """Tell what a user can mend, in its own words; anything else is a fault of this program and keeps its traceback."""
+    # Not before it is needed: `chex --help` loads nothing, and `chex validate` nothing of the stages.
+    from chex_jobs.cli.manifests import InvalidManifest, report_faults
+
+    if isinstance(error, InvalidManifest):
+        report_faults(parsed.manifest, error.faults)
+        return WRONG_USAGE
     from chex_jobs.artifacts.errors import ArtifactError
+    from chex_jobs.preflight import PreflightFailed
 
-    return isinstance(error, ArtifactError | OSError)
+    if isinstance(error, PreflightFailed):
+        report_faults(parsed.manifest, error.faults)
+    elif isinstance(error, ArtifactError | OSError):
+        print(f"chex {parsed.command}: {error}", file=sys.stderr)
+    else:
+        raise error
+    return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

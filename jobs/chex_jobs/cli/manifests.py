@@ -72,22 +72,26 @@ def _replace_locations(plain: dict[str, Any], artifacts: str | None, sources: li
 def _location_holder(spec: dict[str, Any], name: str) -> dict[str, Any] | None:
     """The plain object whose `uri` says where that name lies."""
     if name in ("encoders.image", "encoders.text"):
-        init = spec.get("encoders", {}).get(name.removeprefix("encoders."), {}).get("init")
-        return init if isinstance(init, dict) and "uri" in init else None
-    for dataset in spec.get("datasets") or []:
-        if (
-            isinstance(dataset, dict)
-            and dataset.get("name") == name
-            and isinstance(dataset.get("source"), dict)
-        ):
+        holder: Any = spec
+        for member in (*name.split("."), "init"):
+            holder = holder.get(member) if isinstance(holder, dict) else None
+        return holder if isinstance(holder, dict) and "uri" in holder else None
+    for dataset in _datasets(spec):
+        if dataset.get("name") == name and isinstance(dataset.get("source"), dict):
             for member in dataset["source"].values():
                 if isinstance(member, dict) and "uri" in member:
                     return member
     return None
 
 
+def _datasets(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is an object in the list of data sets, if there is a list: the manifest was not validated yet."""
+    listed = spec.get("datasets")
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
 def _known(spec: dict[str, Any]) -> list[str]:
-    names = [str(dataset.get("name")) for dataset in spec.get("datasets") or [] if isinstance(dataset, dict)]
+    names = [str(dataset.get("name")) for dataset in _datasets(spec)]
     return [
         name
         for name in [*names, "encoders.image", "encoders.text"]

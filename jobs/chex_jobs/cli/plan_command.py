@@ -11,10 +11,9 @@ from chex_api.plan import Plan, locations, make_plan
 from chex_api.stage import StageSpec
 from chex_jobs.adaptation.stage import arms_of, site_of
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.cli.main import FAILED, WRONG_USAGE
-from chex_jobs.cli.manifests import InvalidManifest, load, report_faults
+from chex_jobs.cli.manifests import load
 from chex_jobs.cli.output import print_plain
-from chex_jobs.preflight import PreflightFailed, PreflightReport, run_preflight
+from chex_jobs.preflight import PreflightReport, run_preflight
 from chex_jobs.sweep.effort import effort_of
 
 UNRESOLVED = "unresolved"
@@ -22,15 +21,8 @@ UNRESOLVED = "unresolved"
 
 def execute(arguments: argparse.Namespace) -> int:
     """Show what a run would do."""
-    try:
-        job = load(arguments)
-        described = _unresolved(job) if arguments.no_preflight else _resolved(job)
-    except InvalidManifest as error:
-        report_faults(arguments.manifest, error.faults)
-        return WRONG_USAGE
-    except PreflightFailed as error:
-        report_faults(arguments.manifest, error.faults)
-        return FAILED
+    job = load(arguments)
+    described = _unresolved(job) if arguments.no_preflight else _resolved(job)
     if arguments.output:
         print_plain(described, arguments.output)
     else:

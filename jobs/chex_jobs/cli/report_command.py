@@ -6,22 +6,15 @@ from pathlib import Path
 
 from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.cli.main import FAILED, WRONG_USAGE
-from chex_jobs.cli.manifests import InvalidManifest, load, report_faults
-from chex_jobs.preflight import PreflightFailed, run_preflight
+from chex_jobs.cli.main import FAILED
+from chex_jobs.cli.manifests import load
+from chex_jobs.preflight import run_preflight
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print where the report of a finished run lies, or save it."""
-    try:
-        job = load(arguments)
-        plan = make_plan(job, run_preflight(job).digests)
-    except InvalidManifest as error:
-        report_faults(arguments.manifest, error.faults)
-        return WRONG_USAGE
-    except PreflightFailed as error:
-        report_faults(arguments.manifest, error.faults)
-        return FAILED
+    job = load(arguments)
+    plan = make_plan(job, run_preflight(job).digests)
     stage = plan.stages[-1]
     report = (
         ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity).finished()

@@ -9,30 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from chex_jobs.cli.machine import this_machine
-from chex_jobs.cli.main import FAILED, INTERRUPTED, WRONG_USAGE
-from chex_jobs.cli.manifests import InvalidManifest, load, report_faults
+from chex_jobs.cli.main import FAILED, INTERRUPTED
+from chex_jobs.cli.manifests import load
 from chex_jobs.cli.progress import JsonLinesObserver, PeopleObserver
 from chex_jobs.executor.local import LocalExecutor, RunOutcome
-from chex_jobs.preflight import PreflightFailed
 from chex_jobs.stages.context import StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run a manifest to its report; Ctrl-C stops at the next safe point."""
-    try:
-        job = load(arguments)
-    except InvalidManifest as error:
-        report_faults(arguments.manifest, error.faults)
-        return WRONG_USAGE
+    job = load(arguments)
     observer = JsonLinesObserver() if arguments.json_lines else PeopleObserver(live=sys.stderr.isatty())
     stop = threading.Event()
     try:
         with _stopping_on_signals(stop):
             outcome = LocalExecutor(job, this_machine(arguments.cpus), observer, stop).run()
-    except PreflightFailed as error:
-        report_faults(arguments.manifest, error.faults)
-        return FAILED
     except StageFailed as error:
         observer.interrupted()
         print(f"chex run: {error}", file=sys.stderr)

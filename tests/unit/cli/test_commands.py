@@ -57,6 +57,34 @@ def test_every_fault_of_a_manifest_is_named_with_its_path(
     assert "spec.hospitals[0].labelFractions[0]" in told
 
 
+@pytest.mark.parametrize(
+    "spec", ["{encoders: null}", "{encoders: [1]}", "{datasets: 3}", "[]", "{datasets: [{source: 1}]}"]
+)
+def test_a_location_for_what_a_broken_manifest_lacks_is_refused_without_a_traceback(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "job.yaml").write_text(f"{{spec: {spec}}}")
+    assert main(["run", str(tmp_path / "job.yaml"), "--source", "encoders.text=/somewhere"]) == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path}/job.yaml: ")
+
+
+def test_a_wrong_column_is_named_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "films.csv").write_text("file,person\na.png,1\n")
+    job = tiny_job(f"file://{tmp_path}/artifacts")
+    table = {
+        "uri": f"file://{tmp_path}",
+        "file": "films.csv",
+        "image": {"column": "file"},
+        "patientColumn": "persons",
+    }
+    job["spec"]["datasets"][0]["source"] = {"table": table}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    assert main(["run", str(tmp_path / "job.json")]) == 1
+    assert "films.csv has no column 'persons'; the nearest is 'person'" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path), "film.png"]) == 1
     assert "is no deployable model" in capsys.readouterr().err
