@@ -1,5 +1,6 @@
 """Twenty seeded `kill -9`s of a worker, the driver or everything, over short jobs (`make crash`, minutes, not in CI)."""
 
+import json
 import os
 import random
 import signal
@@ -81,7 +82,7 @@ def _run_until_a_kill_ends_it(
     log = folder / "run.log"
     with log.open("a") as output, chex_run(manifest, folder, output=output) as process:
         while True:
-            delay = rng.uniform(4, 30) if kills < KILLS else 500
+            delay = rng.uniform(8, 50) if kills < KILLS else 500
             try:
                 status = process.wait(timeout=delay)
             except subprocess.TimeoutExpired:
@@ -93,6 +94,13 @@ def _run_until_a_kill_ends_it(
             started.update(psutil.Process(process.pid).children(recursive=True))
             if victim(process, rng):
                 kills += 1
-                print(f"kill {kills}: {victim.__name__} after {delay:.0f} s", flush=True)
+                print(f"kill {kills}: {victim.__name__} after {delay:.0f} s, {_at(log)}", flush=True)
             if process.poll() is not None:
                 return kills, False
+
+
+def _at(log: Path) -> str:
+    """Where the run was, by the last event it wrote."""
+    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    last = events[-1] if events else {"event": "not begun"}
+    return f"{last['event']} {last.get('stage', '')} {last.get('message', '')}".strip()
