@@ -92,6 +92,11 @@ class Table(ApiModel):
     report_column: OptionalColumnName = Field(
         default="", description="Column of the report's text; empty: no reports."
     )
+    report_sections: tuple[Text, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Sections of a report to keep, such as Findings and Impression, in this order and without regard to case. Empty: the whole report. A report without headers is kept whole; of one without any of these, its last section.",
+    )
     view: TableView | None = Field(
         default=None, description="How a row tells its view; absent: every film counts as frontal."
     )
@@ -224,7 +229,9 @@ class Task(ApiModel):
         default="Ignore", description="What a value listed in `uncertainValues` means."
     )
     uncertain_values: tuple[Text, ...] = Field(
-        default=("-1", "-1.0"), max_length=16, description="Values that mean uncertain, as CheXpert's -1."
+        default=("-1", "-1.0"),
+        max_length=16,
+        description="Values that mean uncertain, as CheXpert's -1, where `positive` is `values`; the other predicates ignore them.",
     )
 
 

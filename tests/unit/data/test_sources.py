@@ -175,6 +175,17 @@ def test_a_table_gives_each_film_what_the_manifest_says(tmp_path: Path):
     assert second.size_bytes == len(png(drawn_film(1)))
 
 
+def test_only_the_wanted_sections_of_a_report_are_kept(tmp_path: Path):
+    rows = write_hospital(tmp_path, 2)
+    rows[0]["report"] = (
+        "INDICATION: Fever in a named patient.\nFINDINGS: Small effusion.\nIMPRESSION: Effusion."
+    )
+    rows[1]["report"] = "No headers at all."
+    write_csv(tmp_path / "data.csv", rows)
+    table = table_source(tmp_path, reportSections=["Impression", "findings"]).films(())
+    assert [film.report for film in table.films] == ["Effusion.\nSmall effusion.", "No headers at all."]
+
+
 def test_filters_keep_rows_that_hold_one_of_their_values_and_count_the_others(tmp_path: Path):
     write_hospital(tmp_path, 8)
     table = table_source(

@@ -12,6 +12,7 @@ from chex_jobs.data.columns import is_blank
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.tables import RawTable
+from chex_jobs.data.text import select_sections
 from chex_jobs.data.views import FRONTAL, projection_of, view_of
 
 _FIELD = "source.table"
@@ -76,7 +77,7 @@ class TableSource:
                 study="" if is_blank(study) else study.strip(),
                 view=view,
                 size_bytes=sizes[key],
-                report=None if is_blank(report) else report,
+                report=None if is_blank(report) else select_sections(report, spec.report_sections),
             )
             for key, patient, study, view, report in zip(keys, patients, studies, views, reports, strict=True)
         )
