@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
+from chex_api.base import Name
 from chex_api.cel import JOB_RULES, LOCATION_FIELDS, STAYS_INSIDE, CelRule
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.rules import LIST_MAPS, LIST_SETS
@@ -59,6 +60,8 @@ class Kind:
     list_maps: Mapping[Location, str] | None = None
     list_sets: tuple[Location, ...] = ()
     rules: tuple[CelRule, ...] = ()
+    name: Any = None
+    """Type of its objects' names, where it is narrower than any object's."""
 
 
 RUNTIME_LIST_MAPS: Mapping[Location, str] = {("pools",): "name", ("env",): "name"}
@@ -94,6 +97,7 @@ KINDS = (
         list_maps=LIST_MAPS,
         list_sets=LIST_SETS,
         rules=JOB_RULES,
+        name=Name,
     ),
     Kind(
         model=ClusterChexRuntime,
@@ -162,12 +166,12 @@ def definition(kind: Kind) -> dict[str, Any]:
 
 
 def _object_schema(kind: Kind) -> Schema:
-    """The whole object. The API server owns the schema of metadata."""
+    """The whole object. The API server owns the schema of metadata; a CRD may bound the name."""
     description = (kind.model.__doc__ or "").strip()
     properties: Schema = {
         "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}"},
         "kind": {"type": "string", "description": kind.model.__name__},
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", **_name_schema(kind)},
         "spec": _spec_schema(kind),
     }
     if kind.status is not None:
@@ -175,6 +179,10 @@ def _object_schema(kind: Kind) -> Schema:
         _tell_lists_apart(status, STATUS_LIST_MAPS, ())
         properties["status"] = status
     return {"type": "object", "description": description, "required": ["spec"], "properties": properties}
+
+
+def _name_schema(kind: Kind) -> Schema:
+    return {} if kind.name is None else {"properties": {"name": TypeAdapter(kind.name).json_schema()}}
 
 
 def _spec_schema(kind: Kind) -> Schema:

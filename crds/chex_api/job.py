@@ -9,7 +9,7 @@ from chex_api.base import ApiModel, Uri
 from chex_api.dataset import Dataset
 from chex_api.encoder import Encoders
 from chex_api.hospital import Hospital
-from chex_api.metadata import ObjectMeta
+from chex_api.metadata import JobMeta
 from chex_api.pretraining import PretrainingRun
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus
@@ -76,7 +76,7 @@ class ChexTrainingJob(ApiModel):
         default=API_VERSION, description="chexdragon.dev/v1alpha1"
     )
     kind: Literal["ChexTrainingJob"] = Field(description="ChexTrainingJob")
-    metadata: ObjectMeta = Field(description="Standard metadata.")
+    metadata: JobMeta = Field(description="Standard metadata.")
     spec: JobSpec = Field(description="What to train, on what, for whom.")
     status: JobStatus | None = Field(
         default=None, description="What the operator tells; not read from a manifest."

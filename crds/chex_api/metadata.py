@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from chex_api.base import ApiModel
+from chex_api.base import ApiModel, Name
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _WORD = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
@@ -38,3 +38,9 @@ class ObjectMeta(ApiModel):
     finalizers: Any = Field(default=None, description="Set by controllers.")
     owner_references: Any = Field(default=None, description="Set by controllers.")
     managed_fields: Any = Field(default=None, description="Set by the API server.")
+
+
+class JobMeta(ObjectMeta):
+    """Metadata of a job. Its name stands in labels and names of other objects, so it is a DNS label, not a subdomain."""
+
+    name: Name = Field(description="Name of the job, unique in its namespace.")

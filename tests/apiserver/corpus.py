@@ -348,6 +348,8 @@ def header_mutants() -> Iterator[Mutant]:
         "name with empty label": {"metadata": {"name": "a..b"}},
         "name with label that ends in a hyphen": {"metadata": {"name": "a-.b"}},
         "name too long": {"metadata": {"name": "a" * 254}},
+        "name too long for a label": {"metadata": {"name": "a" * 64}},
+        "name as long as a label": {"metadata": {"name": "a" * 63}},
         "dotted name": {"metadata": {"name": "a.b"}},
         "unknown field of metadata": {"metadata": {"name": "a", "nmae": "b"}},
         "label that is a number": {"metadata": {"name": "a", "labels": {"a": 1}}},
