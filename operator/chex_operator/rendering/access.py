@@ -1,0 +1,39 @@
+"""What the driver of an attempt may do at the API server: patch its own progress."""
+
+from chex_operator.rendering.attempt import Attempt, Object
+from chex_operator.rendering.config_maps import progress_name
+from chex_operator.rendering.names import attempt_name, metadata
+from chex_operator.rendering.pods import service_account_name
+
+RBAC = "rbac.authorization.k8s.io"
+
+
+def progress_access(attempt: Attempt) -> tuple[Object, Object]:
+    """A Role for one ConfigMap by its name, and its binding to the runtime's ServiceAccount."""
+    name = attempt_name(attempt)
+    rule = {
+        "apiGroups": [""],
+        "resources": ["configmaps"],
+        "resourceNames": [progress_name(attempt)],
+        "verbs": ["get", "patch"],
+    }
+    role = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": metadata(attempt, name),
+        "rules": [rule],
+    }
+    binding = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata(attempt, name),
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "subjects": [
+            {
+                "kind": "ServiceAccount",
+                "name": service_account_name(attempt.runtime),
+                "namespace": attempt.job.namespace,
+            }
+        ],
+    }
+    return role, binding

@@ -1,0 +1,44 @@
+"""The two ConfigMaps of an attempt: what it reads, and what it writes."""
+
+import json
+
+from chex_operator.rendering.attempt import Attempt, Object
+from chex_operator.rendering.names import attempt_name, metadata
+
+STAGE_FILE = "stage.json"
+ATTEMPT_FILE = "attempt.json"
+
+
+def stage_config_map(attempt: Attempt) -> Object:
+    """The stage spec, and what else the entry point must know of this attempt. Immutable: it was decided once."""
+    about = {
+        "attempt": attempt_name(attempt),
+        "namespace": attempt.job.namespace,
+        "progressConfigMap": progress_name(attempt),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(attempt, stage_name(attempt)),
+        "immutable": True,
+        "data": {STAGE_FILE: _text(attempt.stage.plain()), ATTEMPT_FILE: _text(about)},
+    }
+
+
+def progress_config_map(attempt: Attempt) -> Object:
+    """Empty: the driver of this attempt patches it, nobody else may."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(attempt, progress_name(attempt))}
+
+
+def stage_name(attempt: Attempt) -> str:
+    """Name of the ConfigMap that is mounted."""
+    return f"{attempt_name(attempt)}-stage"
+
+
+def progress_name(attempt: Attempt) -> str:
+    """Name of the ConfigMap that the driver patches."""
+    return f"{attempt_name(attempt)}-progress"
+
+
+def _text(plain: object) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

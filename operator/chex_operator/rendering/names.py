@@ -1,0 +1,61 @@
+"""Deterministic names and the labels by which everything of an attempt is found again."""
+
+import hashlib
+
+from chex_operator.rendering.attempt import Attempt, JobReference, Object
+
+DOMAIN = "chexdragon.dev"
+JOB_UID_LABEL = f"{DOMAIN}/job-uid"
+ATTEMPT_LABEL = f"{DOMAIN}/attempt-name"
+_JOB_PART = 14
+
+
+def attempt_name(attempt: Attempt) -> str:
+    """The name of an attempt's RayJob and of what belongs to it.
+
+    At most 43 characters, DNS-1035: KubeRay refuses RayJobs above 47 after admitting them
+    (ray-operator/controllers/ray/utils/constant.go). The same attempt always has the same name, so that an operator with an
+    old cache meets AlreadyExists and not a second cluster. The hash holds the job's uid: a job that was deleted and
+    created again never adopts children of the old one.
+    """
+    stage = attempt.stage
+    identified = f"{attempt.job.uid}/{stage.kind}/{stage.name}/{stage.identity}"
+    digest = hashlib.sha256(identified.encode()).hexdigest()[:8]
+    job = attempt.job.name[:_JOB_PART].rstrip("-.").replace(".", "-")
+    return f"chex-{job}-{stage.kind}-{digest}-{attempt.number}"
+
+
+def labels(attempt: Attempt) -> dict[str, str]:
+    """Labels of every object of an attempt, its Pods included. Names of jobs and stages have at most 63 characters."""
+    return {
+        "app.kubernetes.io/name": "chex-training-job",
+        "app.kubernetes.io/instance": attempt.job.name,
+        "app.kubernetes.io/component": attempt.stage.kind,
+        "app.kubernetes.io/managed-by": "chex-operator",
+        JOB_UID_LABEL: attempt.job.uid,
+        ATTEMPT_LABEL: attempt_name(attempt),
+        f"{DOMAIN}/stage": attempt.stage.name,
+        f"{DOMAIN}/attempt": str(attempt.number),
+    }
+
+
+def metadata(attempt: Attempt, name: str) -> Object:
+    """Metadata of an object of an attempt; it goes when the job goes."""
+    return {
+        "name": name,
+        "namespace": attempt.job.namespace,
+        "labels": labels(attempt),
+        "ownerReferences": [owner_reference(attempt.job)],
+    }
+
+
+def owner_reference(job: JobReference) -> Object:
+    """The job as the one controller of its children."""
+    return {
+        "apiVersion": f"{DOMAIN}/v1alpha1",
+        "kind": "ChexTrainingJob",
+        "name": job.name,
+        "uid": job.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,98 @@
+"""Pods of an attempt: what `restricted` Pod Security asks for, S3 credentials, shared memory, room for Ray's files.
+
+IPC_LOCK, which NCCL over InfiniBand would like, is refused even by `baseline`, so it is not asked for.
+"""
+
+from chex_api.runtime import RuntimeSpec
+from chex_operator.rendering.attempt import Attempt, Object
+from chex_operator.rendering.config_maps import stage_name
+from chex_operator.rendering.names import labels
+
+STAGE_FOLDER = "/etc/chex"
+USER_ID = 1000
+GRACE_SECONDS = 120
+"""Time for a checkpoint when a Pod is told to go."""
+RAY_CONTAINER = {"head": "ray-head", "worker": "ray-worker", "submitter": "ray-job-submitter"}
+
+
+def service_account_name(runtime: RuntimeSpec) -> str:
+    """The ServiceAccount of the runtime's Pods; with keys in a Secret it is the namespace's default one."""
+    return runtime.storage.credentials.service_account_name or "default"
+
+
+def pod_template(
+    attempt: Attempt, role: str, resources: Object, *, shared_memory: str, placement: Object | None = None
+) -> Object:
+    """A Pod template for the head, a worker or the submitter.
+
+    Args:
+        attempt: what is run.
+        role: `head`, `worker` or `submitter`. Only the head, where the driver runs, gets a token of the API server.
+        resources: requests and limits of its container.
+        shared_memory: size of /dev/shm, a Kubernetes quantity; it counts as memory of the Pod.
+        placement: nodeSelector and tolerations.
+    """
+    spec = {
+        "serviceAccountName": service_account_name(attempt.runtime),
+        "automountServiceAccountToken": role == "head",
+        "enableServiceLinks": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(attempt, role, resources)],
+        "volumes": _volumes(attempt, shared_memory),
+        **(placement or {}),
+    }
+    if attempt.policy.priority_class_name:
+        spec["priorityClassName"] = attempt.policy.priority_class_name
+    return {"metadata": {"labels": labels(attempt)}, "spec": spec}
+
+
+def _container(attempt: Attempt, role: str, resources: Object) -> Object:
+    return {
+        "name": RAY_CONTAINER[role],
+        "image": attempt.runtime.image,
+        "env": _environment(attempt.runtime),
+        "resources": resources,
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "volumeMounts": [
+            {"name": "stage", "mountPath": STAGE_FOLDER, "readOnly": True},
+            {"name": "ray", "mountPath": "/tmp/ray"},  # noqa: S108 - where Ray keeps its sockets and logs
+            {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - Ray's object store
+        ],
+    }
+
+
+def _volumes(attempt: Attempt, shared_memory: str) -> list[Object]:
+    return [
+        {"name": "stage", "configMap": {"name": stage_name(attempt)}},
+        {"name": "ray", "emptyDir": {}},
+        {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
+    ]
+
+
+def _environment(runtime: RuntimeSpec) -> list[Object]:
+    """Storage, Ray's settings, then what the platform team adds. Values are literal: Pods expand `$(NAME)`, so `$` is doubled."""
+    storage = runtime.storage
+    plain = {
+        "HF_HUB_OFFLINE": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+        **({"AWS_REGION": storage.region} if storage.region else {}),
+        **({"AWS_ENDPOINT_URL": storage.endpoint_url} if storage.endpoint_url else {}),
+        **{variable.name: variable.value for variable in runtime.env},
+    }
+    variables: list[Object] = [
+        {"name": name, "value": value.replace("$", "$$")} for name, value in sorted(plain.items())
+    ]
+    if storage.credentials.secret_name:
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            reference = {"name": storage.credentials.secret_name, "key": key}
+            variables.append({"name": key, "valueFrom": {"secretKeyRef": reference}})
+    return variables
