@@ -26,17 +26,22 @@ def attempt_name(attempt: Attempt) -> str:
 
 
 def labels(attempt: Attempt) -> dict[str, str]:
-    """Labels of every object of an attempt, its Pods included. Names of jobs and stages have at most 63 characters."""
+    """Labels of every object of an attempt, its Pods included."""
     return {
         "app.kubernetes.io/name": "chex-training-job",
-        "app.kubernetes.io/instance": attempt.job.name,
+        "app.kubernetes.io/instance": _label_value(attempt.job.name),
         "app.kubernetes.io/component": attempt.stage.kind,
         "app.kubernetes.io/managed-by": "chex-operator",
         JOB_UID_LABEL: attempt.job.uid,
         ATTEMPT_LABEL: attempt_name(attempt),
-        f"{DOMAIN}/stage": attempt.stage.name,
+        f"{DOMAIN}/stage": _label_value(attempt.stage.name),
         f"{DOMAIN}/attempt": str(attempt.number),
     }
+
+
+def _label_value(name: str) -> str:
+    """As much of a name as a label holds: object names may have 253 characters, labels 63. The uid tells jobs apart."""
+    return name[:63].rstrip("-.")
 
 
 def metadata(attempt: Attempt, name: str) -> Object:

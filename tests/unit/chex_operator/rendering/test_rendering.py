@@ -71,6 +71,15 @@ def test_names_fit_kuberay_whatever_the_job_is_called(job: str, number: int) -> 
     assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)
 
 
+def test_label_values_fit_however_long_the_name_is() -> None:
+    long = JobReference("n", "a" * 62 + "." + "b" * 190, "uid", 1)
+    for each in objects(attempt(job=long)):
+        assert all(
+            re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value)
+            for value in each["metadata"]["labels"].values()
+        )
+
+
 def test_a_job_that_was_created_again_does_not_meet_children_of_the_old_one() -> None:
     again = JobReference("radiology", "network-2026q4", "another-uid", 1)
     assert attempt_name(attempt()) != attempt_name(attempt(job=again))
