@@ -53,9 +53,15 @@ class ApiClient:
     """One kept-alive connection. Bodies go out as they are, so that a manifest's YAML is judged as it was written."""
 
     def __init__(self, port: int, certificate: Path, token: str = ADMIN_TOKEN) -> None:
+        self.certificate = certificate
         self._context = ssl.create_default_context(cafile=str(certificate))
         self._port, self._token = port, token
         self._connection = self._connect()
+
+    @property
+    def url(self) -> str:
+        """Where other clients reach this server."""
+        return f"https://127.0.0.1:{self._port}"
 
     def _connect(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=30)

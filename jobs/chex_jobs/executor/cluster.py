@@ -1,0 +1,113 @@
+"""`python -m chex_jobs.executor.cluster`: one attempt at a stage in a cluster, as the driver of its Ray.
+
+What to do is read from files that the operator mounted: nothing of the user's is on a command line. Exit codes tell KubeRay
+little (`SUCCEEDED` or not); the operator reads the ConfigMap and, where that is silent, the artifacts.
+"""
+
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+from chex_api.stage import StageProgress, StageResult, StageSpec
+from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.executor.progress_config_map import FAILURE, RESULT, ApiServer, ProgressConfigMap
+from chex_jobs.stages.context import Machine, StageContext, StageStopped
+from chex_jobs.stages.errors import StageFailed
+
+log = logging.getLogger(__name__)
+
+MOUNTED = Path("/etc/chex")
+FINISHED, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 3
+MOST_SUMMARY_CHARACTERS = 8_000
+"""A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
+
+
+def main() -> int:
+    """Run the mounted stage on the Ray of this Pod."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    spec = StageSpec.parse(json.loads((MOUNTED / "stage.json").read_text()))
+    about: dict[str, Any] = json.loads((MOUNTED / "attempt.json").read_text())
+    server = ApiServer.of_this_pod(os.environ)
+    with ProgressConfigMap(server, about["namespace"], about["progressConfigMap"], stop) as progress:
+        import ray
+
+        ray.init(address="auto", log_to_driver=True)
+        try:
+            return run_attempt(spec, attempt_id(about["attempt"], os.environ), _machine(), progress, stop)
+        finally:
+            ray.shutdown()
+
+
+class Teller(Protocol):
+    """Where progress and the outcome go; see `ProgressConfigMap`."""
+
+    def tell(self, progress: StageProgress) -> None:
+        """Take progress without waiting."""
+        ...
+
+    def conclude(self, key: str, plain: object) -> bool:
+        """Take the outcome."""
+        ...
+
+
+def run_attempt(
+    spec: StageSpec, attempt: str, machine: Machine, progress: Teller, stop: threading.Event
+) -> int:
+    """Run a stage to its manifest, or to the words that say why not; the exit code."""
+    from chex_jobs.stages.registry import run_stage  # loads torch and Ray's libraries
+
+    label = f"{spec.kind}/{spec.name}"
+    context = StageContext(
+        store=ArtifactStore.open(spec.artifacts_uri),
+        attempt_id=attempt,
+        machine=machine,
+        on_progress=progress.tell,
+        stop=stop,
+    )
+    try:
+        done = run_stage(spec, context)
+    except StageStopped:
+        log.info("%s: stopped; the next attempt goes on", label)
+        return STOPPED
+    except StageFailed as error:
+        log.error("%s", error)
+        progress.conclude(FAILURE, {"message": str(error)[:4000], "byInput": error.by_input})
+        return WRONG_INPUT if error.by_input else FAILED
+    result = StageResult(
+        manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=_bounded(done.summary)
+    )
+    progress.conclude(RESULT, result.plain())
+    log.info("%s: finished, %s", label, done.manifest_uri)
+    return FINISHED
+
+
+def attempt_id(name: str, environment: "os._Environ[str] | dict[str, str]") -> str:
+    """What no other attempt has: also a RayJob that KubeRay starts twice writes to two places."""
+    return f"{environment.get('RAY_CLUSTER_NAME', name)}-{secrets.token_hex(3)}"
+
+
+def _machine() -> Machine:
+    import ray
+
+    resources = ray.cluster_resources()
+    return Machine(cpus=max(1, int(resources.get("CPU", 1))), gpus=int(resources.get("GPU", 0)))
+
+
+def _bounded(summary: Any) -> dict[str, Any]:
+    """The summary, or of a large one what people read first."""
+    plain = dict(summary)
+    if len(json.dumps(plain)) <= MOST_SUMMARY_CHARACTERS:
+        return plain
+    return {name: plain[name] for name in ("headline", "recommended", "verdict", "auroc") if name in plain}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

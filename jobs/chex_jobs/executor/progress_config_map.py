@@ -1,0 +1,125 @@
+"""The ConfigMap by which a driver in a cluster tells the operator how its attempt goes, and hears whether to stop.
+
+The driver may get and patch this one object and nothing else. A patch answers with the object as it is now, so one request in
+some seconds carries progress one way and the wish to stop the other way.
+"""
+
+import json
+import logging
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from chex_api.stage import StageProgress
+
+log = logging.getLogger(__name__)
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+PROGRESS, RESULT, FAILURE, STOP = "progress.json", "result.json", "failure.json", "stop"
+INTERVAL_SECONDS = 5.0
+TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ApiServer:
+    """How Pods reach the API server. The token is read anew for each request: the kubelet renews it."""
+
+    url: str
+    token_file: Path
+    certificate_file: Path
+
+    @classmethod
+    def of_this_pod(cls, environment: Mapping[str, str]) -> Self:
+        """Where the kubelet says it is."""
+        host, port = environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]
+        host = f"[{host}]" if ":" in host else host
+        return cls(f"https://{host}:{port}", SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt")
+
+    def patch(self, path: str, body: object) -> dict[str, object]:
+        """Merge patch. Raises `OSError` (`urllib.error.HTTPError` and `URLError` are some)."""
+        request = urllib.request.Request(  # noqa: S310 - https, from the Pod's environment
+            self.url + path,
+            data=json.dumps(body).encode(),
+            method="PATCH",
+            headers={
+                "Authorization": f"Bearer {self.token_file.read_text().strip()}",
+                "Content-Type": "application/merge-patch+json",
+                "Accept": "application/json",
+            },
+        )
+        context = ssl.create_default_context(cafile=str(self.certificate_file))
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+class ProgressConfigMap:
+    """Sends the newest progress at most once in `interval` seconds, from a thread of its own, until the block ends.
+
+    A request that fails is logged and made again with the next: progress is worth no run.
+    """
+
+    def __init__(
+        self,
+        server: ApiServer,
+        namespace: str,
+        name: str,
+        stop: threading.Event,
+        *,
+        interval: float = INTERVAL_SECONDS,
+    ) -> None:
+        """`stop` is set when the operator asks for it."""
+        self._server = server
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        self._stop = stop
+        self._interval = interval
+        self._newest: StageProgress | None = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._send_until_ended, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(TIMEOUT_SECONDS * 2)
+
+    def tell(self, progress: StageProgress) -> None:
+        """Remember what is to be sent next; never waits."""
+        self._newest = progress
+
+    def conclude(self, key: str, plain: object, *, tries: int = 5) -> bool:
+        """Send how the attempt ended (`RESULT` or `FAILURE`); whether it arrived. The artifacts know it in any case."""
+        for number in range(tries):
+            if number:
+                self._ended.wait(2.0**number)
+            if self._exchange({key: json.dumps(plain, ensure_ascii=False)}):
+                return True
+        return False
+
+    def _send_until_ended(self) -> None:
+        while not self._ended.wait(self._interval):
+            newest = self._newest
+            self._exchange(
+                {} if newest is None else {PROGRESS: json.dumps(newest.plain(), ensure_ascii=False)}
+            )
+
+    def _exchange(self, data: dict[str, str]) -> bool:
+        try:
+            answer = self._server.patch(self._path, {"data": data})
+        except OSError as error:
+            log.warning("progress was not accepted: %s", error)
+            return False
+        held = answer.get("data")
+        if isinstance(held, dict) and STOP in held and not self._stop.is_set():
+            log.info("the operator asks this attempt to stop with a checkpoint")
+            self._stop.set()
+        return True
