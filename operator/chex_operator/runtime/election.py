@@ -25,7 +25,7 @@ from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, NotF
 from chex_operator.runtime.resource import LEASES, Object, Resource
 from chex_operator.runtime.stop import within
 
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class LeaseClient(Protocol):
@@ -89,7 +89,7 @@ class Election:
         """
         while not await self._attempt(self._acquire, self._timing.renew_deadline_seconds / 2):
             await self._pause(self._timing.retry_seconds)
-        LOG.info("leading as %s", self._identity)
+        logger.info("leading as %s", self._identity)
         self.elected.set()
         while self.leads:
             await self._pause(min(self._timing.retry_seconds, self._remaining_seconds))
@@ -97,7 +97,7 @@ class Election:
                 await self._attempt(
                     self._renew, min(self._remaining_seconds, self._timing.renew_deadline_seconds / 2)
                 )
-        LOG.error("leadership is lost")
+        logger.error("leadership is lost")
         self.lost.set()
 
     async def release(self) -> None:
@@ -109,7 +109,7 @@ class Election:
         try:
             await self._client.replace(LEASES, self._body(held, holder="", seconds=1))
         except ApiError as error:
-            LOG.info("the Lease could not be given back and expires by itself: %s", error)
+            logger.info("the Lease could not be given back and expires by itself: %s", error)
 
     @property
     def _remaining_seconds(self) -> float:
@@ -124,10 +124,10 @@ class Election:
         try:
             succeeded = await within(self._clock, seconds, step())
         except (ApiError, TimeoutError) as error:
-            LOG.warning("the Lease could not be read or written: %s", error)
+            logger.warning("the Lease could not be read or written: %s", error)
             return False
         except Exception:
-            LOG.exception("the Lease could not be read or written")
+            logger.exception("the Lease could not be read or written")
             return False
         if succeeded:
             self._leads_until = began + self._timing.renew_deadline_seconds
@@ -175,7 +175,7 @@ class Election:
 
     def _body(self, lease: Object | None, *, holder: str, seconds: int | None = None) -> Object:
         """The Lease as it is to be written; the resourceVersion of the one that was read is the precondition."""
-        now = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+        now = datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {} if lease is None else _spec_of(lease)
         changes: Object = {
             "holderIdentity": holder,

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from chex_operator.runtime.clock import Clock
 
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 Result = TypeVar("Result")
 
@@ -40,7 +40,7 @@ def stop_on_signals() -> Generator[asyncio.Event]:
             loop.remove_signal_handler(each)
 
     def ask(number: signal.Signals) -> None:
-        LOG.info("%s: stopping", number.name)
+        logger.info("%s: stopping", number.name)
         asked.set()
         stop_listening()
 
@@ -96,7 +96,7 @@ async def _ended(clock: Clock, seconds: float, work: Coroutine[Any, Any, None], 
     try:
         await within(clock, seconds, work)
     except TimeoutError:
-        LOG.warning("%s did not end within %g s", what, seconds)
+        logger.warning("%s did not end within %g s", what, seconds)
         return False
     return True
 

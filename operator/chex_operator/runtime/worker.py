@@ -10,7 +10,7 @@ from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.errors import Conflict
 from chex_operator.runtime.queue import Key, QueueClosed, WorkQueue
 
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PassResult = Literal["ok", "requeued", "conflict", "error", "cancelled"]
 """How a pass ended."""
@@ -84,7 +84,7 @@ class _Workers(Generic[Key]):
             self._after_conflict(key, error)
             return "conflict"
         except Exception:
-            LOG.exception("pass over %s failed; it is tried again", key)
+            logger.exception("pass over %s failed; it is tried again", key)
             self._queue.add_rate_limited(key)
             return "error"
         self._in_conflict.discard(key)
@@ -95,7 +95,7 @@ class _Workers(Generic[Key]):
         return "requeued"
 
     def _after_conflict(self, key: Key, error: Conflict) -> None:
-        LOG.debug("pass over %s met a newer object; it is repeated: %s", key, error)
+        logger.debug("pass over %s met a newer object; it is repeated: %s", key, error)
         if key in self._in_conflict:
             self._queue.add_rate_limited(key)
         else:
