@@ -11,8 +11,8 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.executor.cluster import FINISHED, STOPPED, WRONG_INPUT, attempt_id, run_attempt
-from chex_jobs.executor.progress_config_map import FAILURE, RESULT
+from chex_jobs.executor.cluster import FINISHED, INTERRUPTED, WRONG_INPUT, attempt_id, run_attempt
+from chex_jobs.executor.progress_config_map import FAILURE, RESULT, STOPPED
 from chex_jobs.stages.context import Machine
 from tests.pipeline.manifest import tiny_job
 
@@ -79,11 +79,11 @@ def test_a_fault_of_the_data_is_told_as_one_that_no_retry_mends(tmp_path: Path) 
     assert "films.csv has no column 'persons'" in told.outcome[FAILURE]["message"]
 
 
-def test_a_stopped_attempt_says_so_and_has_no_outcome(tmp_path: Path) -> None:
+def test_a_stopped_attempt_says_so_and_has_no_result(tmp_path: Path) -> None:
     stop, told = threading.Event(), Told()
     stop.set()
-    assert run(ingest_stage(tmp_path), told, stop) == STOPPED
-    assert told.outcome == {}
+    assert run(ingest_stage(tmp_path), told, stop) == INTERRUPTED
+    assert told.outcome == {STOPPED: {}}
 
 
 def test_attempts_of_one_name_write_to_places_of_their_own() -> None:

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.executor.progress_config_map import FAILURE, RESULT, ApiServer, ProgressConfigMap
+from chex_jobs.executor.progress_config_map import FAILURE, RESULT, STOPPED, ApiServer, ProgressConfigMap
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 log = logging.getLogger(__name__)
 
 MOUNTED = Path("/etc/chex")
-FINISHED, FAILED, WRONG_INPUT, STOPPED = 0, 1, 2, 3
+FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
 MOST_SUMMARY_CHARACTERS = 8_000
 """A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
 
@@ -76,7 +76,8 @@ def run_attempt(
         done = run_stage(spec, context)
     except StageStopped:
         log.info("%s: stopped; the next attempt goes on", label)
-        return STOPPED
+        progress.conclude(STOPPED, {})
+        return INTERRUPTED
     except StageFailed as error:
         log.error("%s", error)
         progress.conclude(FAILURE, {"message": str(error)[:4000], "byInput": error.by_input})

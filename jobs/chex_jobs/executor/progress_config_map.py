@@ -21,7 +21,8 @@ from chex_api.stage import StageProgress
 log = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-PROGRESS, RESULT, FAILURE, STOP = "progress.json", "result.json", "failure.json", "stop"
+PROGRESS, RESULT, FAILURE, STOPPED = "progress.json", "result.json", "failure.json", "stopped.json"
+STOP = "stop"
 INTERVAL_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
 
@@ -97,7 +98,7 @@ class ProgressConfigMap:
         self._newest = progress
 
     def conclude(self, key: str, plain: object, *, tries: int = 5) -> bool:
-        """Send how the attempt ended (`RESULT` or `FAILURE`); whether it arrived. The artifacts know it in any case."""
+        """Send how the attempt ended (`RESULT`, `FAILURE` or `STOPPED`); whether it arrived. The artifacts know it in any case."""
         for number in range(tries):
             if number:
                 self._ended.wait(2.0**number)

@@ -1,0 +1,100 @@
+"""How an attempt ended, from what KubeRay, the driver and the attempt's Pods say. Pure.
+
+Facts of KubeRay 1.7 that shape it: success is `jobStatus` SUCCEEDED and nothing else (a stopped Ray job is `Complete` too);
+failure is `jobDeploymentStatus`, whatever `jobStatus` says (a lost head leaves it RUNNING); `ValidationFailed` is final though
+KubeRay does not count it among its final states.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class End(Enum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "Succeeded"
+    """The entry point ended well: the stage's manifest exists, which the result or a preflight names."""
+    STOPPED = "Stopped"
+    """It was asked to stop and did, with a checkpoint."""
+    DISRUPTED = "Disrupted"
+    """A Pod was evicted or preempted, or its node was lost: nobody's fault."""
+    FAILED = "Failed"
+    """Anything that another attempt may not meet again."""
+    FAULTY = "Faulty"
+    """The manifest, the data or the runtime is at fault: another attempt would end the same way."""
+
+
+@dataclass(frozen=True)
+class RayJobState:
+    """What is read of a RayJob's status."""
+
+    job_status: str = ""
+    deployment_status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the driver wrote about the end of its attempt."""
+
+    failure: str = ""
+    by_input: bool = False
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class PodProblem:
+    """Why a Pod of the attempt does not run: a reason for machines, words that say what to do, and whether it is a disruption."""
+
+    reason: str
+    message: str
+    disruption: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended, in one word for machines and one sentence for people."""
+
+    end: End
+    reason: str
+    message: str = ""
+
+
+_FINAL = ("Failed", "ValidationFailed", "Complete")
+
+
+def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> Outcome | None:
+    """How the attempt ended; None while it has not.
+
+    What the driver itself said counts most, then what happened to its Pods, then KubeRay's own reason.
+    """
+    if job.job_status == "SUCCEEDED":
+        return Outcome(End.SUCCEEDED, "Succeeded")
+    if job.deployment_status not in _FINAL:
+        return None
+    if job.deployment_status == "ValidationFailed":
+        return Outcome(
+            End.FAULTY, "ValidationFailed", f"KubeRay refuses the RayJob: {job.message or job.reason}"
+        )
+    if told.failure:
+        end = End.FAULTY if told.by_input else End.FAILED
+        return Outcome(end, "StageFailed", told.failure)
+    disruption = next((problem for problem in problems if problem.disruption), None)
+    if disruption is not None:
+        return Outcome(End.DISRUPTED, disruption.reason, disruption.message)
+    if told.stopped or job.job_status == "STOPPED":
+        return Outcome(End.STOPPED, "Stopped")
+    if problems:
+        return Outcome(End.FAILED, problems[0].reason, problems[0].message)
+    return Outcome(End.FAILED, job.reason or "Failed", job.message or _WORDS.get(job.reason, _UNKNOWN))
+
+
+_UNKNOWN = "the attempt failed and said nothing; its logs lie beside its artifacts"
+_WORDS = {
+    "SubmissionFailed": "the head was lost or never took the entry point",
+    "PreRunningDeadlineExceeded": "its machines were not ready within runPolicy.preRunningDeadlineSeconds",
+    "AppFailed": "the entry point ended without a word; its logs lie beside its artifacts",
+    "JobStatusCheckTimeoutExceeded": "KubeRay could not reach the head for minutes",
+}

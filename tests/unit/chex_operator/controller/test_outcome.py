@@ -1,0 +1,72 @@
+"""How an attempt ended, as seen on a real node with KubeRay 1.7 and told by our own driver."""
+
+import pytest
+
+from chex_operator.controller.outcome import End, Outcome, PodProblem, RayJobState, Told, outcome_of
+
+EVICTED = PodProblem("Evicted", "worker 3 was evicted: node out of memory", disruption=True)
+NO_IMAGE = PodProblem("ErrImagePull", "the image cannot be pulled; check spec.image of the runtime")
+
+
+def end_of(
+    job_status: str,
+    deployment_status: str,
+    reason: str = "",
+    *,
+    told: Told | None = None,
+    problems: tuple[PodProblem, ...] = (),
+) -> Outcome | None:
+    return outcome_of(RayJobState(job_status, deployment_status, reason), told or Told(), problems)
+
+
+@pytest.mark.parametrize(
+    ("job_status", "deployment_status"),
+    [("", ""), ("", "Initializing"), ("PENDING", "Running"), ("RUNNING", "Running"), ("", "Suspended")],
+)
+def test_an_attempt_that_goes_on_has_no_outcome(job_status: str, deployment_status: str) -> None:
+    assert end_of(job_status, deployment_status, problems=(NO_IMAGE, EVICTED)) is None
+
+
+@pytest.mark.parametrize("deployment_status", ["Running", "Complete"])
+def test_success_is_the_status_of_the_job_before_that_of_its_cluster(deployment_status: str) -> None:
+    assert end_of("SUCCEEDED", deployment_status) == Outcome(End.SUCCEEDED, "Succeeded")
+
+
+def test_a_stopped_ray_job_is_complete_and_no_success() -> None:
+    ended = end_of("STOPPED", "Complete")
+    assert ended is not None
+    assert ended.end is End.STOPPED
+
+
+def test_a_lost_head_fails_the_attempt_although_the_job_still_says_running() -> None:
+    ended = end_of("RUNNING", "Failed", "SubmissionFailed")
+    assert ended is not None
+    assert (ended.end, ended.reason) == (End.FAILED, "SubmissionFailed")
+
+
+def test_an_eviction_is_a_disruption_and_no_failure() -> None:
+    ended = end_of("FAILED", "Failed", "AppFailed", problems=(NO_IMAGE, EVICTED))
+    assert ended == Outcome(End.DISRUPTED, "Evicted", EVICTED.message)
+
+
+def test_what_the_driver_says_counts_more_than_what_happened_to_its_pods() -> None:
+    told = Told(failure="ingest/north: t.csv has no column 'pleural'", by_input=True)
+    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
+    assert ended == Outcome(End.FAULTY, "StageFailed", told.failure)
+
+
+def test_a_driver_that_was_stopped_with_its_node_counts_as_disrupted() -> None:
+    ended = end_of("FAILED", "Failed", "AppFailed", told=Told(stopped=True), problems=(EVICTED,))
+    assert ended is not None
+    assert ended.end is End.DISRUPTED
+
+
+def test_a_refused_ray_job_is_not_tried_again() -> None:
+    ended = end_of("", "ValidationFailed")
+    assert ended is not None
+    assert ended.end is End.FAULTY
+
+
+def test_a_pod_that_never_ran_says_why_in_place_of_the_deadline() -> None:
+    ended = end_of("", "Failed", "PreRunningDeadlineExceeded", problems=(NO_IMAGE,))
+    assert ended == Outcome(End.FAILED, "ErrImagePull", NO_IMAGE.message)
