@@ -83,6 +83,18 @@ class _Call:
     repeatable: bool = False
 
 
+class _Lost(Exception):
+    """The connection was lost before the answer came."""
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send each request once: aiohttp sends PUT and DELETE again when a connection breaks, harmless or not."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as fault:
+        raise _Lost(str(fault)) from fault
+
+
 class Client:
     """One API server, for one event loop. Close it, or use it as an async context manager.
 
@@ -361,7 +373,7 @@ class Client:
             async with self._send(session, call, authorization, self._request_seconds) as response:
                 content = await response.read()
                 code = response.status
-        except (aiohttp.ClientError, OSError) as fault:
+        except (aiohttp.ClientError, OSError, _Lost) as fault:
             raise _unreachable(call, fault) from fault
         finally:
             self._observe(call, code, started)
@@ -387,7 +399,7 @@ class Client:
                     )
                 async for line in _lines(response.content.iter_any()):
                     yield _event(_decoded(line))
-        except (aiohttp.ClientError, OSError) as fault:
+        except (aiohttp.ClientError, OSError, _Lost) as fault:
             if not opened:
                 self._observe(call, 0, started)
             raise _unreachable(call, fault) from fault
@@ -422,6 +434,7 @@ class Client:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=places, ssl=self._connection.tls),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=(_once,),
                 # No compression: near an API server it costs more time than it saves.
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             )

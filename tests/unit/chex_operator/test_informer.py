@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chex_operator.runtime.client import WatchEvent
 from chex_operator.runtime.errors import ApiError, Expired, Forbidden, ServerError, Unreachable
 from chex_operator.runtime.informer import Informer, Key
 from chex_operator.runtime.queue import Backoff
@@ -257,6 +258,18 @@ def test_an_event_out_of_order_is_not_believed_but_looked_up() -> None:
         await clock.advance(LONG_ENOUGH)
         assert changes.told == [("a", None, 0), ("a", 0, None)]
         assert server.lists == ["", ""]
+
+    play(story, "a")
+
+
+def test_a_deletion_with_the_version_that_is_held_is_not_taken_for_a_repetition() -> None:
+    async def story(
+        server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
+    ) -> None:
+        last = server.objects.pop("a")
+        server.inject(WatchEvent("DELETED", last))
+        await clock.advance(LONG_ENOUGH)
+        assert informer.list() == []
 
     play(story, "a")
 
