@@ -316,6 +316,20 @@ def test_giving_back_what_a_rival_has_taken_changes_nothing() -> None:
     play(story)
 
 
+def test_who_leads_no_more_has_nothing_to_give_back() -> None:
+    async def story(stage: Stage) -> None:
+        first, connection = stage.candidate("first")
+        await stage.pass_time(1)
+        connection.cut = True
+        await stage.pass_time(12)
+        connection.cut = False
+        connection.calls.clear()
+        await first.release()
+        assert connection.calls == []
+
+    play(story)
+
+
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
 def test_what_the_wall_clocks_show_does_not_matter(jump: float) -> None:
     async def story(stage: Stage) -> None:

@@ -167,6 +167,30 @@ def test_an_object_may_be_spoken_of_again_after_a_while() -> None:
     play(story, EventLimits(burst=1, seconds_per_write=60.0))
 
 
+def test_repeats_that_share_a_write_share_its_cost() -> None:
+    async def story(stage: Stage) -> None:
+        for _ in range(100):
+            stage.say("the same")
+        stage.say("another")
+        await settle()
+        assert [event["note"] for event in stage.written] == ["the same", "another"]
+        assert "dropped" not in stage.outcomes
+
+    play(story, EventLimits(burst=2))
+
+
+def test_silence_saves_up_no_more_than_the_burst() -> None:
+    async def story(stage: Stage) -> None:
+        stage.say("first")
+        await stage.clock.advance(86_400)
+        for number in range(10):
+            stage.say(f"note {number}")
+        await settle()
+        assert len(stage.written) == 1 + 3
+
+    play(story, EventLimits(burst=3))
+
+
 def test_what_was_cut_off_still_counts_in_its_series() -> None:
     async def story(stage: Stage) -> None:
         for _ in range(5):

@@ -181,6 +181,32 @@ def test_conflicts_in_a_row_do_not_spin() -> None:
     play(story)
 
 
+def test_a_success_makes_the_next_failure_and_the_next_conflict_the_first() -> None:
+    fault = RuntimeError("now and then")
+    outcomes: list[Exception | None] = [fault, fault, None, fault, CONFLICT, None, CONFLICT, None]
+
+    async def reconcile(key: str) -> None:
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    async def story(stage: Stage) -> None:
+        workers = stage.start(reconcile)
+        stage.queue.add("a")
+        await stage.clock.advance(1 + 2)
+        assert stage.passes.results == ["error", "error", "ok"]
+        stage.queue.add("a")
+        await stage.clock.advance(1)
+        assert stage.passes.results[3:] == ["error", "conflict", "ok"]
+        stage.queue.add("a")
+        await settle()
+        assert stage.passes.results[6:] == ["conflict", "ok"]
+        await stage.queue.shutdown()
+        await workers
+
+    play(story)
+
+
 def test_cancelling_stops_passes_where_they_stand_and_loses_no_key() -> None:
     stopped: list[str] = []
 
