@@ -4,14 +4,15 @@ aiohttp and no generated client: objects stay what JSON says, so that a field wh
 refused nor lost (`docs/architecture.md` has the figures).
 """
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any, Literal, Self, cast
+from typing import Literal, Self, cast
 from urllib.parse import urlencode
 
 import aiohttp
@@ -37,6 +38,8 @@ WATCH_GRACE_SECONDS = 15.0
 """A watch that the server does not end at the time it was asked to is cut by us this much later."""
 LONGEST_RETRY_AFTER_SECONDS = 60.0
 """Whoever is told to wait longer hears of it instead."""
+FAREWELL_SECONDS = 0.25
+"""What TLS takes to say farewell on the connection of a call that was cancelled; aiohttp offers no way to wait for it."""
 EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 
 Observer = Callable[[str, str, int, float], None]
@@ -140,6 +143,7 @@ class Client:
         self._interval = 1.0 / requests_per_second if requests_per_second else 0.0
         self._next_turn = 0.0
         self._sessions: dict[str, aiohttp.ClientSession] = {}
+        self._cancelled = False
         self._user_agent = f"{FIELD_MANAGER}/{version('chexdragon')}"
 
     async def __aenter__(self) -> Self:
@@ -153,6 +157,9 @@ class Client:
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()
+        await asyncio.sleep(
+            FAREWELL_SECONDS if self._cancelled else 0
+        )  # 0: sockets close in the loop's next turn
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         """Read one object. Raises `NotFound`."""
@@ -373,6 +380,9 @@ class Client:
             async with self._send(session, call, authorization, self._request_seconds) as response:
                 content = await response.read()
                 code = response.status
+        except asyncio.CancelledError:
+            self._cancelled = True
+            raise
         except (aiohttp.ClientError, OSError, _Lost) as fault:
             raise _unreachable(call, fault) from fault
         finally:
@@ -397,8 +407,14 @@ class Client:
                     raise _refusal(
                         response.status, await response.read(), response.headers.get("Retry-After")
                     )
-                async for line in _lines(response.content.iter_any()):
-                    yield _event(_decoded(line))
+                try:
+                    async for line in _lines(response.content.iter_any()):
+                        yield _event(_decoded(line))
+                finally:
+                    _abandon(response)
+        except asyncio.CancelledError:
+            self._cancelled = True
+            raise
         except (aiohttp.ClientError, OSError, _Lost) as fault:
             if not opened:
                 self._observe(call, 0, started)
@@ -406,7 +422,7 @@ class Client:
 
     def _send(
         self, session: aiohttp.ClientSession, call: _Call, authorization: str | None, seconds: float
-    ) -> Any:
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         url = self._connection.server + call.path + ("?" + urlencode(call.query) if call.query else "")
         headers = {"Accept": "application/json"}
         if authorization:
@@ -444,6 +460,13 @@ class Client:
     def _observe(self, call: _Call, code: int, started: float) -> None:
         if self._observer is not None:
             self._observer(call.verb, call.resource.plural, code, self._clock.monotonic() - started)
+
+
+def _abandon(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an answer that goes on. A farewell would wait for the other side's, perhaps for ever."""
+    connection = response.connection
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()
 
 
 def _writing() -> dict[str, str]:
