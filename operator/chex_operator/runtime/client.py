@@ -7,12 +7,12 @@ refused nor lost (`docs/architecture.md` has the figures).
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Literal, Self, cast
+from typing import Literal, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -26,10 +26,10 @@ from chex_operator.runtime.errors import (
     ServerError,
     TooManyRequests,
     Unreachable,
-    error_for,
 )
 from chex_operator.runtime.queue import Backoff
 from chex_operator.runtime.resource import Object, Resource
+from chex_operator.runtime.wire import Page, WatchEvent, decoded, event, lines, refusal
 
 FIELD_MANAGER = "chex-operator"
 """Owner of the fields we apply. Never to be changed: what an older name owns would stay for ever."""
@@ -40,36 +40,12 @@ LONGEST_RETRY_AFTER_SECONDS = 60.0
 """Whoever is told to wait longer hears of it instead."""
 FAREWELL_SECONDS = 0.25
 """What TLS takes to say farewell on the connection of a call that was cancelled; aiohttp offers no way to wait for it."""
-EVENT_TYPES = ("ADDED", "MODIFIED", "DELETED", "BOOKMARK")
 
 Observer = Callable[[str, str, int, float], None]
 """Told of each attempt of a call: the verb, the resource's plural, the HTTP status (0: no answer), and seconds.
 
 Of a watch it is told when it has been opened.
 """
-
-
-@dataclass(frozen=True)
-class Page:
-    """A part of a list, all parts as of one moment.
-
-    Attributes:
-        items: Those of the core kinds come without `kind` and `apiVersion`, as the API server gives them.
-        resource_version: Of the moment, to watch from.
-        continue_token: For the next page; empty on the last.
-    """
-
-    items: list[Object]
-    resource_version: str
-    continue_token: str
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """What became of an object. Of the object of a BOOKMARK only `metadata.resourceVersion` means anything."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: Object
 
 
 @dataclass(frozen=True)
@@ -223,8 +199,8 @@ class Client:
             authorization = await self._connection.credentials.authorization()
             try:
                 async with aclosing(self._stream(call, authorization, timeout_seconds)) as events:
-                    async for event in events:
-                        yield event
+                    async for each in events:
+                        yield each
                 return
             except ApiError as error:
                 if renewed or not await self._may_repeat_as_another(error, authorization):
@@ -388,8 +364,8 @@ class Client:
         finally:
             self._observe(call, code, started)
         if code >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _refusal(code, content, response.headers.get("Retry-After"))
-        return _decoded(content)
+            raise refusal(code, content, response.headers.get("Retry-After"))
+        return decoded(content)
 
     async def _stream(
         self, call: _Call, authorization: str | None, timeout_seconds: int
@@ -404,12 +380,10 @@ class Client:
                 opened = True
                 self._observe(call, response.status, started)
                 if response.status != HTTPStatus.OK:
-                    raise _refusal(
-                        response.status, await response.read(), response.headers.get("Retry-After")
-                    )
+                    raise refusal(response.status, await response.read(), response.headers.get("Retry-After"))
                 try:
-                    async for line in _lines(response.content.iter_any()):
-                        yield _event(_decoded(line))
+                    async for line in lines(response.content.iter_any()):
+                        yield event(line)
                 finally:
                     _abandon(response)
         except asyncio.CancelledError:
@@ -475,51 +449,6 @@ def _writing() -> dict[str, str]:
 
 def _path_of(resource: Resource, body: Object) -> str:
     return resource.path(body["metadata"].get("namespace"), body["metadata"]["name"])
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Whole lines, however long: `StreamReader.readline` gives up on one that exceeds its buffer.
-
-    What follows the last line's end is dropped: it is a line that was cut.
-    """
-    parts: list[bytes] = []
-    async for chunk in chunks:
-        first, *others = chunk.split(b"\n")
-        parts.append(first)
-        for other in others:
-            line = b"".join(parts)
-            parts = [other]
-            if line:
-                yield line
-
-
-def _event(decoded: Object) -> WatchEvent:
-    kind, subject = decoded.get("type"), decoded.get("object")
-    if kind == "ERROR" and isinstance(subject, dict):
-        status = cast(Object, subject)
-        raise error_for(int(status.get("code", 0)), status.get("reason", ""), status.get("message", ""))
-    if kind not in EVENT_TYPES or not isinstance(subject, dict):
-        raise Unreachable(0, "", f"a watch said something that is no event: type {kind!r}")
-    return WatchEvent(kind, cast(Object, subject))
-
-
-def _decoded(content: bytes) -> Object:
-    try:
-        decoded = json.loads(content)
-    except ValueError as fault:
-        raise Unreachable(0, "", f"the API server's answer is not JSON: {fault}") from fault
-    if not isinstance(decoded, dict):
-        raise Unreachable(0, "", "the API server's answer is no object")
-    return cast(Object, decoded)
-
-
-def _refusal(code: int, content: bytes, retry_after: str | None) -> ApiError:
-    try:
-        status = _decoded(content)
-    except Unreachable:  # from a proxy, or the text of a handler before the API proper
-        status = {"message": content[:500].decode(errors="replace").strip()}
-    seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
-    return error_for(code, str(status.get("reason", "")), str(status.get("message", "")), retry_after=seconds)
 
 
 def _unreachable(call: _Call, fault: Exception) -> Unreachable:

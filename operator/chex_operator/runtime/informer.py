@@ -9,11 +9,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from chex_operator.runtime.client import Page, WatchEvent
 from chex_operator.runtime.clock import Clock, SystemClock
 from chex_operator.runtime.errors import ApiError, Expired
 from chex_operator.runtime.queue import Backoff
 from chex_operator.runtime.resource import Object, Resource
+from chex_operator.runtime.wire import Page, WatchEvent
 
 WATCH_SECONDS = (300, 600)
 """How long a watch lasts, drawn between these, so that not all of them are renewed at once."""

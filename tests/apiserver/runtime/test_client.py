@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chex_operator.runtime.client import Client, WatchEvent
+from chex_operator.runtime.client import Client
 from chex_operator.runtime.connection import Connection, from_kubeconfig, in_cluster
 from chex_operator.runtime.errors import (
     AlreadyExists,
@@ -20,6 +20,7 @@ from chex_operator.runtime.errors import (
     Unreachable,
 )
 from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Resource
+from chex_operator.runtime.wire import WatchEvent
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient
 from tests.apiserver.runtime.access import Token, client_at, config_map, job, new_namespace
 

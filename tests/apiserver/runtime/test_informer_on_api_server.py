@@ -5,11 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
-from chex_operator.runtime.client import Client, Page, WatchEvent
+from chex_operator.runtime.client import Client
 from chex_operator.runtime.errors import Unreachable
 from chex_operator.runtime.informer import Informer, Key
 from chex_operator.runtime.queue import Backoff
 from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Object, Resource
+from chex_operator.runtime.wire import Page, WatchEvent
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import client_at, config_map, job, new_namespace
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 from copy import deepcopy
 from typing import Any
 
-from chex_operator.runtime.client import Page, WatchEvent
 from chex_operator.runtime.errors import Expired
 from chex_operator.runtime.resource import Object, Resource
+from chex_operator.runtime.wire import Page, WatchEvent
 
 
 class ScriptedServer:

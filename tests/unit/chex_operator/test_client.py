@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from chex_operator.runtime.client import Client, WatchEvent
+from chex_operator.runtime.client import Client
 from chex_operator.runtime.connection import Connection, NoConnection, TokenFile, from_kubeconfig, in_cluster
 from chex_operator.runtime.errors import (
     ApiError,
@@ -23,6 +23,7 @@ from chex_operator.runtime.errors import (
     Unreachable,
 )
 from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, JOBS, PODS, Object
+from chex_operator.runtime.wire import WatchEvent
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HUNG_UP = "hung up"

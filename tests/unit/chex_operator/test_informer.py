@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chex_operator.runtime.client import WatchEvent
 from chex_operator.runtime.errors import ApiError, Expired, Forbidden, ServerError, Unreachable
 from chex_operator.runtime.informer import Informer, Key
 from chex_operator.runtime.queue import Backoff
 from chex_operator.runtime.resource import CONFIGMAPS, Object
+from chex_operator.runtime.wire import WatchEvent
 from tests.unit.chex_operator.scripted_server import ScriptedServer
 from tests.unit.chex_operator.virtual_clock import VirtualClock, settle
 
