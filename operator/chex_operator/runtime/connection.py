@@ -146,8 +146,8 @@ class _KubeconfigUser:
 
     async def load(self) -> Any:
         # Here, because the generated client takes 30 MiB that a Pod's operator does not need.
-        from kubernetes.aio import config  # pyright: ignore[reportMissingTypeStubs]
-        from kubernetes.aio.client.configuration import Configuration  # pyright: ignore[reportMissingTypeStubs]
+        from kubernetes.aio import config
+        from kubernetes.aio.client.configuration import Configuration
 
         configuration = cast(Any, Configuration)()
         try:

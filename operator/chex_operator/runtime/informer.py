@@ -211,7 +211,7 @@ class Informer(Generic[Projection]):
             key = _key(item)
             seen.add(key)
             held = self._entries.get(key)
-            if held is None or held.version != _version(item) or held.uid != item["metadata"].get("uid"):
+            if held is None or held.version != _version(item):
                 self._hold(key, item)
 
     async def _watch(self) -> None:
