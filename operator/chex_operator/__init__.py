@@ -1,1 +1,1 @@
-"""The controller of `ChexTrainingJob`. No behaviour yet."""
+"""The controller of `ChexTrainingJob`: its runtime, its rendering and its first policies. Nothing joins them yet."""
