@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chex_api.attempt import PROGRESS, RESULT, STOP
 from chex_api.stage import StageProgress
-from chex_jobs.executor.progress_config_map import PROGRESS, RESULT, STOP, ApiServer, ProgressConfigMap
+from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_operator.rendering import supporting_objects
 from tests.apiserver.control_plane import ApiClient
 from tests.unit.chex_operator.rendering.attempts import attempt

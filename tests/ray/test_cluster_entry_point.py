@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from chex_api.attempt import FAILURE, RESULT, STOPPED
 from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.executor.cluster import FINISHED, INTERRUPTED, WRONG_INPUT, attempt_id, run_attempt
-from chex_jobs.executor.progress_config_map import FAILURE, RESULT, STOPPED
 from chex_jobs.stages.context import Machine
 from tests.pipeline.manifest import tiny_job
 

@@ -14,15 +14,25 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
+from chex_api.attempt import (
+    ATTEMPT_FILE,
+    FAILURE,
+    MOUNTED_FOLDER,
+    RESULT,
+    STAGE_FILE,
+    STOPPED,
+    AttemptFile,
+    StageFailure,
+)
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.executor.progress_config_map import FAILURE, RESULT, STOPPED, ApiServer, ProgressConfigMap
+from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 log = logging.getLogger(__name__)
 
-MOUNTED = Path("/etc/chex")
+MOUNTED = Path(MOUNTED_FOLDER)
 FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
 MOST_SUMMARY_CHARACTERS = 8_000
 """A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
@@ -33,15 +43,15 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    spec = StageSpec.parse(json.loads((MOUNTED / "stage.json").read_text()))
-    about: dict[str, Any] = json.loads((MOUNTED / "attempt.json").read_text())
+    spec = StageSpec.parse(json.loads((MOUNTED / STAGE_FILE).read_text()))
+    about = AttemptFile.parse(json.loads((MOUNTED / ATTEMPT_FILE).read_text()))
     server = ApiServer.of_this_pod(os.environ)
-    with ProgressConfigMap(server, about["namespace"], about["progressConfigMap"], stop) as progress:
+    with ProgressConfigMap(server, about.namespace, about.progress_config_map, stop) as progress:
         import ray
 
         ray.init(address="auto", log_to_driver=True)
         try:
-            return run_attempt(spec, attempt_id(about["attempt"], os.environ), _machine(), progress, stop)
+            return run_attempt(spec, attempt_id(about.attempt, os.environ), _machine(), progress, stop)
         finally:
             ray.shutdown()
 
@@ -80,7 +90,7 @@ def run_attempt(
         return INTERRUPTED
     except StageFailed as error:
         log.error("%s", error)
-        progress.conclude(FAILURE, {"message": str(error)[:4000], "byInput": error.by_input})
+        progress.conclude(FAILURE, StageFailure(message=str(error)[:4000], by_input=error.by_input).plain())
         return WRONG_INPUT if error.by_input else FAILED
     result = StageResult(
         manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=_bounded(done.summary)

@@ -16,13 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from chex_api.attempt import PROGRESS, STOP
 from chex_api.stage import StageProgress
 
 log = logging.getLogger(__name__)
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-PROGRESS, RESULT, FAILURE, STOPPED = "progress.json", "result.json", "failure.json", "stopped.json"
-STOP = "stop"
 INTERVAL_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
 

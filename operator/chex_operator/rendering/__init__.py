@@ -12,11 +12,12 @@ network       whom the Pods may reach, and who may reach them
 """
 
 from chex_operator.rendering.access import progress_access
-from chex_operator.rendering.attempt import Attempt, JobReference, Object, WorkerGroup
+from chex_operator.rendering.attempt import Attempt, JobReference, WorkerGroup
 from chex_operator.rendering.config_maps import progress_config_map, stage_config_map
 from chex_operator.rendering.names import attempt_name
 from chex_operator.rendering.network import network_policies
 from chex_operator.rendering.ray_job import ray_job
+from chex_operator.runtime.resource import Object
 
 __all__ = [
     "Attempt",

@@ -1,9 +1,10 @@
 """What the driver of an attempt may do at the API server: patch its own progress."""
 
-from chex_operator.rendering.attempt import Attempt, Object
+from chex_operator.rendering.attempt import Attempt
 from chex_operator.rendering.config_maps import progress_name
 from chex_operator.rendering.names import attempt_name, metadata
 from chex_operator.rendering.pods import service_account_name
+from chex_operator.runtime.resource import Object
 
 RBAC = "rbac.authorization.k8s.io"
 

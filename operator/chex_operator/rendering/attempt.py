@@ -1,14 +1,10 @@
 """What is to be run once: everything that rendering needs to know."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import Pool, RuntimeSpec
 from chex_api.stage import StageSpec
-
-Object = dict[str, Any]
-"""A Kubernetes object as plain data."""
 
 
 @dataclass(frozen=True)

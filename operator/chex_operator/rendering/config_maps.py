@@ -2,26 +2,25 @@
 
 import json
 
-from chex_operator.rendering.attempt import Attempt, Object
+from chex_api.attempt import ATTEMPT_FILE, STAGE_FILE, AttemptFile
+from chex_operator.rendering.attempt import Attempt
 from chex_operator.rendering.names import attempt_name, metadata
-
-STAGE_FILE = "stage.json"
-ATTEMPT_FILE = "attempt.json"
+from chex_operator.runtime.resource import Object
 
 
 def stage_config_map(attempt: Attempt) -> Object:
     """The stage spec, and what else the entry point must know of this attempt. Immutable: it was decided once."""
-    about = {
-        "attempt": attempt_name(attempt),
-        "namespace": attempt.job.namespace,
-        "progressConfigMap": progress_name(attempt),
-    }
+    about = AttemptFile(
+        attempt=attempt_name(attempt),
+        namespace=attempt.job.namespace,
+        progress_config_map=progress_name(attempt),
+    )
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(attempt, stage_name(attempt)),
         "immutable": True,
-        "data": {STAGE_FILE: _text(attempt.stage.plain()), ATTEMPT_FILE: _text(about)},
+        "data": {STAGE_FILE: _text(attempt.stage.plain()), ATTEMPT_FILE: _text(about.plain())},
     }
 
 

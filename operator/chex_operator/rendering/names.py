@@ -2,7 +2,9 @@
 
 import hashlib
 
-from chex_operator.rendering.attempt import Attempt, JobReference, Object
+from chex_api import API_VERSION
+from chex_operator.rendering.attempt import Attempt, JobReference
+from chex_operator.runtime.resource import Object
 
 DOMAIN = "chexdragon.dev"
 JOB_UID_LABEL = f"{DOMAIN}/job-uid"
@@ -57,7 +59,7 @@ def metadata(attempt: Attempt, name: str) -> Object:
 def owner_reference(job: JobReference) -> Object:
     """The job as the one controller of its children."""
     return {
-        "apiVersion": f"{DOMAIN}/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "ChexTrainingJob",
         "name": job.name,
         "uid": job.uid,

@@ -3,12 +3,13 @@
 IPC_LOCK, which NCCL over InfiniBand would like, is refused even by `baseline`, so it is not asked for.
 """
 
+from chex_api.attempt import MOUNTED_FOLDER
 from chex_api.runtime import RuntimeSpec
-from chex_operator.rendering.attempt import Attempt, Object
+from chex_operator.rendering.attempt import Attempt
 from chex_operator.rendering.config_maps import stage_name
 from chex_operator.rendering.names import labels
+from chex_operator.runtime.resource import Object
 
-STAGE_FOLDER = "/etc/chex"
 USER_ID = 1000
 GRACE_SECONDS = 120
 """Time for a checkpoint when a Pod is told to go."""
@@ -62,7 +63,7 @@ def _container(attempt: Attempt, role: str, resources: Object) -> Object:
         "resources": resources,
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [
-            {"name": "stage", "mountPath": STAGE_FOLDER, "readOnly": True},
+            {"name": "stage", "mountPath": MOUNTED_FOLDER, "readOnly": True},
             {"name": "ray", "mountPath": "/tmp/ray"},  # noqa: S108 - where Ray keeps its sockets and logs
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108 - Ray's object store
         ],

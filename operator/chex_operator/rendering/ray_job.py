@@ -6,9 +6,10 @@ edits of a created RayJob are ignored; a RayJob with `suspend` needs `shutdownAf
 """
 
 from chex_api.runtime import Pool
-from chex_operator.rendering.attempt import Attempt, Object, WorkerGroup
-from chex_operator.rendering.names import attempt_name, labels, metadata
+from chex_operator.rendering.attempt import Attempt, WorkerGroup
+from chex_operator.rendering.names import attempt_name, metadata
 from chex_operator.rendering.pods import pod_template
+from chex_operator.runtime.resource import Object
 
 ENTRYPOINT = "python -m chex_jobs.executor.cluster"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -72,7 +73,6 @@ def _workers(attempt: Attempt, group: WorkerGroup) -> Object:
         shared_memory=group.pool.shared_memory,
         placement=_placement(group.pool),
     )
-    template["metadata"]["labels"] = labels(attempt)
     return {
         "groupName": group.pool.name,
         "replicas": group.count,

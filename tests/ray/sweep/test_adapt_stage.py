@@ -5,9 +5,11 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from chex_jobs.adaptation.stage import Place, adapt
@@ -140,23 +142,8 @@ def _kill_a_worker_once(objects: Path, killed: list[int]) -> None:
 def _actor_pids() -> list[int]:
     """Workers of this test's Ray that hold an actor of the sweep: Ray writes its name into the command line."""
     found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"_UnitActor" in command and _is_descendant(int(entry.name)):
-                found.append(int(entry.name))
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "_UnitActor" in " ".join(process.cmdline()):
+                found.append(process.pid)
     return found
-
-
-def _is_descendant(pid: int) -> bool:
-    while pid > 1:
-        if pid == os.getpid():
-            return True
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            return False
-    return False

@@ -1,0 +1,34 @@
+"""The contract between the operator and the driver of one attempt: what is mounted, and the keys of the ConfigMap they share.
+
+Both sides import it, since neither may import the other.
+"""
+
+from pydantic import Field
+
+from chex_api.base import ApiModel
+
+MOUNTED_FOLDER = "/etc/chex"
+STAGE_FILE = "stage.json"
+"""Holds a `chex_api.stage.StageSpec`."""
+ATTEMPT_FILE = "attempt.json"
+"""Holds an `AttemptFile`."""
+
+PROGRESS, RESULT, FAILURE, STOPPED = "progress.json", "result.json", "failure.json", "stopped.json"
+"""Keys that the driver writes: `StageProgress`, `StageResult`, `StageFailure`, and an empty object."""
+STOP = "stop"
+"""Key that the operator writes: the driver is to stop with a checkpoint."""
+
+
+class AttemptFile(ApiModel):
+    """What a driver must know of its attempt beside the stage."""
+
+    attempt: str = Field(description="Name of the attempt, of its RayJob too.")
+    namespace: str = Field(description="Namespace of both.")
+    progress_config_map: str = Field(description="Name of the ConfigMap that this attempt alone may patch.")
+
+
+class StageFailure(ApiModel):
+    """Why an attempt failed, in words for people."""
+
+    message: str = Field(max_length=4000, description="What, where, and what to do.")
+    by_input: bool = Field(description="The manifest or the data are at fault: no retry mends it.")
