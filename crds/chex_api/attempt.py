@@ -6,15 +6,18 @@ Both sides import it, since neither may import the other.
 from pydantic import Field
 
 from chex_api.base import ApiModel
+from chex_api.stage import StageResult
 
 MOUNTED_FOLDER = "/etc/chex"
 STAGE_FILE = "stage.json"
 """Holds a `chex_api.stage.StageSpec`."""
+MANIFEST_FILE = "manifest.json"
+"""Of a preflight, in place of a stage: the plain form of the job."""
 ATTEMPT_FILE = "attempt.json"
 """Holds an `AttemptFile`."""
 
 PROGRESS, RESULT, FAILURE, STOPPED = "progress.json", "result.json", "failure.json", "stopped.json"
-"""Keys that the driver writes: `StageProgress`, `StageResult`, `StageFailure`, and an empty object."""
+"""Keys that the driver writes: `StageProgress`, `StageResult` (a preflight: `PreflightResult`), `StageFailure`, and an empty object."""
 STOP = "stop"
 """Key that the operator writes: the driver is to stop with a checkpoint."""
 
@@ -32,3 +35,17 @@ class StageFailure(ApiModel):
 
     message: str = Field(max_length=4000, description="What, where, and what to do.")
     by_input: bool = Field(description="The manifest or the data are at fault: no retry mends it.")
+
+
+class PreflightResult(ApiModel):
+    """What a preflight found; stages are named `<kind>/<name>`."""
+
+    digests: dict[str, str] = Field(
+        max_length=2048, description="Digest of everything outside the manifest, by the plan's keys."
+    )
+    identities: dict[str, str] = Field(
+        max_length=512, description="Identity of every stage, as the image that runs them computes it."
+    )
+    finished: dict[str, StageResult] = Field(
+        default={}, max_length=512, description="Stages whose manifest is there."
+    )

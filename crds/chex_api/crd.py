@@ -91,7 +91,7 @@ KINDS = (
             Column("Stage", ".status.stage", "The stage that matters now."),
             Column("Best", ".status.best", "Best result so far."),
             Column("ETA", ".status.eta", "Rounded time left."),
-            Column("Report", ".status.reportUri", "Where the report lies.", priority=1),
+            Column("Report", ".status.reportURI", "Where the report lies.", priority=1),
             AGE,
         ),
         list_maps=LIST_MAPS,

@@ -127,6 +127,9 @@ class StageProgress(ApiModel):
 
     done: float = Field(ge=0.0, description="Units of work done.")
     total: float = Field(ge=0.0, description="Units of work in all; 0: not known yet.")
+    committed: float = Field(
+        default=0.0, ge=0.0, description="Units of work that the next attempt need not repeat."
+    )
     unit: str = Field(default="", description="What is counted: films, steps, trials.")
     message: str = Field(default="", max_length=512, description="What happens now, in words.")
     metrics: dict[str, float] = Field(

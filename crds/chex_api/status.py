@@ -40,18 +40,44 @@ class Condition(ApiModel):
 
 
 class StageStatus(ApiModel):
-    """One stage of the plan."""
+    """One stage of the plan, or the preflight that comes before it."""
 
-    name: str = Field(min_length=1, max_length=128, description="`<kind>/<name>`, such as `pretrain/ssl`.")
+    name: str = Field(
+        min_length=1, max_length=128, description="`<kind>/<name>`, such as `pretrain/ssl`; or `preflight`."
+    )
     state: StageState = Field(description="What it is doing.")
     identity: str = Field(default="", max_length=64, description="Identity of the stage.")
     attempt: int = Field(
         default=0, ge=0, le=100_000, description="Number of the attempt that runs or ran last."
     )
-    reason: Text = Field(default="", description="Why, in words.")
+    attempt_name: str = Field(
+        default="", max_length=63, description="Name of that attempt, and of its RayJob or Job."
+    )
+    reason: str = Field(default="", max_length=128, description="Why, for machines: one CamelCase word.")
+    message: str = Field(default="", max_length=2048, description="Why, for people, with what to do.")
     progress_percent: int = Field(default=0, ge=0, le=100, description="How much of it is done.")
-    gpu_seconds: Number = Field(default="0", description="GPU-seconds used so far.")
-    manifest_uri: str = Field(default="", max_length=1024, description="The finished stage's manifest.")
+    workers: int = Field(default=0, ge=0, le=4096, description="Workers of that attempt, beside the head.")
+    gpus: int = Field(default=0, ge=0, le=1_000_000, description="GPUs that the attempt asks for.")
+    gpu_seconds: Number = Field(
+        default="0", description="GPU-seconds of ended attempts, start-up and idle time included."
+    )
+    failures: int = Field(
+        default=0, ge=0, le=100_000, description="Failed attempts since the last one that got further."
+    )
+    disruptions: int = Field(
+        default=0, ge=0, le=100_000, description="Evictions, preemptions and lost nodes."
+    )
+    committed: Number = Field(default="0", description="Units of work that no further attempt repeats.")
+    launch_time: Timestamp | None = Field(
+        default=None, description="When the attempt's RayJob or Job was seen first."
+    )
+    start_time: Timestamp | None = Field(
+        default=None, description="When the attempt's machines were there: its GPU-seconds count from then."
+    )
+    not_before: Timestamp | None = Field(default=None, description="When the next attempt may begin.")
+    manifest_uri: str = Field(
+        default="", alias="manifestURI", max_length=1024, description="The finished stage's manifest."
+    )
     manifest_sha256: str = Field(default="", max_length=64, description="Its checksum.")
 
 
@@ -60,7 +86,10 @@ class HospitalStatus(ApiModel):
 
     name: Name = Field(description="The hospital.")
     recommended: Text = Field(
-        default="", description="Recommended arm, `<start>/<strategy>`, or the verdict in words."
+        default="", description="Recommended arm, `<start>/<strategy>@<label fraction>`."
+    )
+    verdict: str = Field(
+        default="", max_length=64, description="What the test set shows of it: one CamelCase word."
     )
     auroc: Number | None = Field(default=None, description="Its AUROC on test patients.")
     auroc_low: Number | None = Field(default=None, description="Lower end of the interval.")
@@ -85,11 +114,23 @@ class JobStatus(ApiModel):
     best: Text = Field(default="", description="Best result so far, in words.")
     eta: str = Field(default="", max_length=32, description="Rounded time left, such as `~2h`.")
     gpu_hours: Number = Field(default="0", description="GPU-hours used so far.")
+    earlier_gpu_seconds: Number = Field(
+        default="0", alias="earlierGPUSeconds", description="GPU-seconds of stages that left the plan."
+    )
     active_seconds: int = Field(
-        default=0, ge=0, le=9_007_199_254_740_991, description="Seconds run, suspended time not counted."
+        default=0,
+        ge=0,
+        le=9_007_199_254_740_991,
+        description="Seconds run until `activeSince`, suspended time not counted.",
     )
     start_time: Timestamp | None = Field(default=None, description="When the job was first acted on.")
     completion_time: Timestamp | None = Field(default=None, description="When it ended.")
-    report_uri: str = Field(default="", max_length=1024, description="Where the report lies.")
+    plan: str = Field(default="", max_length=63, description="ConfigMap that holds the frozen plan.")
+    active_since: Timestamp | None = Field(
+        default=None, description="Since when the job is running; absent while it is not."
+    )
+    report_uri: str = Field(
+        default="", alias="reportURI", max_length=1024, description="Where the report lies."
+    )
     stages: tuple[StageStatus, ...] = Field(default=(), max_length=256, description="The plan's stages.")
     hospitals: tuple[HospitalStatus, ...] = Field(default=(), max_length=64, description="The hospitals.")

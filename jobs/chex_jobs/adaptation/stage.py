@@ -199,6 +199,7 @@ class _Reporter:
             StageProgress(
                 done=done,
                 total=self._total,
+                committed=done,
                 unit="units",
                 message=f"{len(self._coordinator.choices)} of {self._num_arms} arms finished; {unit.kind} {unit.identity[:12]}",
                 eta_seconds=max(0.0, self._total - done) / rate if rate > 0 else None,

@@ -93,7 +93,7 @@ def run_attempt(
         progress.conclude(FAILURE, StageFailure(message=str(error)[:4000], by_input=error.by_input).plain())
         return WRONG_INPUT if error.by_input else FAILED
     result = StageResult(
-        manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=_bounded(done.summary)
+        manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=bounded(done.summary)
     )
     progress.conclude(RESULT, result.plain())
     log.info("%s: finished, %s", label, done.manifest_uri)
@@ -112,12 +112,16 @@ def _machine() -> Machine:
     return Machine(cpus=max(1, int(resources.get("CPU", 1))), gpus=int(resources.get("GPU", 0)))
 
 
-def _bounded(summary: Any) -> dict[str, Any]:
-    """The summary, or of a large one what people read first."""
+def bounded(summary: Any) -> dict[str, Any]:
+    """A stage's summary, or of a large one what people read first."""
     plain = dict(summary)
     if len(json.dumps(plain)) <= MOST_SUMMARY_CHARACTERS:
         return plain
-    return {name: plain[name] for name in ("headline", "recommended", "verdict", "auroc") if name in plain}
+    return {
+        name: plain[name]
+        for name in ("headline", "recommended", "verdict", "auroc", "aurocLow", "aurocHigh", "page")
+        if name in plain
+    }
 
 
 if __name__ == "__main__":

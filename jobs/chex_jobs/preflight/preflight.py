@@ -7,7 +7,7 @@ from chex_api.faults import Fault
 from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import Location, locations
-from chex_jobs.artifacts import ArtifactError, ArtifactStore, open_storage
+from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.declaration import declare
 from chex_jobs.data.errors import DataError, SourceError
 from chex_jobs.data.records import FilmRecord
@@ -17,11 +17,15 @@ from chex_jobs.preflight.leakage import Inventory, leakage_faults, patient_domai
 
 
 class PreflightFailed(Exception):
-    """Something outside the manifest is not as the manifest says. All that was found is in `faults`."""
+    """Something outside the manifest is not as the manifest says. All that was found is in `faults`.
 
-    def __init__(self, faults: list[Fault]) -> None:
+    `by_input` is false where storage did not answer: another try may find everything well.
+    """
+
+    def __init__(self, faults: list[Fault], *, by_input: bool = True) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
+        self.by_input = by_input
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,14 @@ class PreflightReport:
 def run_preflight(job: ChexTrainingJob) -> PreflightReport:
     """Look at sources, weights and storage. Raises `PreflightFailed` with every fault found."""
     spec = job.spec
-    faults: list[Fault] = []
-    faults.extend(_storage_faults(spec))
+    found = _Faults()
+    _check_storage(spec, found)
     digests: dict[str, str] = {}
     for location in locations(spec):
         try:
             digests[location.key] = _digest(location, spec)
         except (ArtifactError, DataError) as error:
-            faults.append(Fault(_path_of(location, spec), str(error)))
+            found.add(_path_of(location, spec), error)
     counts: dict[str, DatasetCounts] = {}
     inventories: dict[str, Inventory] = {}
     for index, dataset in enumerate(spec.datasets):
@@ -60,24 +64,35 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
         try:
             counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed)
         except (ArtifactError, DataError) as error:
-            faults.append(Fault(f"spec.datasets[{index}]", str(error)))
-    if not faults:
-        faults.extend(leakage_faults(spec, inventories))
-    if faults:
-        raise PreflightFailed(faults)
+            found.add(f"spec.datasets[{index}]", error)
+    if not found.faults:
+        found.faults.extend(leakage_faults(spec, inventories))
+    if found.faults:
+        raise PreflightFailed(found.faults, by_input=found.by_input)
     return PreflightReport(digests, counts)
 
 
-def _storage_faults(spec: JobSpec) -> list[Fault]:
+@dataclass
+class _Faults:
+    """What is wrong so far, and whether all of it was answered for."""
+
+    faults: list[Fault] = field(default_factory=list)
+    by_input: bool = True
+
+    def add(self, path: str, error: Exception) -> None:
+        self.faults.append(Fault(path, str(error)))
+        self.by_input &= not isinstance(error, StorageUnavailable)
+
+
+def _check_storage(spec: JobSpec, found: _Faults) -> None:
     """Artifacts must be writable, and the storage must refuse a second put of a manifest: all else rests on that."""
     try:
         storage = ArtifactStore.open(spec.artifacts.uri).storage
         if not storage.honours_put_if_absent():
             message = "ignores `If-None-Match: *` (a second put of one object was not refused); use a storage that honours it"
-            return [Fault("spec.artifacts.uri", message)]
+            found.faults.append(Fault("spec.artifacts.uri", message))
     except ArtifactError as error:
-        return [Fault("spec.artifacts.uri", str(error))]
-    return []
+        found.add("spec.artifacts.uri", error)
 
 
 def _digest(location: Location, spec: JobSpec) -> str:

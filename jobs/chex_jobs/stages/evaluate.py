@@ -158,12 +158,14 @@ def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
 
 def _summary(results: HospitalResults) -> dict[str, Any]:
     advice = results.recommendation
-    chosen = next(arm for arm in results.arms if arm.arm == advice.recommended)
+    chosen = next(arm for arm in results.arms if arm.arm == advice.recommended).mean_auroc
     return {
         "headline": advice.sentence,
         "recommended": advice.recommended.label,
         "verdict": str(advice.verdict),
         "proven": advice.proven,
-        "auroc": chosen.mean_auroc.value,
+        "auroc": chosen.value,
+        "aurocLow": chosen.interval.lower if chosen.interval is not None else None,
+        "aurocHigh": chosen.interval.upper if chosen.interval is not None else None,
         "testOpenings": results.ledger.count,
     }

@@ -25,6 +25,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
             StageProgress(
                 done=progress.films_done,
                 total=progress.films_total,
+                committed=progress.films_done,
                 unit="films",
                 metrics={"films/s": rate, "quarantined": progress.quarantined},
                 eta_seconds=left,

@@ -99,6 +99,7 @@ def _stage_progress(progress: Progress) -> StageProgress:
     return StageProgress(
         done=progress.step,
         total=progress.total_steps,
+        committed=progress.committed,
         unit="step",
         metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
         eta_seconds=progress.eta_seconds,

@@ -103,6 +103,7 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
         self.failure: CheckpointFailed | None = None
+        self.committed_step = 0
 
     @property
     def busy(self) -> bool:
@@ -143,6 +144,7 @@ class CheckpointWriter:
             raise CheckpointFailed(
                 f"checkpoint of step {run_state.step} could not be stored: {error}"
             ) from error
+        self.committed_step = run_state.step
         log.info("checkpoint of step %d is committed", run_state.step)
 
 

@@ -265,9 +265,15 @@ class _Loop:
                     loss=verdict.loss,
                     learning_rate=result.learning_rate,
                     metrics={name: float(value) for name, value in result.metrics.items()},
+                    committed=self._committed_step(),
                 )
             )
         return verdict.stop, verdict.checkpoint
+
+    def _committed_step(self) -> int:
+        """The step from which an attempt after this one would go on."""
+        stored = self.writer.committed_step if self.writer is not None else 0
+        return max(stored, self.resumed_from or 0)
 
     def _end_epoch(self) -> bool:
         """Settle the epoch, tell the callback; False when that or a worker's wish ends the training."""

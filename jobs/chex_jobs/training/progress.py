@@ -16,6 +16,7 @@ class Progress:
         films_per_second: over all workers, since the last report; 0 before there is a rate.
         wait_share: share of that time in which worker 0 waited for data, 0 to 1.
         eta_seconds: what remains at that rate.
+        committed: step of the newest stored checkpoint; 0 before there is one.
         metrics: the objective's own numbers, of worker 0's latest step.
     """
 
@@ -28,6 +29,7 @@ class Progress:
     films_per_second: float
     wait_share: float
     eta_seconds: float
+    committed: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> str:
@@ -69,6 +71,7 @@ class ProgressMeter:
         loss: float,
         learning_rate: float,
         metrics: Mapping[str, float],
+        committed: int = 0,
     ) -> Progress:
         """Make the report of the steps since the last one, and start to count anew."""
         elapsed = max(self._clock() - self._since, 1e-9)
@@ -85,5 +88,6 @@ class ProgressMeter:
             films_per_second=rate * self._films_per_step,
             wait_share=wait_share,
             eta_seconds=(self._total_steps - step) / rate,
+            committed=committed,
             metrics=dict(metrics),
         )

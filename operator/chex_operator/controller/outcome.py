@@ -65,6 +65,11 @@ class Outcome:
 _FINAL = ("Failed", "ValidationFailed", "Complete")
 
 
+def has_ended(job: RayJobState) -> bool:
+    """Whether KubeRay will do nothing more with it."""
+    return job.job_status == "SUCCEEDED" or job.deployment_status in _FINAL
+
+
 def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> Outcome | None:
     """How the attempt ended; None while it has not.
 

@@ -1,6 +1,6 @@
 """What the driver of an attempt may do at the API server: patch its own progress."""
 
-from chex_operator.rendering.attempt import Attempt
+from chex_operator.rendering.attempt import Runnable
 from chex_operator.rendering.config_maps import progress_name
 from chex_operator.rendering.names import attempt_name, metadata
 from chex_operator.rendering.pods import service_account_name
@@ -9,31 +9,32 @@ from chex_operator.runtime.resource import Object
 RBAC = "rbac.authorization.k8s.io"
 
 
-def progress_access(attempt: Attempt) -> tuple[Object, Object]:
+def progress_access(attempt: Runnable) -> tuple[Object, Object]:
     """A Role for one ConfigMap by its name, and its binding to the runtime's ServiceAccount."""
-    name = attempt_name(attempt)
+    reference = attempt.reference
+    name = attempt_name(reference)
     rule = {
         "apiGroups": [""],
         "resources": ["configmaps"],
-        "resourceNames": [progress_name(attempt)],
+        "resourceNames": [progress_name(reference)],
         "verbs": ["get", "patch"],
     }
     role = {
         "apiVersion": f"{RBAC}/v1",
         "kind": "Role",
-        "metadata": metadata(attempt, name),
+        "metadata": metadata(reference, name),
         "rules": [rule],
     }
     binding = {
         "apiVersion": f"{RBAC}/v1",
         "kind": "RoleBinding",
-        "metadata": metadata(attempt, name),
+        "metadata": metadata(reference, name),
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
         "subjects": [
             {
                 "kind": "ServiceAccount",
                 "name": service_account_name(attempt.runtime),
-                "namespace": attempt.job.namespace,
+                "namespace": reference.job.namespace,
             }
         ],
     }

@@ -1,10 +1,13 @@
 """What is to be run once: everything that rendering needs to know."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import Pool, RuntimeSpec
 from chex_api.stage import StageSpec
+
+PREFLIGHT = "preflight"
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,44 @@ class JobReference:
     name: str
     uid: str
     generation: int
+
+
+@dataclass(frozen=True)
+class AttemptReference:
+    """Which attempt: all that names and labels are made of.
+
+    Attributes:
+        job: the owner.
+        kind: of the stage, or `preflight`.
+        name: of the stage; empty for a preflight.
+        identity: of the stage; of a preflight, what identifies the manifest that it looks at.
+        number: 1 for the first attempt at this identity; never used twice.
+    """
+
+    job: JobReference
+    kind: str
+    name: str
+    identity: str
+    number: int
+
+
+class Runnable(Protocol):
+    """What attempts at stages and preflights have in common."""
+
+    @property
+    def reference(self) -> AttemptReference:
+        """Which attempt."""
+        ...
+
+    @property
+    def runtime(self) -> RuntimeSpec:
+        """What it runs on."""
+        ...
+
+    @property
+    def policy(self) -> RunPolicy:
+        """Queue, priority and deadlines."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -33,7 +74,7 @@ class Attempt:
         job: the owner.
         stage: what the entry point is given.
         number: 1 for the first attempt at this stage; never used twice.
-        runtime: the snapshot that the job's generation froze.
+        runtime: the snapshot that the plan froze.
         policy: queue, priority and deadlines.
         workers: beside the head; None where the stage needs the head alone.
     """
@@ -44,3 +85,32 @@ class Attempt:
     runtime: RuntimeSpec
     policy: RunPolicy
     workers: WorkerGroup | None
+
+    @property
+    def reference(self) -> AttemptReference:
+        return AttemptReference(self.job, self.stage.kind, self.stage.name, self.stage.identity, self.number)
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """One look at sources and storage, on a CPU, before any GPU is asked for.
+
+    Attributes:
+        job: the owner.
+        manifest: the job as it is to be looked at, in its plain form, without status.
+        identity: what identifies it.
+        number: 1 for the first one; never used twice.
+        runtime: what it runs on.
+        policy: queue, priority and deadlines.
+    """
+
+    job: JobReference
+    manifest: dict[str, Any]
+    identity: str
+    number: int
+    runtime: RuntimeSpec
+    policy: RunPolicy
+
+    @property
+    def reference(self) -> AttemptReference:
+        return AttemptReference(self.job, PREFLIGHT, "", self.identity, self.number)

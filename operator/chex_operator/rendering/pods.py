@@ -5,15 +5,21 @@ IPC_LOCK, which NCCL over InfiniBand would like, is refused even by `baseline`, 
 
 from chex_api.attempt import MOUNTED_FOLDER
 from chex_api.runtime import RuntimeSpec
-from chex_operator.rendering.attempt import Attempt
-from chex_operator.rendering.config_maps import stage_name
+from chex_operator.rendering.attempt import Runnable
 from chex_operator.rendering.names import labels
 from chex_operator.runtime.resource import Object
 
 USER_ID = 1000
 GRACE_SECONDS = 120
 """Time for a checkpoint when a Pod is told to go."""
-RAY_CONTAINER = {"head": "ray-head", "worker": "ray-worker", "submitter": "ray-job-submitter"}
+CONTAINER = {
+    "head": "ray-head",
+    "worker": "ray-worker",
+    "submitter": "ray-job-submitter",
+    "preflight": "preflight",
+}
+WITH_TOKEN = frozenset({"head", "preflight"})
+"""Where a driver runs, which tells its progress to the API server."""
 
 
 def service_account_name(runtime: RuntimeSpec) -> str:
@@ -22,20 +28,27 @@ def service_account_name(runtime: RuntimeSpec) -> str:
 
 
 def pod_template(
-    attempt: Attempt, role: str, resources: Object, *, shared_memory: str, placement: Object | None = None
+    attempt: Runnable,
+    role: str,
+    resources: Object,
+    *,
+    mounted: str,
+    shared_memory: str,
+    placement: Object | None = None,
 ) -> Object:
-    """A Pod template for the head, a worker or the submitter.
+    """A Pod template for the head, a worker, the submitter, or a preflight.
 
     Args:
         attempt: what is run.
-        role: `head`, `worker` or `submitter`. Only the head, where the driver runs, gets a token of the API server.
+        role: `head`, `worker`, `submitter` or `preflight`.
         resources: requests and limits of its container.
+        mounted: the ConfigMap that its container reads.
         shared_memory: size of /dev/shm, a Kubernetes quantity; it counts as memory of the Pod.
         placement: nodeSelector and tolerations.
     """
     spec = {
         "serviceAccountName": service_account_name(attempt.runtime),
-        "automountServiceAccountToken": role == "head",
+        "automountServiceAccountToken": role in WITH_TOKEN,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
@@ -47,17 +60,17 @@ def pod_template(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [_container(attempt, role, resources)],
-        "volumes": _volumes(attempt, shared_memory),
+        "volumes": _volumes(mounted, shared_memory),
         **(placement or {}),
     }
     if attempt.policy.priority_class_name:
         spec["priorityClassName"] = attempt.policy.priority_class_name
-    return {"metadata": {"labels": labels(attempt)}, "spec": spec}
+    return {"metadata": {"labels": labels(attempt.reference)}, "spec": spec}
 
 
-def _container(attempt: Attempt, role: str, resources: Object) -> Object:
+def _container(attempt: Runnable, role: str, resources: Object) -> Object:
     return {
-        "name": RAY_CONTAINER[role],
+        "name": CONTAINER[role],
         "image": attempt.runtime.image,
         "env": _environment(attempt.runtime),
         "resources": resources,
@@ -70,9 +83,9 @@ def _container(attempt: Attempt, role: str, resources: Object) -> Object:
     }
 
 
-def _volumes(attempt: Attempt, shared_memory: str) -> list[Object]:
+def _volumes(mounted: str, shared_memory: str) -> list[Object]:
     return [
-        {"name": "stage", "configMap": {"name": stage_name(attempt)}},
+        {"name": "stage", "configMap": {"name": mounted}},
         {"name": "ray", "emptyDir": {}},
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
     ]

@@ -7,12 +7,13 @@ edits of a created RayJob are ignored; a RayJob with `suspend` needs `shutdownAf
 
 from chex_api.runtime import Pool
 from chex_operator.rendering.attempt import Attempt, WorkerGroup
+from chex_operator.rendering.config_maps import stage_name
 from chex_operator.rendering.names import attempt_name, metadata
 from chex_operator.rendering.pods import pod_template
+from chex_operator.rendering.queueing import queue_label
 from chex_operator.runtime.resource import Object
 
 ENTRYPOINT = "python -m chex_jobs.executor.cluster"
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 HEAD_SHARED_MEMORY = "1Gi"
 SUBMITTER_RESOURCES = {
     "requests": {"cpu": "100m", "memory": "256Mi"},
@@ -22,9 +23,9 @@ SUBMITTER_RESOURCES = {
 
 def ray_job(attempt: Attempt) -> Object:
     """The RayJob, ready to be created with strict field validation."""
-    rendered = metadata(attempt, attempt_name(attempt))
-    if attempt.policy.queue_name:
-        rendered["labels"][QUEUE_LABEL] = attempt.policy.queue_name
+    reference = attempt.reference
+    rendered = metadata(reference, attempt_name(reference))
+    rendered["labels"] |= queue_label(attempt.policy)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
@@ -35,7 +36,11 @@ def ray_job(attempt: Attempt) -> Object:
             "backoffLimit": 0,
             "submitterConfig": {"backoffLimit": 0},
             "submitterPodTemplate": pod_template(
-                attempt, "submitter", SUBMITTER_RESOURCES, shared_memory=HEAD_SHARED_MEMORY
+                attempt,
+                "submitter",
+                SUBMITTER_RESOURCES,
+                mounted=stage_name(reference),
+                shared_memory=HEAD_SHARED_MEMORY,
             ),
             "shutdownAfterJobFinishes": True,
             "preRunningDeadlineSeconds": attempt.policy.pre_running_deadline_seconds,
@@ -60,7 +65,13 @@ def _head(attempt: Attempt) -> Object:
     resources = _resources({"cpu": size.cpu, "memory": size.memory})
     # The head runs the driver. Work goes to the workers, but for stages that have none.
     start = {"num-cpus": "0"} if attempt.workers is not None else {}
-    template = pod_template(attempt, "head", resources, shared_memory=HEAD_SHARED_MEMORY)
+    template = pod_template(
+        attempt,
+        "head",
+        resources,
+        mounted=stage_name(attempt.reference),
+        shared_memory=HEAD_SHARED_MEMORY,
+    )
     return {"rayStartParams": {"dashboard-host": "0.0.0.0", **start}, "template": template}  # noqa: S104 - behind token and NetworkPolicy
 
 
@@ -70,6 +81,7 @@ def _workers(attempt: Attempt, group: WorkerGroup) -> Object:
         attempt,
         "worker",
         _resources(_of_pool(group.pool)),
+        mounted=stage_name(attempt.reference),
         shared_memory=group.pool.shared_memory,
         placement=_placement(group.pool),
     )

@@ -263,6 +263,16 @@ class Client:
             resource, resource.path(namespace, name), {"metadata": metadata}, resource_version
         )
 
+    async def patch(
+        self, resource: Resource, namespace: str | None, name: str, change: Object, *, resource_version: str
+    ) -> Object:
+        """Merge `change` into the version of the object that was read.
+
+        Raises:
+            Conflict: The object has another version by now.
+        """
+        return await self._merge(resource, resource.path(namespace, name), change, resource_version)
+
     async def delete(
         self,
         resource: Resource,

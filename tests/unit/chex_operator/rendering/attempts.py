@@ -6,7 +6,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
-from chex_operator.rendering import Attempt, JobReference, WorkerGroup
+from chex_operator.rendering import Attempt, JobReference, Preflight, WorkerGroup
 from tests.pipeline.manifest import tiny_job
 
 JOB = JobReference("radiology", "network-2026q4", "6a1f0c1e-7d7e-4c3e-9a53-0d8ad7f0f8b1", generation=3)
@@ -57,3 +57,10 @@ def attempt(
     workers = changes.get("workers", WorkerGroup(given.pools[0], 8))
     policy = changes.get("policy", RunPolicy(queue_name="research", priority_class_name="batch"))
     return Attempt(job, stage, number, given, policy, workers)
+
+
+def preflight(*, number: int = 1, job: JobReference = JOB) -> Preflight:
+    """A preflight of the tiny job."""
+    manifest = tiny_job("s3://radiology-models/radiology/tiny")
+    policy = RunPolicy(queue_name="research", priority_class_name="batch")
+    return Preflight(job, manifest, "5" * 64, number, runtime(), policy)

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 
 from chex_api.run_policy import RunPolicy
 from chex_api.stage import StageSpec
-from chex_operator.rendering import JobReference, attempt_name, ray_job, supporting_objects
-from tests.unit.chex_operator.rendering.attempts import attempt, runtime
+from chex_operator.rendering import (
+    Attempt,
+    JobReference,
+    attempt_name,
+    preflight_job,
+    preflight_support,
+    ray_job,
+    supporting_objects,
+)
+from tests.unit.chex_operator.rendering.attempts import attempt, preflight, runtime
 
 GOLDEN = Path(__file__).with_name("golden")
 CASES = {
@@ -33,14 +41,19 @@ CASES = {
             network={},
         ),
     ),
+    "preflight-in-a-queue": preflight(),
 }
 
 
 def objects(case: Any) -> list[dict[str, Any]]:
-    return [*supporting_objects(case), ray_job(case)]
+    if isinstance(case, Attempt):
+        return [*supporting_objects(case), ray_job(case)]
+    return [*preflight_support(case), preflight_job(case)]
 
 
 def pod_templates(rendered: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    if rendered["kind"] == "Job":
+        return {"preflight": rendered["spec"]["template"]}
     cluster = rendered["spec"]["rayClusterSpec"]
     workers = {
         f"worker-{group['groupName']}": group["template"] for group in cluster.get("workerGroupSpecs", [])
@@ -66,7 +79,7 @@ def test_rendered_objects_are_the_golden_ones(name: str) -> None:
     number=st.integers(1, 100_000 - 1),
 )
 def test_names_fit_kuberay_whatever_the_job_is_called(job: str, number: int) -> None:
-    name = attempt_name(attempt(job=JobReference("n", job, "uid", 1), number=number))
+    name = attempt_name(attempt(job=JobReference("n", job, "uid", 1), number=number).reference)
     assert len(name) <= 47
     assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)
 
@@ -82,11 +95,11 @@ def test_label_values_fit_however_long_the_name_is() -> None:
 
 def test_a_job_that_was_created_again_does_not_meet_children_of_the_old_one() -> None:
     again = JobReference("radiology", "network-2026q4", "another-uid", 1)
-    assert attempt_name(attempt()) != attempt_name(attempt(job=again))
+    assert attempt_name(attempt().reference) != attempt_name(attempt(job=again).reference)
 
 
 def test_attempts_have_names_of_their_own_and_the_same_attempt_has_the_same() -> None:
-    assert attempt_name(attempt(number=1)) != attempt_name(attempt(number=2))
+    assert attempt_name(attempt(number=1).reference) != attempt_name(attempt(number=2).reference)
     assert ray_job(attempt()) == ray_job(attempt())
 
 
@@ -98,7 +111,7 @@ def test_a_lost_head_cannot_run_the_entry_point_twice() -> None:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_every_pod_meets_the_restricted_standard(case: Any) -> None:
-    for template in pod_templates(ray_job(case)).values():
+    for template in pod_templates(objects(case)[-1]).values():
         pod = template["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -118,7 +131,7 @@ def test_only_the_head_has_a_token_of_the_api_server() -> None:
 def test_a_driver_may_patch_its_own_progress_and_nothing_else() -> None:
     (role,) = (each for each in supporting_objects(attempt()) if each["kind"] == "Role")
     (rule,) = role["rules"]
-    assert rule["resourceNames"] == [f"{attempt_name(attempt())}-progress"]
+    assert rule["resourceNames"] == [f"{attempt_name(attempt().reference)}-progress"]
     assert rule["resources"] == ["configmaps"]
     assert set(rule["verbs"]) == {"get", "patch"}
 

@@ -1,0 +1,95 @@
+"""`python -m chex_jobs.executor.preflight`: a preflight in a cluster, in a small Pod without GPU.
+
+The same checks as on a laptop. What it finds goes into the ConfigMap that it was given its manifest by: digests of everything
+outside the manifest, the identities that follow from them, and which stages are finished already.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+
+from chex_api.attempt import (
+    ATTEMPT_FILE,
+    FAILURE,
+    MANIFEST_FILE,
+    RESULT,
+    AttemptFile,
+    PreflightResult,
+    StageFailure,
+)
+from chex_api.job import ChexTrainingJob
+from chex_api.plan import make_plan
+from chex_api.stage import StageProgress, StageResult
+from chex_jobs.artifacts import ArtifactError, ArtifactStore
+from chex_jobs.executor.cluster import FAILED, FINISHED, MOUNTED, WRONG_INPUT, Teller, bounded
+from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
+from chex_jobs.preflight import PreflightFailed, run_preflight
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Look at what the mounted manifest names."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    signal.signal(
+        signal.SIGTERM, lambda _number, _frame: sys.exit(FAILED)
+    )  # nothing is lost: the next one looks again
+    job = ChexTrainingJob.parse(json.loads((MOUNTED / MANIFEST_FILE).read_text()))
+    about = AttemptFile.parse(json.loads((MOUNTED / ATTEMPT_FILE).read_text()))
+    server = ApiServer.of_this_pod(os.environ)
+    with ProgressConfigMap(server, about.namespace, about.progress_config_map, threading.Event()) as progress:
+        return look(job, progress)
+
+
+def look(job: ChexTrainingJob, progress: Teller) -> int:
+    """Run the checks and tell what they found, or what is wrong; the exit code."""
+    progress.tell(StageProgress(done=0, total=0, message="looking at sources and storage"))
+    try:
+        result = _found(job)
+    except PreflightFailed as error:
+        log.error("%s", error)
+        return _failed(progress, str(error), by_input=error.by_input)
+    except ArtifactError as error:
+        log.error("%s", error)
+        return _failed(progress, str(error), by_input=False)
+    except Exception as error:
+        log.exception("preflight failed in a way that it does not know")
+        return _failed(
+            progress, f"unexpected {type(error).__name__}: {error}; its log says more", by_input=False
+        )
+    if not progress.conclude(RESULT, result.plain()):
+        log.error("the result could not be told to the API server")
+        return FAILED
+    log.info("preflight passed; %d of %d stages are finished", len(result.finished), len(result.identities))
+    return FINISHED
+
+
+def _failed(progress: Teller, message: str, *, by_input: bool) -> int:
+    progress.conclude(FAILURE, StageFailure(message=message[:4000], by_input=by_input).plain())
+    return WRONG_INPUT if by_input else FAILED
+
+
+def _found(job: ChexTrainingJob) -> PreflightResult:
+    report = run_preflight(job)
+    plan = make_plan(job, report.digests)
+    store = ArtifactStore.open(job.spec.artifacts.uri)
+    identities: dict[str, str] = {}
+    finished: dict[str, StageResult] = {}
+    for stage in plan.stages:
+        label = f"{stage.kind}/{stage.name}"
+        identities[label] = stage.identity
+        done = store.stage(stage.kind, stage.name, stage.identity).finished()
+        if done is not None:
+            finished[label] = StageResult(
+                manifest_uri=done.manifest_uri,
+                manifest_sha256=done.manifest_sha256,
+                summary=bounded(done.summary),
+            )
+    return PreflightResult(digests=report.digests, identities=identities, finished=finished)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Whether a manifest can be run on a runtime, and if not, what is to be done. Pure.
+
+The API server has checked the schema and CEL rules; it knows neither the runtime nor that a cluster has no `file://`. The same
+rules are checked here again, since an object may be older than they are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chex_api.base import Uri
+from chex_api.faults import Fault
+from chex_api.job import ChexTrainingJob, JobSpec
+from chex_api.plan import locations
+from chex_api.run_policy import RunPolicy
+from chex_api.runtime import RuntimeSpec
+from chex_operator.controller.placement import NoSuchPool, pool_named
+
+MOST_FAULTS_TOLD = 8
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A manifest that can be run.
+
+    Attributes:
+        manifest: the job, without status.
+        runtime: what it runs on.
+        identity: see `frozen_plan.plan_identity`.
+    """
+
+    manifest: ChexTrainingJob
+    runtime: RuntimeSpec
+    identity: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A manifest that cannot be run, and why. `policy` is its run policy where that can be read."""
+
+    reason: str
+    message: str
+    policy: RunPolicy | None = None
+
+
+Judgement = Accepted | Refused
+
+
+def refusal_of_faults(faults: tuple[Fault, ...]) -> Refused:
+    """The spec itself is wrong."""
+    return Refused("InvalidSpec", _told(list(faults)))
+
+
+def judge(manifest: ChexTrainingJob, runtime: RuntimeSpec, identity: str, namespace: str) -> Judgement:
+    """Whether a valid manifest may be run on this runtime."""
+    faults = list(_faults(manifest.spec, runtime, namespace))
+    if faults:
+        return Refused("NotAllowedByRuntime", _told(faults), manifest.spec.run_policy)
+    return Accepted(manifest, runtime, identity)
+
+
+def _faults(spec: JobSpec, runtime: RuntimeSpec, namespace: str) -> Iterator[Fault]:
+    yield from _scheduling_faults(spec.run_policy, runtime)
+    yield from _location_faults(spec, runtime, namespace)
+    yield from _pool_faults(spec, runtime)
+
+
+def _scheduling_faults(policy: RunPolicy, runtime: RuntimeSpec) -> Iterator[Fault]:
+    asked = (
+        ("queueName", policy.queue_name, runtime.scheduling.queue_names),
+        ("priorityClassName", policy.priority_class_name, runtime.scheduling.priority_class_names),
+    )
+    for field, value, allowed in asked:
+        if value and value not in allowed:
+            known = ", ".join(allowed) or "none"
+            yield Fault(
+                f"spec.runPolicy.{field}", f"{value!r} is not offered by the runtime; it offers: {known}"
+            )
+
+
+def _location_faults(spec: JobSpec, runtime: RuntimeSpec, namespace: str) -> Iterator[Fault]:
+    storage = runtime.storage
+    yield from _outside(
+        "spec.artifacts.uri", spec.artifacts.uri, storage.write_prefixes, namespace, "written to"
+    )
+    for location in locations(spec):
+        yield from _outside(
+            f"spec.{location.key.split('/weights/')[0].replace('/', '.')}",
+            location.uri,
+            storage.read_prefixes + storage.write_prefixes,
+            namespace,
+            "read",
+        )
+    for path, uri in _shared_manifests(spec):
+        yield from _outside(path, uri, storage.read_prefixes + storage.write_prefixes, namespace, "read")
+
+
+def _shared_manifests(spec: JobSpec) -> Iterator[tuple[str, str]]:
+    for run in spec.pretraining:
+        if run.start_from.manifest is not None:
+            yield f"spec.pretraining.{run.name}.startFrom.manifest.uri", run.start_from.manifest.uri
+    for hospital in spec.hospitals:
+        for start in hospital.start_from:
+            if start.manifest is not None:
+                yield f"spec.hospitals.{hospital.name}.startFrom.manifest.uri", start.manifest.uri
+
+
+def _outside(path: str, uri: Uri, prefixes: tuple[str, ...], namespace: str, what: str) -> Iterator[Fault]:
+    if not uri.startswith("s3://"):
+        yield Fault(path, f"{uri} cannot be {what} in a cluster; use s3:// (file:// is for `chex run`)")
+        return
+    if any(part in (".", "..") for part in uri.split("/")):
+        yield Fault(path, f"{uri} must not hold `.` or `..`")
+        return
+    folder = uri.rstrip("/") + "/"
+    allowed = [prefix.replace("{namespace}", namespace) for prefix in prefixes]
+    if not any(folder.startswith(prefix) for prefix in allowed):
+        yield Fault(path, f"{uri} may not be {what} with this runtime; allowed: {', '.join(allowed)}")
+
+
+def _pool_faults(spec: JobSpec, runtime: RuntimeSpec) -> Iterator[Fault]:
+    asked = [(f"spec.pretraining.{run.name}.workers", run.workers) for run in spec.pretraining]
+    asked += [(f"spec.hospitals.{hospital.name}.workers", hospital.workers) for hospital in spec.hospitals]
+    for path, workers in asked:
+        try:
+            pool = pool_named(runtime, workers.pool)
+        except NoSuchPool as error:
+            yield Fault(f"{path}.pool", str(error))
+            continue
+        if workers.count > pool.max_workers:
+            yield Fault(
+                f"{path}.count",
+                f"{workers.count} are asked for, and pool {pool.name!r} allows {pool.max_workers}",
+            )
+
+
+def _told(faults: list[Fault]) -> str:
+    shown = "; ".join(str(fault) for fault in faults[:MOST_FAULTS_TOLD])
+    more = len(faults) - MOST_FAULTS_TOLD
+    return f"{shown}; and {more} more" if more > 0 else shown

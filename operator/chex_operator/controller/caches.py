@@ -1,0 +1,145 @@
+"""What the operator follows of the API server, and which job a change concerns."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from chex_operator.controller.pods import pod_view
+from chex_operator.controller.views import (
+    JobView,
+    RuntimeView,
+    RunView,
+    config_map_view,
+    job_run_view,
+    job_view,
+    ray_job_view,
+    runtime_view,
+)
+from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
+from chex_operator.runtime.clock import Clock
+from chex_operator.runtime.informer import Informer, Key, Source
+from chex_operator.runtime.resource import (
+    BATCH_JOBS,
+    CLUSTER_RUNTIMES,
+    CONFIGMAPS,
+    JOBS,
+    PODS,
+    RAYJOBS,
+    RUNTIMES,
+    Object,
+    Resource,
+)
+
+FOLLOWED_CONFIG_MAPS = f"{JOB_UID_LABEL},{ROLE_LABEL} in (plan,progress)"
+View = TypeVar("View")
+
+
+class Following(Protocol):
+    """An informer, whatever it holds."""
+
+    @property
+    def has_synced(self) -> bool: ...
+    async def wait_synced(self) -> None: ...
+    async def run(self) -> None: ...
+
+
+class _Child(Protocol):
+    @property
+    def job_uid(self) -> str: ...
+
+
+Child = TypeVar("Child", bound=_Child)
+
+
+class Caches:
+    """One informer for each kind. In namespaced mode there are no cluster runtimes.
+
+    `enqueue` is told the key of a job whenever something of it changes, and `on_jobs` keeps track of which jobs there are.
+    """
+
+    def __init__(
+        self, client: Source, clock: Clock, namespace: str | None, enqueue: Callable[[Key], None]
+    ) -> None:
+        self._enqueue = enqueue
+        self._key_of: dict[str, Key] = {}
+
+        def of_namespace(resource: Resource, project: Callable[[Object], View | None]) -> Informer[View]:
+            return Informer(client, resource, project=project, namespace=namespace, clock=clock)
+
+        def of_jobs(
+            resource: Resource, project: Callable[[Object], Child | None], selector: str = JOB_UID_LABEL
+        ) -> Informer[Child]:
+            informer = Informer(
+                client,
+                resource,
+                project=project,
+                namespace=namespace,
+                label_selector=selector,
+                index_label=JOB_UID_LABEL,
+                clock=clock,
+            )
+            informer.add_handler(self._child_changed)
+            return informer
+
+        self.jobs = of_namespace(JOBS, job_view)
+        self.jobs.add_handler(self._job_changed)
+        self.runtimes = of_namespace(RUNTIMES, runtime_view)
+        self.runtimes.add_handler(self._runtime_changed)
+        self.cluster_runtimes: Informer[RuntimeView] | None = None
+        if namespace is None:
+            self.cluster_runtimes = of_namespace(CLUSTER_RUNTIMES, runtime_view)
+            self.cluster_runtimes.add_handler(self._runtime_changed)
+        self.ray_jobs = of_jobs(RAYJOBS, ray_job_view)
+        self.batch_jobs = of_jobs(BATCH_JOBS, job_run_view)
+        self.pods = of_jobs(PODS, pod_view)
+        self.config_maps = of_jobs(CONFIGMAPS, config_map_view, FOLLOWED_CONFIG_MAPS)
+
+    def following(self) -> dict[str, Following]:
+        """All informers, by what they follow."""
+        found: dict[str, Following] = {
+            "chextrainingjobs": self.jobs,
+            "chexruntimes": self.runtimes,
+            "rayjobs": self.ray_jobs,
+            "jobs": self.batch_jobs,
+            "pods": self.pods,
+            "configmaps": self.config_maps,
+        }
+        return found | ({"clusterchexruntimes": self.cluster_runtimes} if self.cluster_runtimes else {})
+
+    def missing(self) -> list[str]:
+        """What has not been listed yet."""
+        return [name for name, informer in self.following().items() if not informer.has_synced]
+
+    def runtime(self, kind: str, namespace: str, name: str) -> RuntimeView | None:
+        """The runtime that a job in this namespace names."""
+        if kind == "ChexRuntime":
+            return self.runtimes.get(namespace, name)
+        return self.cluster_runtimes.get(None, name) if self.cluster_runtimes is not None else None
+
+    def orphans(self) -> list[RunView]:
+        """RayJobs whose job is not there."""
+        return [view for view in self.ray_jobs.list() if view.job_uid not in self._key_of]
+
+    def enqueue_all(self) -> None:
+        """Have every job looked at."""
+        for key in self._key_of.values():
+            self._enqueue(key)
+
+    def _job_changed(self, key: Key, old: JobView | None, new: JobView | None) -> None:
+        if old is not None and (new is None or new.uid != old.uid):
+            self._key_of.pop(old.uid, None)
+        if new is not None:
+            self._key_of[new.uid] = key
+        self._enqueue(key)
+
+    def _child_changed(self, _key: Key, old: Child | None, new: Child | None) -> None:
+        for view in (old, new):
+            key = self._key_of.get(view.job_uid) if view is not None else None
+            if key is not None:
+                self._enqueue(key)
+
+    def _runtime_changed(self, key: Key, _old: RuntimeView | None, _new: RuntimeView | None) -> None:
+        namespace, name = key
+        kind = "ChexRuntime" if namespace else "ClusterChexRuntime"
+        for job in self.jobs.list():
+            if job.runtime == (kind, name) and namespace in ("", job.namespace):
+                self._enqueue((job.namespace, job.name))

@@ -1,0 +1,207 @@
+"""The life of one stage, attempt after attempt. Pure: a stage as it was last told, and what is seen, give the stage as it is.
+
+Waiting -> Running when an attempt is written down; its RayJob is created in a later pass, when the status that names it has been
+read back. So an operator that dies in between, or sees an old cache, never starts a second one. Running -> Finished, or Waiting
+for the next attempt, or Failed. Stopping is a running attempt that was asked to stop.
+"""
+
+from dataclasses import dataclass
+
+from chex_api.run_policy import RunPolicy
+from chex_api.status import StageStatus
+from chex_operator.controller.attempts import GiveUp, History, after
+from chex_operator.controller.moments import seconds_of, timestamp
+from chex_operator.controller.observed import Notes, Pod, Run
+from chex_operator.controller.outcome import End, Outcome, Told, outcome_of
+from chex_operator.rendering import PREFLIGHT
+
+LIVE_STATES = ("Running", "Stopping")
+STARTING, UNKNOWN_RESULT = "Starting", "ResultUnknown"
+DISRUPTION_REASONS = ("Evicted", "Preempted", "NodeLost", "Disrupted")
+LOST = Outcome(End.DISRUPTED, "RunDeleted", "its RayJob was deleted by somebody else")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is of a stage's present attempt."""
+
+    run: Run | None
+    notes: Notes | None
+    pods: tuple[Pod, ...]
+
+
+def advance(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
+    """The stage as it is now. A stage that is not live stays as it is."""
+    if stage.state not in LIVE_STATES:
+        return stage
+    if seen.run is None:
+        if stage.launch_time is None:
+            return stage  # not created yet, or not seen yet
+        return _ended(stage, LOST, seen, policy, now)
+    stage = _launched(stage, seen, now)
+    outcome = _outcome(stage, seen)
+    if outcome is not None:
+        return _ended(stage, outcome, seen, policy, now)
+    return _running(stage, seen)
+
+
+def begin(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageStatus:
+    """The stage with its next attempt written down."""
+    return stage.model_copy(
+        update={
+            "state": "Running",
+            "attempt": stage.attempt + 1,
+            "attempt_name": name,
+            "reason": STARTING,
+            "message": "",
+            "workers": workers,
+            "gpus": gpus,
+            "launch_time": None,
+            "start_time": None,
+            "not_before": None,
+        }
+    )
+
+
+def rest(stage: StageStatus, state: str, reason: str, message: str = "") -> StageStatus:
+    """The stage without an attempt that runs."""
+    return stage.model_copy(
+        update={"state": state, "reason": reason, "message": message, "launch_time": None, "start_time": None}
+    )
+
+
+def finish(stage: StageStatus, manifest_uri: str, manifest_sha256: str) -> StageStatus:
+    """The stage with its manifest."""
+    return rest(stage, "Finished", "Finished").model_copy(
+        update={
+            "progress_percent": 100,
+            "failures": 0,
+            "not_before": None,
+            "manifest_uri": manifest_uri,
+            "manifest_sha256": manifest_sha256,
+        }
+    )
+
+
+def gpu_seconds(stage: StageStatus, now: float) -> float:
+    """GPU-seconds of all attempts, of a running one until now."""
+    since = seconds_of(stage.start_time)
+    running = stage.gpus * max(0.0, now - since) if since is not None else 0.0
+    return float(stage.gpu_seconds) + running
+
+
+def fail_or_retry(
+    stage: StageStatus, outcome: Outcome, policy: RunPolicy, *, progressed: bool, now: float
+) -> StageStatus:
+    """What follows an attempt that did not succeed."""
+    history = History(
+        attempts=stage.attempt,
+        failures=stage.failures,
+        disruptions=stage.disruptions,
+        not_before=seconds_of(stage.not_before) or 0.0,
+    )
+    answer = after(history, outcome, policy, progressed=progressed, now=now)
+    counted = stage.model_copy(
+        update={"failures": answer.history.failures, "disruptions": answer.history.disruptions}
+    )
+    if isinstance(answer, GiveUp):
+        return rest(counted, "Failed", answer.reason, answer.message[:2048])
+    waiting = rest(counted, "Waiting", outcome.reason, outcome.message[:2048])
+    return waiting.model_copy(update={"not_before": timestamp(answer.history.not_before)})
+
+
+def _launched(stage: StageStatus, seen: Seen, now: float) -> StageStatus:
+    update: dict[str, object] = {}
+    if stage.launch_time is None:
+        update["launch_time"] = timestamp(now)
+    if stage.start_time is None and (scheduled := _machines_since(stage, seen.pods)) is not None:
+        update["start_time"] = timestamp(scheduled)
+    return stage.model_copy(update=update) if update else stage
+
+
+def _machines_since(stage: StageStatus, pods: tuple[Pod, ...]) -> float | None:
+    """When the attempt was given its first machine: a worker where it has workers, whatever the head waits for."""
+    role = "worker" if stage.workers else ("" if stage.name == PREFLIGHT else "head")
+    return min(
+        (pod.scheduled_at for pod in pods if pod.scheduled_at is not None and pod.role == role), default=None
+    )
+
+
+def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
+    assert seen.run is not None
+    problems = [pod.problem for pod in seen.pods if pod.problem is not None]
+    told = seen.notes.told if seen.notes is not None else Told()
+    outcome = outcome_of(seen.run.state, told, problems)
+    if outcome is None or outcome.end is not End.FAILED:
+        return outcome
+    if (
+        stage.reason in DISRUPTION_REASONS
+    ):  # the Pod that was evicted may be gone by the time its RayJob has failed
+        return Outcome(End.DISRUPTED, stage.reason, stage.message)
+    return outcome
+
+
+def _ended(stage: StageStatus, outcome: Outcome, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
+    committed = seen.notes.progress.committed if seen.notes is not None and seen.notes.progress else 0.0
+    progressed = committed > float(stage.committed)
+    settled = stage.model_copy(
+        update={
+            "gpu_seconds": number(gpu_seconds(stage, now)),
+            "committed": number(max(committed, float(stage.committed))),
+        }
+    )
+    if outcome.end is End.SUCCEEDED:
+        return _succeeded(settled, seen)
+    if stage.state == "Stopping" and outcome.end is not End.FAULTY:
+        return rest(settled, "Suspended", "Stopped", "stopped; it goes on from its last checkpoint")
+    return fail_or_retry(settled, outcome, policy, progressed=progressed, now=now)
+
+
+def _succeeded(stage: StageStatus, seen: Seen) -> StageStatus:
+    notes = seen.notes
+    if stage.name == PREFLIGHT:
+        if notes is not None and notes.preflight is not None:
+            return finish(stage, "", "")
+        return rest(stage, "Waiting", UNKNOWN_RESULT, "it ended well and left no result; it is repeated")
+    if notes is not None and notes.result is not None:
+        return finish(stage, notes.result.manifest_uri, notes.result.manifest_sha256)
+    return rest(
+        stage, "Waiting", UNKNOWN_RESULT, "it ended well and told no result; a preflight looks what is there"
+    )
+
+
+def _running(stage: StageStatus, seen: Seen) -> StageStatus:
+    assert seen.run is not None
+    update: dict[str, object] = {}
+    progress = seen.notes.progress if seen.notes is not None else None
+    if progress is not None and progress.total > 0:
+        percent = min(99, int(100.0 * progress.done / progress.total))
+        update["progress_percent"] = max(percent, stage.progress_percent)
+    if stage.state == "Running":
+        update["reason"], update["message"] = _telling(stage, seen)
+    return stage.model_copy(update=update)
+
+
+def _telling(stage: StageStatus, seen: Seen) -> tuple[str, str]:
+    """What people should know of an attempt that goes on: what is wrong with a Pod before all else."""
+    assert seen.run is not None
+    problem = min(
+        (pod.problem for pod in seen.pods if pod.problem is not None),
+        key=lambda problem: (not problem.disruption, problem.reason, problem.message),
+        default=None,
+    )
+    if problem is not None:
+        return problem.reason, problem.message[:2048]
+    if stage.reason in DISRUPTION_REASONS:
+        return stage.reason, stage.message
+    if seen.run.state.deployment_status in ("Suspended", "Suspending"):
+        return "Queued", "waits for its turn in the queue"
+    progress = seen.notes.progress if seen.notes is not None else None
+    if progress is not None:
+        return "Running", ""
+    return (STARTING, "") if not any(pod.ready for pod in seen.pods) else ("Running", "")
+
+
+def number(value: float) -> str:
+    """A number as a status holds it: a string, to a tenth."""
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,178 @@
+"""From caches to what a pass looks at. Reads the API server only where a cache may lag behind what must not be guessed."""
+
+import json
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from chex_api.faults import Fault
+from chex_api.loading import validate_job
+from chex_api.runtime import RuntimeSpec
+from chex_api.status import JobStatus
+from chex_operator.controller.admission import Judgement, Refused, judge, refusal_of_faults
+from chex_operator.controller.caches import Caches
+from chex_operator.controller.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
+from chex_operator.controller.lifecycle import LIVE_STATES
+from chex_operator.controller.observed import Notes, Observed, Pod, Run
+from chex_operator.controller.outcome import has_ended
+from chex_operator.controller.views import FINALIZER, ConfigMapView, JobView, config_map_view, notes_of
+from chex_operator.rendering import JobReference
+from chex_operator.runtime.client import Client
+from chex_operator.runtime.errors import NotFound
+from chex_operator.runtime.resource import CONFIGMAPS, Object
+
+REMEMBERED = 512
+"""Judgements and plans: what passes need again and again, and what is read anew for jobs that rest."""
+Value = TypeVar("Value")
+
+
+class _Recent(Generic[Value]):
+    """The values that were asked for last."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[object, Value] = OrderedDict()
+
+    def get(self, key: object) -> Value | None:
+        value = self._values.get(key)
+        if value is not None:
+            self._values.move_to_end(key)
+        return value
+
+    def put(self, key: object, value: Value) -> Value:
+        self._values[key] = value
+        if len(self._values) > REMEMBERED:
+            self._values.popitem(last=False)
+        return value
+
+
+class Observer:
+    """Builds `Observed`."""
+
+    def __init__(self, caches: Caches, client: Client) -> None:
+        self._caches, self._client = caches, client
+        self._judgements: _Recent[Judgement] = _Recent()
+        self._plans: _Recent[FrozenPlan] = _Recent()
+
+    async def observe(self, view: JobView) -> Observed:
+        """Everything about a job."""
+        spec, plain_status = view.spec_and_status()
+        status = read_status(plain_status)
+        job = JobReference(view.namespace, view.name, view.uid, view.generation)
+        plan = await self._plan(view, status)
+        runs = self._runs(view)
+        return Observed(
+            job=job,
+            judgement=self._judgement(view, spec, plan),
+            status=status,
+            deleting_since=view.deleting_since,
+            has_finalizer=FINALIZER in view.finalizers,
+            plan=plan,
+            runs=runs,
+            notes=await self._notes(view, status, runs),
+            pods=self._pods(view),
+        )
+
+    def _runs(self, view: JobView) -> dict[str, Run]:
+        views = self._caches.ray_jobs.labelled(view.uid) + self._caches.batch_jobs.labelled(view.uid)
+        # KubeRay's submitter is a Job of its own that bears our labels too: it belongs to its RayJob.
+        own = [each.run for each in views if each.job_name == view.name]
+        return {run.name: run for run in own}
+
+    def _pods(self, view: JobView) -> dict[str, tuple[Pod, ...]]:
+        found: dict[str, list[Pod]] = {}
+        for each in self._caches.pods.labelled(view.uid):
+            found.setdefault(each.pod.attempt, []).append(each.pod)
+        return {name: tuple(pods) for name, pods in found.items()}
+
+    async def _notes(self, view: JobView, status: JobStatus, runs: dict[str, Run]) -> dict[str, Notes]:
+        """The notes of attempts. Of one that has ended and was not told so yet, as they are now: its last words count."""
+        live = {stage.attempt_name for stage in status.stages if stage.state in LIVE_STATES}
+        found: dict[str, Notes] = {}
+        for each in self._caches.config_maps.labelled(view.uid):
+            if each.role == PLAN_ROLE or not each.attempt:
+                continue
+            run = runs.get(each.attempt)
+            if each.attempt in live and run is not None and has_ended(run.state):
+                newest = await self._read(view.namespace, each.name)
+                if newest is None:
+                    continue
+                each = newest
+            found[each.attempt] = notes_of(each)
+        return found
+
+    async def _plan(self, view: JobView, status: JobStatus) -> FrozenPlan | None:
+        if not status.plan:
+            return None
+        key = (view.uid, status.plan)
+        held = self._caches.config_maps.get(view.namespace, status.plan)
+        known = self._plans.get(key)
+        if held is not None and known is not None:
+            return known
+        held = held or await self._read(view.namespace, status.plan)
+        if held is None or held.job_uid != view.uid:
+            return None
+        try:
+            return self._plans.put(key, read_plan(held.data()))
+        except (KeyError, ValueError):
+            return None  # of another version of this program, or somebody's: a preflight makes a new one
+
+    async def _read(self, namespace: str, name: str) -> ConfigMapView | None:
+        try:
+            return config_map_view(await self._client.get(CONFIGMAPS, namespace, name))
+        except NotFound:
+            return None
+
+    def _judgement(self, view: JobView, spec: Object, plan: FrozenPlan | None) -> Judgement:
+        """Judged anew only when the manifest, the runtime or the plan is another one."""
+        kind, name = view.runtime
+        runtime = self._caches.runtime(kind, view.namespace, name)
+        key = (view.uid, view.generation, runtime.version if runtime else "", plan.name if plan else "")
+        known = self._judgements.get(key)
+        return known if known is not None else self._judgements.put(key, self._judge(view, spec, plan))
+
+    def _judge(self, view: JobView, spec: Object, plan: FrozenPlan | None) -> Judgement:
+        plain: Object = {
+            "apiVersion": "chexdragon.dev/v1alpha1",
+            "kind": "ChexTrainingJob",
+            "metadata": {"name": view.name, "namespace": view.namespace},
+            "spec": spec,
+        }
+        loaded = validate_job(plain)
+        if loaded.job is None:
+            return refusal_of_faults(loaded.faults)
+        identity = plan_identity(loaded.job.spec)
+        if plan is not None and plan.identity == identity:  # what runs keeps the runtime it was begun with
+            return judge(loaded.job, plan.runtime, identity, view.namespace)
+        runtime = self._runtime(view)
+        if isinstance(runtime, Refused):
+            return runtime
+        return judge(loaded.job, runtime, identity, view.namespace)
+
+    def _runtime(self, view: JobView) -> RuntimeSpec | Refused:
+        kind, name = view.runtime
+        if not name:
+            message = "spec.runtimeRef is required in a cluster; name a runtime: kubectl get clusterchexruntimes,chexruntimes"
+            return Refused("NoRuntime", message)
+        held = self._caches.runtime(kind, view.namespace, name)
+        if held is None:
+            where = f" in namespace {view.namespace}" if kind == "ChexRuntime" else ""
+            hint = (
+                "; this operator serves one namespace and knows ChexRuntimes only"
+                if self._caches.cluster_runtimes is None and kind != "ChexRuntime"
+                else ""
+            )
+            return Refused("RuntimeNotFound", f"spec.runtimeRef: there is no {kind} {name!r}{where}{hint}")
+        try:
+            return RuntimeSpec.parse(held.plain_spec())
+        except ValidationError as error:
+            faults = tuple(
+                Fault(".".join(str(part) for part in each["loc"]), str(each["msg"]))
+                for each in error.errors()
+            )
+            return Refused("RuntimeInvalid", f"{kind} {name!r}: {refusal_of_faults(faults).message}")
+
+
+def read_status(plain: Object) -> JobStatus:
+    """A status as it was written, by this version of the operator or another one: fields that it does not know are passed over."""
+    return JobStatus.model_validate_json(json.dumps(plain), extra="ignore")

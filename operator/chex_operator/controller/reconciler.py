@@ -1,0 +1,106 @@
+"""One pass over one job: observe, decide, act; and what people and Prometheus hear of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from chex_api.status import JobStatus
+from chex_operator.controller.act import Actor
+from chex_operator.controller.caches import Caches
+from chex_operator.controller.decide import Decision, decide
+from chex_operator.controller.observe import Observer
+from chex_operator.controller.observed import Observed
+from chex_operator.controller.summary import kind_of
+from chex_operator.controller.views import JobView
+from chex_operator.runtime.client import Client
+from chex_operator.runtime.clock import Clock
+from chex_operator.runtime.events import EventRecorder
+from chex_operator.runtime.informer import Key
+from chex_operator.runtime.logs import job_context
+from chex_operator.runtime.metrics import Metrics
+from chex_operator.runtime.resource import JOBS
+from chex_operator.runtime.worker import Requeue
+
+
+class Reconciler:
+    """Called by workers, for one key at a time each."""
+
+    def __init__(
+        self, caches: Caches, client: Client, clock: Clock, recorder: EventRecorder, metrics: Metrics
+    ) -> None:
+        self._caches, self._clock, self._recorder = caches, clock, recorder
+        self._observer, self._actor = Observer(caches, client), Actor(client, clock)
+        self._stages = StageCensus(metrics)
+        self._uids: dict[Key, str] = {}
+
+    async def reconcile(self, key: Key) -> Requeue | None:
+        """A pass. What it raises is told by the worker, and the pass is repeated."""
+        namespace, name = key
+        view = self._caches.jobs.get(namespace, name)
+        if view is None:
+            uid = self._uids.pop(key, "")
+            self._actor.forget(uid)
+            self._stages.forget(uid)
+            return None
+        self._uids[key] = view.uid
+        with job_context(namespace, name, view.generation):
+            observed = await self._observer.observe(view)
+            decision = decide(observed, self._clock.now())
+            told = await self._actor.act(view, observed, decision)
+            if told:
+                self._record(view, decision)
+                self._stages.count_gpu_seconds(observed, decision.status)
+        self._stages.take(view.uid, decision.status)
+        return Requeue(decision.look_again) if decision.look_again is not None else None
+
+    def _record(self, view: JobView, decision: Decision) -> None:
+        regarding = {
+            "apiVersion": JOBS.api_version,
+            "kind": JOBS.kind,
+            "metadata": {"name": view.name, "namespace": view.namespace, "uid": view.uid},
+        }
+        for notice in decision.notices:
+            self._recorder.record(regarding, notice.kind, notice.reason, notice.action, notice.note)
+
+
+class StageCensus:
+    """How many stages there are in each state, over all jobs."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._of_job: dict[str, Counter[tuple[str, str]]] = {}
+        self._total: Counter[tuple[str, str]] = Counter()
+
+    def take(self, uid: str, status: JobStatus) -> None:
+        """A job has these stages now."""
+        counted = Counter((kind_of(stage), stage.state) for stage in status.stages)
+        before = self._of_job.get(uid)
+        if counted == before:
+            return
+        self._total.subtract(before or {})
+        self._total.update(counted)
+        self._of_job[uid] = counted
+        self._publish()
+
+    def forget(self, uid: str) -> None:
+        """A job is gone."""
+        before = self._of_job.pop(uid, None)
+        if before:
+            self._total.subtract(before)
+            self._publish()
+
+    def count_gpu_seconds(self, observed: Observed, after: JobStatus) -> None:
+        """Add what attempts that have ended since used, to their pools."""
+        pools = {stage.label: stage.pool for stage in (observed.plan.stages if observed.plan else ())}
+        before = {stage.name: float(stage.gpu_seconds) for stage in observed.status.stages}
+        for name, used in _used(after):
+            more = used - before.get(name, 0.0)
+            if more > 0 and pools.get(name):
+                self._metrics.add_gpu_seconds(pools[name], more)
+
+    def _publish(self) -> None:
+        self._total = +self._total
+        self._metrics.set_stages(self._total)
+
+
+def _used(status: JobStatus) -> Iterable[tuple[str, float]]:
+    return ((stage.name, float(stage.gpu_seconds)) for stage in status.stages)

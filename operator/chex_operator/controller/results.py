@@ -1,0 +1,65 @@
+"""What finished stages tell of hospitals, in a form that a status can hold. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from chex_api.stage import StageResult
+from chex_api.status import HospitalStatus, StageStatus
+
+
+def hospitals_with(
+    before: tuple[HospitalStatus, ...], results: Mapping[str, StageResult], stages: Iterable[StageStatus]
+) -> tuple[HospitalStatus, ...]:
+    """The hospitals whose evaluation is finished.
+
+    Args:
+        before: as they were told last.
+        results: what stages have told since, by the stage's name.
+        stages: as they are.
+    """
+    held = {hospital.name: hospital for hospital in before}
+    told: list[HospitalStatus] = []
+    for stage in stages:
+        kind, _, name = stage.name.partition("/")
+        if kind == "evaluate" and stage.state == "Finished":
+            result = results.get(stage.name)
+            hospital = _hospital(name, result) if result is not None else held.get(name)
+            told += [hospital] if hospital is not None else []
+    return tuple(told)
+
+
+def best_line(hospitals: tuple[HospitalStatus, ...]) -> str:
+    """The hospitals' recommendations in one line; the first one and a count where there are several."""
+    told = [
+        f"{hospital.name}: {hospital.recommended}" + (f" {hospital.auroc}" if hospital.auroc else "")
+        for hospital in hospitals
+        if hospital.recommended
+    ]
+    if not told:
+        return ""
+    more = f" (+{len(told) - 1})" if len(told) > 1 else ""
+    return told[0][: 250 - len(more)] + more
+
+
+def report_uri(results: Mapping[str, StageResult]) -> str:
+    """Where the page lies; empty before there is one."""
+    for label, result in results.items():
+        if label.startswith("report/"):
+            return str(result.summary.get("page", ""))
+    return ""
+
+
+def _hospital(name: str, result: StageResult) -> HospitalStatus:
+    summary = result.summary
+    recommended = summary.get("recommended") or summary.get("verdict") or ""
+    return HospitalStatus(
+        name=name,
+        recommended=str(recommended)[:256],
+        verdict=str(summary.get("verdict") or "")[:64],
+        auroc=_number(summary.get("auroc")),
+        auroc_low=_number(summary.get("aurocLow")),
+        auroc_high=_number(summary.get("aurocHigh")),
+    )
+
+
+def _number(value: object) -> str | None:
+    return f"{value:.3f}" if isinstance(value, int | float) else None

@@ -1,0 +1,397 @@
+"""A job's life as the operator decides it, one behaviour a test."""
+
+import pytest
+
+from chex_operator.controller.admission import Refused
+from chex_operator.controller.stopping import STOP_SECONDS
+from tests.unit.chex_operator.controller.world import World, accepted, manifest
+
+
+def test_a_job_goes_from_preflight_to_the_report() -> None:
+    world = World()
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+    assert [world.condition(kind) for kind in ("Valid", "Running", "Suspended", "Complete", "Failed")] == [
+        "True",
+        "False",
+        "False",
+        "True",
+        "False",
+    ]
+    assert world.status.progress == "100%"
+    assert world.status.report_uri.endswith("report.html")
+    assert world.status.best == "north: ssl/probe@1 0.800"
+    assert len(world.started) == len(world.status.stages)
+
+
+def test_an_attempt_stands_in_the_status_before_its_run_is_created() -> None:
+    world = World()
+    world.step()
+    assert world.status.stages[0].attempt == 1
+    assert not world.started
+    world.step()
+    assert world.started == [world.status.stages[0].attempt_name]
+
+
+def test_no_gpu_is_asked_for_before_preflight_has_passed_and_the_end_waits_for_us() -> None:
+    world = World()
+    world.settle()
+    assert world.live() == [world.status.stages[0].attempt_name]
+    assert not world.has_finalizer
+    world.run_to("ingest/archive")
+    assert world.has_finalizer
+
+
+def test_stages_begin_when_their_parents_are_finished_and_not_before() -> None:
+    world = World()
+    world.run_to("ingest/archive")
+    assert sorted(world.stage_of[name] for name in world.live()) == ["ingest/archive", "ingest/north"]
+    assert world.stage("pretrain/ssl").state == "Waiting"
+
+
+def test_no_more_stages_run_at_once_than_the_manifest_allows() -> None:
+    world = World(judgement=accepted(manifest(parallelism=1)))
+    world.run_to("ingest/archive")
+    assert len(world.live()) == 1
+
+
+def test_what_is_finished_in_storage_is_never_launched() -> None:
+    first = World()
+    first.run_to_the_end()
+    second = World(stored=dict(first.stored))
+    second.run_to_the_end()
+    assert len(second.started) == 1
+    assert second.status.phase == "Complete"
+    assert second.stage("pretrain/ssl").manifest_sha256 == "a" * 64
+    assert second.status.best == "north: ssl/probe@1 0.800"
+
+
+def test_a_failed_attempt_is_followed_by_another_after_a_wait() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.fail(name)
+    decision = world.settle()
+    assert world.stage("pretrain/ssl").state == "Waiting"
+    assert "it broke" in world.stage("pretrain/ssl").message
+    assert decision.look_again == pytest.approx(10.0)
+    world.now += 11
+    world.settle()
+    assert world.live("pretrain/ssl") == [world.stage("pretrain/ssl").attempt_name]
+    assert world.stage("pretrain/ssl").attempt == 2
+
+
+def test_too_many_failures_without_progress_fail_the_job_and_say_why() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=1)))
+    for _ in range(2):
+        world.fail(world.run_to("pretrain/ssl"))
+        world.settle()
+        world.now += 700
+    world.settle()
+    assert world.status.phase == "Failed"
+    assert world.condition("Failed") == "True"
+    failed = next(each for each in world.status.conditions if each.type == "Failed")
+    assert failed.reason == "BackoffLimitExceeded"
+    assert "pretrain/ssl" in failed.message
+    assert "it broke" in failed.message
+
+
+def test_attempts_that_get_further_may_fail_without_end() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=1)))
+    for committed in range(1, 12):
+        world.fail(world.run_to("pretrain/ssl"), committed=committed)
+        world.settle()
+        world.now += 700
+    assert world.status.phase == "Pretraining"
+
+
+def test_a_fault_of_the_manifest_is_not_tried_again() -> None:
+    world = World()
+    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    assert world.stage("ingest/archive").state == "Failed"
+    assert world.status.phase == "Failed"
+
+
+def test_an_edited_manifest_is_another_chance() -> None:
+    world = World()
+    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    world.edit(lambda: accepted(manifest(backoffLimit=9)))
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_an_eviction_is_counted_apart_from_failures_though_its_pod_is_gone_when_kuberay_notices() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=0)))
+    name = world.run_to("pretrain/ssl")
+    world.evict(name)
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Evicted"
+    world.pods.pop(name)
+    world.lose_head(name)
+    world.settle()
+    assert (world.stage("pretrain/ssl").failures, world.stage("pretrain/ssl").disruptions) == (0, 1)
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_a_run_that_somebody_deleted_is_a_disruption() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.remove_run(name)
+    world.settle()
+    assert world.stage("pretrain/ssl").disruptions == 1
+    world.now += 60
+    world.settle()
+    assert world.stage("pretrain/ssl").attempt == 2
+
+
+def test_no_attempt_begins_while_a_pod_of_the_one_before_still_runs() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    pods = world.pods[name]
+    world.fail(name)
+    world.pods[name] = pods
+    world.settle()
+    world.now += 60
+    world.settle()
+    assert not world.live("pretrain/ssl")
+    world.pods.pop(name)
+    world.settle()
+    assert world.live("pretrain/ssl")
+
+
+def test_success_without_a_result_is_looked_up_and_never_guessed() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.succeed(name, silently=True)
+    world.settle()
+    assert world.stage("pretrain/ssl").state == "Waiting"
+    assert world.live("preflight")
+    world.succeed(world.live("preflight")[0])
+    world.settle()
+    assert world.stage("pretrain/ssl").state == "Finished"
+    assert world.started.count(name) == 1
+
+
+def test_success_that_left_nothing_is_a_failure() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.succeed(name, silently=True)
+    world.stored = {key: done for key, done in world.stored.items() if not key.startswith("pretrain/")}
+    world.settle()
+    world.succeed(world.live("preflight")[0])
+    world.settle()
+    assert world.stage("pretrain/ssl").failures == 1
+    world.now += 60
+    world.settle()
+    assert world.stage("pretrain/ssl").attempt == 2
+
+
+def test_suspending_stops_with_a_checkpoint_and_resuming_goes_on() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.edit(lambda: accepted(manifest(suspend=True)))
+    world.settle()
+    assert world.notes[name].stop_since is not None
+    assert world.status.phase == "Stopping"
+    assert world.condition("Suspended") == "False"
+    world.stop_obediently()
+    world.settle()
+    assert world.status.phase == "Suspended"
+    assert world.condition("Suspended") == "True"
+    assert not world.live()
+    world.edit(lambda: accepted(manifest(suspend=False)))
+    world.settle()
+    assert world.stage("pretrain/ssl").attempt == 2
+    assert world.stage("pretrain/ssl").failures == 0
+    assert sum(each == "preflight" for each in world.stage_of.values()) == 1
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_a_driver_that_does_not_stop_is_deleted_after_a_while() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.edit(lambda: accepted(manifest(suspend=True)))
+    world.settle()
+    world.now += STOP_SECONDS - 1
+    world.settle()
+    assert name in world.runs
+    world.now += 2
+    world.settle()
+    assert name not in world.runs
+    assert world.status.phase == "Suspended"
+
+
+def test_suspended_time_does_not_count_against_the_deadline() -> None:
+    world = World(judgement=accepted(manifest(activeDeadlineSeconds=1000)))
+    world.run_to("pretrain/ssl")
+    world.now += 400
+    world.edit(lambda: accepted(manifest(activeDeadlineSeconds=1000, suspend=True)))
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    assert world.status.active_seconds == 400
+    world.now += 1_000_000
+    world.edit(lambda: accepted(manifest(activeDeadlineSeconds=1000)))
+    decision = world.settle()
+    assert world.status.phase == "Pretraining"
+    assert decision.look_again is not None
+    world.now += 601
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    failed = next(each for each in world.status.conditions if each.type == "Failed")
+    assert (failed.status, failed.reason) == ("True", "DeadlineExceeded")
+
+
+def test_a_used_up_budget_stops_cleanly_and_names_what_is_missing() -> None:
+    world = World(judgement=accepted(manifest(budget={"gpuHours": 2.0})))
+    world.run_to("pretrain/ssl")
+    world.now += 0.9 * 3600
+    world.settle()
+    running = next(each for each in world.status.conditions if each.type == "Running")
+    assert running.reason == "BudgetNearlyUsed"
+    world.now += 0.2 * 3600
+    world.settle()
+    assert world.status.phase == "Stopping"
+    world.stop_obediently()
+    world.settle()
+    failed = next(each for each in world.status.conditions if each.type == "Failed")
+    assert failed.reason == "BudgetExceeded"
+    assert "pretrain/ssl" in failed.message
+    world.edit(lambda: accepted(manifest(budget={"gpuHours": 50.0})))
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_an_edited_manifest_stops_only_what_changed() -> None:
+    world = World()
+    old = world.run_to("pretrain/ssl")
+    finished = world.stage("ingest/archive")
+
+    def other_seed_of_pretraining() -> object:
+        job = manifest()
+        run = job.spec.pretraining[0]
+        changed = run.model_copy(update={"optimization": run.optimization.model_copy(update={"epochs": 9})})
+        spec = job.spec.model_copy(update={"pretraining": (changed,)})
+        return accepted(job.model_copy(update={"spec": spec}))
+
+    world.edit(other_seed_of_pretraining)  # pyright: ignore[reportArgumentType]
+    world.settle()
+    assert world.live("pretrain/ssl") == [old]
+    world.succeed(world.live("preflight")[0])
+    world.settle()
+    assert world.stage("ingest/archive") == finished
+    assert world.notes[old].stop_since is not None
+    assert world.live("pretrain/ssl") == [old]
+    world.stop_obediently()
+    world.settle()
+    assert old not in world.runs
+    assert world.live("pretrain/ssl") != [old]
+    assert len(world.plans) == 1
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_a_manifest_that_cannot_be_run_says_why_and_starts_nothing() -> None:
+    world = World(judgement=Refused("RuntimeNotFound", "there is no ClusterChexRuntime 'h100'"))
+    world.settle()
+    assert not world.started
+    assert world.condition("Valid") == "False"
+    assert world.condition("Running") == "False"
+    assert world.status.active_since is None
+
+
+def test_a_wrong_edit_lets_run_what_runs() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.edit(lambda: Refused("InvalidSpec", "spec.seed: must be a number"))
+    world.settle()
+    assert world.live() == [name]
+    assert world.condition("Valid") == "False"
+    world.succeed(name)
+    world.settle()
+    assert world.stage("pretrain/ssl").state == "Finished"
+    assert not world.live()
+
+
+def test_a_deleted_job_waits_for_its_last_checkpoint_and_frees_its_machines() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.delete()
+    world.step()
+    assert world.notes[name].stop_since is not None
+    world.step()
+    assert not world.gone
+    world.stop_obediently()
+    world.step()
+    assert world.gone
+
+
+def test_the_end_of_a_job_waits_for_a_bounded_time() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.delete()
+    for _ in range(12):
+        world.step()
+        world.now += 60
+    assert world.gone
+    assert name not in world.runs
+
+
+def test_some_time_after_its_end_a_jobs_objects_go_and_nothing_begins_again() -> None:
+    world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=3600)))
+    world.run_to_the_end()
+    assert world.runs
+    world.now += 3601
+    world.settle()
+    assert (world.runs, world.notes, world.plans) == ({}, {}, {})
+    assert world.status.phase == "Complete"
+    before = len(world.started)
+    world.settle()
+    assert len(world.started) == before
+
+
+def test_older_attempts_leave_nothing_behind() -> None:
+    world = World()
+    first = world.run_to("pretrain/ssl")
+    world.fail(first)
+    world.settle()
+    assert first in world.runs
+    world.now += 60
+    world.settle()
+    assert first not in world.runs
+    assert first not in world.notes
+
+
+def test_fewer_workers_are_asked_for_when_machines_are_short() -> None:
+    job = manifest()
+    run = job.spec.pretraining[0]
+    workers = run.workers.model_copy(update={"count": 2, "min_available": 1})
+    spec = job.spec.model_copy(update={"pretraining": (run.model_copy(update={"workers": workers}),)})
+    world = World(judgement=accepted(job.model_copy(update={"spec": spec})))
+    name = world.run_to("pretrain/ssl")
+    assert world.stage("pretrain/ssl").workers == 2
+    from chex_operator.controller.outcome import RayJobState
+
+    world.end(name, RayJobState("", "Failed", "PreRunningDeadlineExceeded"))
+    world.settle()
+    world.now += 60
+    world.settle()
+    assert world.stage("pretrain/ssl").workers == 1
+
+
+def test_a_pass_that_changes_nothing_asks_for_nothing() -> None:
+    world = World()
+    world.run_to("pretrain/ssl")
+    world.settle()
+    decision = world.step()
+    assert decision is not None
+    assert decision.actions == ()
+    assert decision.status == world.status

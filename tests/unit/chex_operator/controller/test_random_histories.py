@@ -1,0 +1,117 @@
+"""Whatever happens, in whatever order, seen late or by an operator that dies: the same end, and never two attempts at once.
+
+`World` itself asserts that no attempt is created while another one of its stage is live.
+"""
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from chex_operator.controller.outcome import RayJobState
+from tests.unit.chex_operator.controller.world import Snapshot, World, accepted, manifest
+
+POLICY: dict[str, Any] = {"backoffLimit": 100, "maxDisruptions": 10_000}
+
+
+class Histories(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(judgement=accepted(manifest(**POLICY)))
+        self.snapshots: list[Snapshot] = []
+        self.finished: dict[str, str] = {}
+        self.progress = 0
+        self.suspended = False
+
+    @rule()
+    def a_pass(self) -> None:
+        self.world.step()
+
+    @rule(writes=st.integers(0, 4))
+    def a_pass_dies(self, writes: int) -> None:
+        self.world.step(die_after=writes)
+
+    @rule()
+    def a_cache_holds(self) -> None:
+        self.snapshots.append(self.world.observe())
+
+    @precondition(lambda self: self.snapshots)
+    @rule(data=st.data(), writes=st.none() | st.integers(0, 3))
+    def a_pass_on_an_old_cache(self, data: st.DataObject, writes: int | None) -> None:
+        self.world.step(data.draw(st.sampled_from(self.snapshots[-3:])), die_after=writes)
+
+    @precondition(lambda self: self.world.live())
+    @rule(data=st.data(), what=st.sampled_from(["succeed", "silent", "fail", "lose", "evict", "delete"]))
+    def something_happens_to_an_attempt(self, data: st.DataObject, what: str) -> None:
+        name = data.draw(st.sampled_from(self.world.live()))
+        match what:
+            case "succeed":
+                self.world.succeed(name)
+            case "silent":
+                self.world.succeed(name, silently=True)
+            case "fail":
+                self.world.fail(name, committed=float(len(self.world.started)))
+            case "lose":
+                self.world.lose_head(name)
+            case "evict":
+                self.world.evict(name)
+                self.world.end(name, RayJobState("RUNNING", "Failed", "SubmissionFailed"))
+            case _:
+                self.world.remove_run(name)
+
+    @rule()
+    def drivers_obey(self) -> None:
+        self.world.stop_obediently()
+
+    @rule(seconds=st.sampled_from([1.0, 30.0, 700.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @rule()
+    def suspend_or_resume(self) -> None:
+        self.suspended = not self.suspended
+        self.world.edit(lambda: accepted(manifest(**POLICY, suspend=self.suspended)))
+
+    @invariant()
+    def what_is_finished_stays_finished(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        now = {
+            stage.name: stage.manifest_sha256 for stage in self.world.status.stages if stage.manifest_sha256
+        }
+        assert self.finished.items() <= now.items()
+        self.finished = now
+
+    @invariant()
+    def progress_never_goes_back(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        told = int(self.world.status.progress.rstrip("%") or 0)
+        assert told >= self.progress
+        self.progress = told
+
+    @invariant()
+    def conditions_never_contradict_each_other(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        true = {each.type for each in self.world.status.conditions if each.status == "True"}
+        assert len(true & {"Running", "Suspended", "Complete", "Failed"}) <= 1
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        if self.suspended:
+            self.suspend_or_resume()
+        self.world.run_to_the_end()
+        assert self.world.status.phase == "Complete"
+        assert not self.world.live()
+        names = [stage.attempt_name for stage in self.world.status.stages]
+        assert set(self.world.runs) <= set(names)
+        assert set(self.world.notes) <= set(names)
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,315 @@
+"""A cluster in memory that does what `decide` asks for, as the API server would, old caches included."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from chex_api.attempt import PreflightResult
+from chex_api.job import ChexTrainingJob
+from chex_api.loading import validate_job
+from chex_api.plan import locations, make_plan
+from chex_api.stage import StageProgress, StageResult
+from chex_api.status import JobStatus, StageStatus
+from chex_operator.controller.actions import (
+    DESTRUCTIVE,
+    Action,
+    AddFinalizer,
+    DeletePlan,
+    DeleteRun,
+    DeleteSupport,
+    FreezePlan,
+    RemoveFinalizer,
+    RequestStop,
+    StartPreflight,
+    StartStage,
+)
+from chex_operator.controller.admission import Accepted, Judgement
+from chex_operator.controller.decide import Decision, decide
+from chex_operator.controller.frozen_plan import FrozenPlan, plan_identity
+from chex_operator.controller.observed import Notes, Observed, Pod, Run
+from chex_operator.controller.outcome import PodProblem, RayJobState, Told, has_ended
+from chex_operator.rendering import AttemptReference, attempt_name
+from tests.pipeline.manifest import tiny_job
+from tests.unit.chex_operator.rendering.attempts import JOB, runtime
+
+ARTIFACTS = "s3://radiology-models/radiology/tiny"
+
+
+def manifest(**policy: object) -> ChexTrainingJob:
+    """The tiny job, with this run policy."""
+    plain = tiny_job(ARTIFACTS)
+    plain["spec"]["runPolicy"] = policy
+    loaded = validate_job(plain)
+    assert loaded.job is not None, loaded.faults
+    return loaded.job
+
+
+def accepted(job: ChexTrainingJob) -> Accepted:
+    return Accepted(job, runtime(), plan_identity(job.spec))
+
+
+class Stale(Exception):
+    """What a resourceVersion is for."""
+
+
+@dataclass
+class World:
+    """One job and everything of it. Time only moves when told to."""
+
+    judgement: Judgement = field(default_factory=lambda: accepted(manifest()))
+    now: float = 1_000_000.0
+    generation: int = 1
+    version: int = 1
+    status: JobStatus = field(default_factory=JobStatus)
+    has_finalizer: bool = False
+    deleting_since: float | None = None
+    gone: bool = False
+    plans: dict[str, FrozenPlan] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    notes: dict[str, Notes] = field(default_factory=dict)
+    pods: dict[str, tuple[Pod, ...]] = field(default_factory=dict)
+    stage_of: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, StageResult] = field(default_factory=dict)
+    """Manifests in S3, by stage and identity."""
+    started: list[str] = field(default_factory=list)
+    told: list[JobStatus] = field(default_factory=list)
+
+    # What a replica sees
+
+    def observe(self) -> Snapshot:
+        job = replace(JOB, generation=self.generation)
+        observed = Observed(
+            job=job,
+            judgement=self.judgement,
+            status=self.status,
+            deleting_since=self.deleting_since,
+            has_finalizer=self.has_finalizer,
+            plan=self.plans.get(self.status.plan),
+            runs=dict(self.runs),
+            notes=dict(self.notes),
+            pods=dict(self.pods),
+        )
+        return Snapshot(observed, self.version)
+
+    def step(self, snapshot: Snapshot | None = None, *, die_after: int | None = None) -> Decision | None:
+        """One pass, on what is seen now or was seen earlier. It may die after so many writes. None: it met something newer."""
+        if self.gone:
+            return None
+        snapshot = snapshot or self.observe()
+        decision = decide(snapshot.observed, self.now)
+        try:
+            self._act(snapshot, decision, die_after)
+        except Stale:
+            return None
+        return decision
+
+    def settle(self, most: int = 30) -> Decision:
+        """Passes until nothing changes any more."""
+        for _ in range(most):
+            before = (self.status, len(self.started), len(self.runs), len(self.notes), self.version)
+            decision = self.step()
+            assert decision is not None
+            if before == (self.status, len(self.started), len(self.runs), len(self.notes), self.version):
+                return decision
+        raise AssertionError("it never comes to rest")
+
+    def _act(self, snapshot: Snapshot, decision: Decision, die_after: int | None) -> None:
+        version = snapshot.version
+        destructive = any(isinstance(action, DESTRUCTIVE) for action in decision.actions)
+        if destructive and version != self.version:
+            raise Stale
+        writes = 0
+        for action in decision.actions:
+            if die_after is not None and writes >= die_after:
+                raise Stale
+            version = self._carry_out(action, version)
+            writes += 1
+            if self.gone or isinstance(action, RemoveFinalizer):
+                return
+        if die_after is not None and writes >= die_after:
+            raise Stale
+        if decision.status != snapshot.observed.status:
+            if version != self.version:
+                raise Stale
+            self.status = decision.status
+            self.version += 1
+            self.told.append(self.status)
+
+    def _carry_out(self, action: Action, version: int) -> int:
+        match action:
+            case AddFinalizer():
+                return self._metadata(version, has_finalizer=True)
+            case RemoveFinalizer():
+                version = self._metadata(version, has_finalizer=False)
+                self.gone = self.deleting_since is not None
+                return version
+            case StartPreflight():
+                self._start(attempt_name(action.preflight.reference), "preflight", is_preflight=True)
+            case StartStage():
+                stage = action.stage
+                reference = AttemptReference(JOB, stage.kind, stage.name, stage.identity, action.number)
+                self._start(attempt_name(reference), stage.label, is_preflight=False)
+            case FreezePlan():
+                self.plans.setdefault(action.frozen.name, action.frozen)
+            case DeletePlan():
+                self.plans.pop(action.name, None)
+            case RequestStop():
+                notes = self.notes.get(action.attempt)
+                if notes is None:
+                    raise Stale
+                self.notes[action.attempt] = replace(notes, stop_since=self.now)
+            case DeleteRun():
+                run = self.runs.get(action.attempt)
+                if run is not None and run.uid == action.uid:
+                    self.remove_run(action.attempt)
+            case DeleteSupport():
+                self.notes.pop(action.attempt, None)
+        return version
+
+    def _metadata(self, version: int, *, has_finalizer: bool) -> int:
+        if version != self.version:
+            raise Stale
+        self.has_finalizer = has_finalizer
+        self.version += 1
+        return self.version
+
+    def _start(self, name: str, stage: str, *, is_preflight: bool) -> None:
+        self.notes.setdefault(name, Notes(version="1", is_preflight=is_preflight))
+        if name in self.runs:
+            return
+        assert not self.live(stage), f"two live attempts of {stage}"
+        self.stage_of[name] = stage
+        uid = f"uid-{len(self.started)}"
+        self.runs[name] = Run(
+            name, uid, is_preflight, RayJobState(deployment_status="Running", job_status="RUNNING")
+        )
+        role = "" if is_preflight else "worker"
+        self.pods[name] = (Pod(f"{name}-pod", name, role, alive=True, ready=True, scheduled_at=self.now),)
+        self.started.append(name)
+
+    # What happens in it
+
+    def live(self, stage: str | None = None) -> list[str]:
+        """Attempts whose Pods run."""
+        return [
+            name
+            for name, run in self.runs.items()
+            if not has_ended(run.state) and stage in (None, self.stage_of[name])
+        ]
+
+    def end(self, name: str, state: RayJobState, **notes: object) -> None:
+        """KubeRay says that an attempt has ended, and takes its cluster away."""
+        if name in self.notes:
+            self.notes[name] = replace(self.notes[name], **notes)  # pyright: ignore[reportArgumentType]
+        self.runs[name] = replace(self.runs[name], state=state)
+        self.pods.pop(name, None)
+
+    def succeed(self, name: str, *, silently: bool = False) -> None:
+        """The entry point ends well; silently: nobody is told the result."""
+        state = RayJobState("SUCCEEDED", "Complete")
+        if self.runs[name].is_preflight:
+            self.end(name, state, **({} if silently else {"preflight": self.preflight_result()}))
+            return
+        label = self.stage_of[name]
+        result = StageResult(
+            manifest_uri=f"{ARTIFACTS}/{label}/manifest.json",
+            manifest_sha256="a" * 64,
+            summary={"recommended": "ssl/probe@1", "auroc": 0.8, "page": f"{ARTIFACTS}/report.html"},
+        )
+        self.stored[f"{label}:{self._identity(label)}"] = result
+        self.end(name, state, **({} if silently else {"result": result}))
+
+    def fail(self, name: str, *, by_input: bool = False, committed: float = 0.0) -> None:
+        progress = StageProgress(done=committed, total=100, committed=committed)
+        told = Told("it broke", by_input=by_input)
+        self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), told=told, progress=progress)
+
+    def lose_head(self, name: str) -> None:
+        self.end(name, RayJobState("RUNNING", "Failed", "SubmissionFailed"))
+
+    def evict(self, name: str) -> None:
+        """A worker is evicted; KubeRay has not noticed yet."""
+        problem = PodProblem("Evicted", "its node ran out of memory", disruption=True)
+        self.pods[name] = tuple(replace(pod, alive=False, problem=problem) for pod in self.pods.get(name, ()))
+
+    def stop_obediently(self) -> None:
+        """Every driver that was asked to stops."""
+        for name in self.live():
+            if self.notes.get(name) and self.notes[name].stop_since is not None:
+                self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), told=Told(stopped=True))
+
+    def remove_run(self, name: str) -> None:
+        self.runs.pop(name, None)
+        self.pods.pop(name, None)
+
+    def edit(self, change: Callable[[], Judgement]) -> None:
+        """Somebody applies another manifest."""
+        self.judgement = change()
+        self.generation += 1
+        self.version += 1
+
+    def delete(self) -> None:
+        self.deleting_since = self.now
+        self.version += 1
+        self.gone = not self.has_finalizer
+
+    def preflight_result(self) -> PreflightResult:
+        assert isinstance(self.judgement, Accepted)
+        job = self.judgement.manifest
+        digests = {location.key: "0" * 64 for location in locations(job.spec)}
+        identities = {
+            f"{stage.kind}/{stage.name}": stage.identity for stage in make_plan(job, digests).stages
+        }
+        finished = {
+            label: self.stored[f"{label}:{identity}"]
+            for label, identity in identities.items()
+            if f"{label}:{identity}" in self.stored
+        }
+        return PreflightResult(digests=digests, identities=identities, finished=finished)
+
+    def stage(self, name: str) -> StageStatus:
+        return next(stage for stage in self.status.stages if stage.name == name)
+
+    def condition(self, kind: str) -> str:
+        return next((each.status for each in self.status.conditions if each.type == kind), "absent")
+
+    def run_to(self, stage: str) -> str:
+        """Let everything before a stage succeed; the name of its live attempt."""
+        for _ in range(60):
+            self.settle()
+            if self.live(stage):
+                return self.live(stage)[0]
+            for name in self.live():
+                self.succeed(name)
+        raise AssertionError(f"{stage} never began")
+
+    def run_to_the_end(self, passes: int = 80) -> None:
+        """A world without further trouble."""
+        for _ in range(passes):
+            self.settle()
+            self.stop_obediently()
+            for name in self.live():
+                self.succeed(name)
+            self.now += 700.0
+            if self.status.phase in ("Complete", "Failed"):
+                self.settle()
+                return
+        raise AssertionError(f"it never ends: {self.status.phase}")
+
+    def _identity(self, label: str) -> str:
+        return next(
+            stage.identity for plan in self.plans.values() for stage in plan.stages if stage.label == label
+        )
+
+    def copy(self) -> World:
+        return copy.deepcopy(self)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a cache held at some moment."""
+
+    observed: Observed
+    version: int
