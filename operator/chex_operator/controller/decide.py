@@ -139,6 +139,8 @@ class _Pass:
         self._plan()
         halt = limits.halt(self.status, self.stages, self.policy, self.now)
         complete = self._is_complete()
+        if complete:
+            halt = None  # there is nothing left to halt
         self.actions += clear(self.observed, self.stages, self.now)
         if complete:
             self._expire()

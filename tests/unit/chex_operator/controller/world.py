@@ -124,7 +124,7 @@ class World:
         for action in decision.actions:
             if die_after is not None and writes >= die_after:
                 raise Stale
-            version = self._carry_out(action, version)
+            version = self._carry_out(action, version, decision.status)
             writes += 1
             if self.gone or isinstance(action, RemoveFinalizer):
                 return
@@ -137,7 +137,7 @@ class World:
             self.version += 1
             self.told.append(self.status)
 
-    def _carry_out(self, action: Action, version: int) -> int:
+    def _carry_out(self, action: Action, version: int, decided: JobStatus) -> int:
         match action:
             case AddFinalizer():
                 return self._metadata(version, has_finalizer=True)
@@ -156,6 +156,7 @@ class World:
             case DeletePlan():
                 self.plans.pop(action.name, None)
             case RequestStop():
+                self._assert_unwanted(action.attempt, decided)
                 notes = self.notes.get(action.attempt)
                 if notes is None:
                     raise Stale
@@ -163,10 +164,21 @@ class World:
             case DeleteRun():
                 run = self.runs.get(action.attempt)
                 if run is not None and run.uid == action.uid:
+                    self._assert_unwanted(action.attempt, decided)
                     self.remove_run(action.attempt)
             case DeleteSupport():
                 self.notes.pop(action.attempt, None)
         return version
+
+    def _assert_unwanted(self, name: str, decided: JobStatus) -> None:
+        """Nobody stops an attempt on the word of an old cache: whoever does tells that its stage is stopping."""
+        current = [
+            each for each in self.status.stages if (each.attempt_name, each.state) == (name, "Running")
+        ]
+        stopping = [each for each in decided.stages if (each.attempt_name, each.state) == (name, "Stopping")]
+        replans = decided.plan != self.status.plan
+        if self.deleting_since is None and current and not stopping and not replans:
+            assert name not in self.live(), f"{name} is stopped, and nobody says so"
 
     def _metadata(self, version: int, *, has_finalizer: bool) -> int:
         if version != self.version:
