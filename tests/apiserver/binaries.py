@@ -1,6 +1,6 @@
-"""etcd and kube-apiserver for the tests: given by the environment, or built once from the pinned Go module and cached.
+"""The control plane's programs for the tests: given by the environment, or built once from the pinned Go module and cached.
 
-The module in `assets/` pins both programs and everything below them (`go.sum` holds the hashes). A build takes some minutes
+The module in `assets/` pins them and everything below them (`go.sum` holds the hashes). A build takes some minutes
 and the network, once for each change of the pins. `python -m tests.apiserver.binaries` prints the folder of the binaries.
 """
 
@@ -16,14 +16,20 @@ from pathlib import Path
 from tests.s3.go_toolchain import cache_root, go_environment, go_for, locked
 
 ASSETS = Path(__file__).parent / "assets"
-PACKAGES = {"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"}
+PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+}
 """Go main packages, by the name of the binary."""
 
 
 def control_plane_binaries() -> Path:
-    """The folder that holds etcd and kube-apiserver.
+    """The folder that holds every program of `PACKAGES`.
 
     `KUBEBUILDER_ASSETS` (the variable of controller-runtime's envtest) wins; otherwise the cache, built when it is empty.
+    What envtest itself downloads has no kube-controller-manager: put one beside it.
 
     Raises:
         RuntimeError: `KUBEBUILDER_ASSETS` lacks a binary, or the build failed: tests never skip for it.
@@ -77,7 +83,7 @@ def _build(target: Path) -> None:
 
 
 def _linker_flags() -> str:
-    """Strips symbols, and tells kube-apiserver its version, which upstream's build scripts would have set."""
+    """Strips symbols, and tells Kubernetes' programs their version, which upstream's build scripts would have set."""
     pinned = re.search(r"k8s\.io/kubernetes v(1)\.(\d+)\.(\d+)", (ASSETS / "go.mod").read_text())
     assert pinned, "assets/go.mod requires no k8s.io/kubernetes"
     major, minor, patch = pinned.groups()
