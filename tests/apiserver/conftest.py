@@ -7,7 +7,17 @@ import pytest
 
 from chex_api.crd import render_crds
 from tests.apiserver.binaries import control_plane_binaries
-from tests.apiserver.control_plane import ApiClient, control_plane, definitions_established, name_of
+from tests.apiserver.control_plane import (
+    ApiClient,
+    control_plane,
+    controller_manager,
+    definitions_established,
+    name_of,
+)
+from tests.apiserver.ray_engine.definitions import ray_definitions
+from tests.apiserver.ray_engine.drives import play
+from tests.apiserver.ray_engine.engine import Engine, ray_engine
+from tests.apiserver.ray_engine.script import Script
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -33,3 +43,22 @@ def cluster(api_server: ApiClient) -> ApiClient:
 def samples() -> list[Path]:
     """The manifests that we show users."""
     return sorted((Path(__file__).parents[2] / "infra" / "samples").glob("*.yaml"))
+
+
+@pytest.fixture(scope="session")
+def controllers(cluster: ApiClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiClient]:
+    """The same API server with KubeRay's kinds too, and with controllers: garbage goes, Jobs make Pods, namespaces end."""
+    for definition in ray_definitions():
+        answer = cluster.create(CRDS, definition)
+        assert answer.accepted, answer.message
+    definitions_established(cluster, [definition["metadata"]["name"] for definition in ray_definitions()])
+    with controller_manager(control_plane_binaries(), tmp_path_factory.mktemp("controllers"), cluster):
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def engine(controllers: ApiClient) -> Iterator[Engine]:
+    """The stand-in for KubeRay and the nodes: attempts finish, unless a test plans otherwise for its namespace."""
+    with ray_engine(controllers, Script(otherwise=play())) as playing:
+        yield playing
+        assert not playing.faults

@@ -1,4 +1,7 @@
-"""A real etcd and kube-apiserver on loopback, for as long as a test session lasts."""
+"""A real etcd, kube-apiserver and kube-controller-manager on loopback, for as long as a test session lasts.
+
+There is no scheduler and no kubelet: `ray_engine` plays both for the Pods that tests need.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 START_SECONDS = 60.0
 """kube-apiserver is ready in about 2 s on two idle cores; a loaded machine gets its time."""
 ADMIN_TOKEN = "chex-test-admin"
+CONTROLLERS_TOKEN = "chex-test-controller-manager"
+CONTROLLERS = (
+    "garbage-collector-controller",
+    "job-controller",
+    "namespace-controller",
+    "serviceaccount-controller",  # makes the account `default` of each namespace
+)
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -117,13 +127,18 @@ class ApiClient:
 def control_plane(binaries: Path, folder: Path) -> Iterator[ApiClient]:
     """Start etcd and kube-apiserver with their state in `folder`; both are gone when the block ends.
 
+    Nothing that only a controller does happens before `controller_manager` is started too.
+
     Raises:
         ControlPlaneFailed: One of them ended, or was not ready in `START_SECONDS`.
     """
     etcd_port, peer_port, api_port = _free_ports(3)
     etcd_url = f"http://127.0.0.1:{etcd_port}"
     _write_key(folder / "service-accounts.key")
-    (folder / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+    (folder / "tokens.csv").write_text(
+        f'{ADMIN_TOKEN},admin,admin,"system:masters"\n'
+        f"{CONTROLLERS_TOKEN},system:kube-controller-manager,controllers\n"
+    )
     etcd = [
         str(binaries / "etcd"), f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync=true",
         f"--listen-client-urls={etcd_url}", f"--advertise-client-urls={etcd_url}",
@@ -135,7 +150,11 @@ def control_plane(binaries: Path, folder: Path) -> Iterator[ApiClient]:
         "--advertise-address=127.0.0.1",  # the default is taken from the default route, which a sandbox may lack
         f"--cert-dir={folder / 'certificates'}",  # it signs its own certificate there
         f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
-        "--service-cluster-ip-range=10.0.0.0/24", "--disable-admission-plugins=ServiceAccount",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        # Pods name accounts that tests need not make; what an account may do is real, and so is Pod Security admission.
+        "--disable-admission-plugins=ServiceAccount",
+        # Whoever owns a child with `blockOwnerDeletion` needs the owner's `finalizers`, as on the strictest clusters.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--service-account-issuer=https://127.0.0.1:{api_port}/",
         f"--service-account-key-file={folder / 'service-accounts.key'}",
         f"--service-account-signing-key-file={folder / 'service-accounts.key'}",
@@ -146,6 +165,57 @@ def control_plane(binaries: Path, folder: Path) -> Iterator[ApiClient]:
             certificate = folder / "certificates" / "apiserver.crt"
             with _ready_client(api_port, certificate, api_process, folder / "kube-apiserver.log") as client:
                 yield client
+
+
+@contextmanager
+def controller_manager(binaries: Path, folder: Path, client: ApiClient) -> Iterator[None]:
+    """Run the controllers that collect garbage, end namespaces and make the Pods of Jobs.
+
+    Start it when the CRDs are there: the garbage collector looks for new kinds every 30 s only.
+
+    Raises:
+        ControlPlaneFailed: It ended, or did nothing in `START_SECONDS`.
+    """
+    kubeconfig = folder / "kube-controller-manager.kubeconfig"
+    write_kubeconfig(kubeconfig, client, CONTROLLERS_TOKEN)
+    command = [
+        str(binaries / "kube-controller-manager"), f"--kubeconfig={kubeconfig}",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--use-service-account-credentials=true",  # each controller may do what Kubernetes' own roles allow it
+        "--leader-elect=false", "--bind-address=127.0.0.1", "--secure-port=0",  # 0: does not listen
+        "--kube-api-qps=500", "--kube-api-burst=1000",
+    ]  # fmt: skip
+    log = folder / "kube-controller-manager.log"
+    with _process(command, log) as process:
+        deadline = time.monotonic() + START_SECONDS
+        while not client.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").accepted:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ControlPlaneFailed(f"kube-controller-manager did not begin to work:\n{_end_of(log)}")
+            time.sleep(0.05)
+        yield
+
+
+def write_kubeconfig(path: Path, client: ApiClient, token: str, *, server: str | None = None) -> Path:
+    """A kubeconfig for kubectl and for the operator, readable by its owner only.
+
+    Args:
+        path: Where to write it.
+        client: Of the API server.
+        token: Of whoever uses it.
+        server: Another address for the same API server, such as that of a proxy.
+    """
+    cluster = {"server": server or client.url, "certificate-authority": str(client.certificate)}
+    configuration = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": cluster}],
+        "users": [{"name": "tests", "user": {"token": token}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "current-context": "tests",
+    }
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(configuration))
+    return path
 
 
 @contextmanager
@@ -204,7 +274,7 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _write_key(path: Path) -> None:
-    """kube-apiserver insists on a key for the tokens of service accounts, of which the tests use none."""
+    """kube-apiserver insists on a key for the tokens of service accounts."""
     private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -226,7 +296,7 @@ def definitions_established(client: ApiClient, names: list[str], seconds: float 
         for name in sorted(waiting):
             found = client.request("GET", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
             conditions = {
-                each["type"]: each["status"] for each in found.body.get("status", {}).get("conditions", [])
+                each["type"]: each["status"] for each in found.body.get("status", {}).get("conditions") or []
             }
             if conditions.get("Established") == "True":
                 waiting.discard(name)

@@ -1,0 +1,137 @@
+"""Drivers for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+from chex_api.attempt import FAILURE, RESULT, STOPPED, StageFailure
+from chex_api.loading import validate_job
+from chex_api.plan import locations, make_plan
+from chex_api.stage import StageProgress, StageResult, StageSpec
+from tests.apiserver.ray_engine.driver import Driver
+from tests.apiserver.ray_engine.ends import EVICTED, End
+from tests.apiserver.ray_engine.script import Drive
+
+FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
+"""Exit codes of `chex_jobs.executor.cluster`."""
+PREFLIGHT = "preflight"
+
+
+def result_of(spec: StageSpec, summary: dict[str, Any] | None = None) -> StageResult:
+    """The result that every attempt at this stage leaves: it depends on the stage's identity alone."""
+    folder = f"{spec.artifacts_uri}/stages/{spec.kind}-{spec.name}-{spec.identity[:12]}"
+    checksum = hashlib.sha256(spec.identity.encode()).hexdigest()
+    return StageResult(
+        manifest_uri=f"{folder}/manifest.json", manifest_sha256=checksum, summary=summary or {}
+    )
+
+
+def play(steps: int = 2) -> Drive:
+    """What every attempt does that has nothing else to do: a preflight looks, a stage finishes."""
+    look_around, work = look(), finish(steps)
+
+    async def drive(driver: Driver) -> int:
+        return await (look_around if driver.run.kind == PREFLIGHT else work)(driver)
+
+    return drive
+
+
+def look() -> Drive:
+    """A preflight that finds everything as it should be, and the stages that scripted drivers have finished."""
+
+    async def drive(driver: Driver) -> int:
+        valid = validate_job(json.loads(driver.file("manifest.json")))
+        assert valid.job is not None, valid.faults
+        digests = {
+            location.key: hashlib.sha256(location.key.encode()).hexdigest()
+            for location in locations(valid.job.spec)
+        }
+        stages = make_plan(valid.job, digests).stages
+        done = {
+            f"{stage.kind}/{stage.name}": result.plain()
+            for stage in stages
+            if (result := driver.artifacts.get(result_of(stage).manifest_uri)) is not None
+        }
+        identities = {f"{stage.kind}/{stage.name}": stage.identity for stage in stages}
+        await driver.conclude(RESULT, {"digests": digests, "identities": identities, "finished": done})
+        return FINISHED
+
+    return drive
+
+
+def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool = True) -> Drive:
+    """Work for some steps and finish; stop between two of them when asked to.
+
+    Args:
+        steps: How many.
+        summary: Of the stage's manifest.
+        tells: Whether the result arrives; where not, only a preflight will find the stage finished.
+    """
+
+    async def drive(driver: Driver) -> int:
+        for step in range(steps):
+            asked = await driver.tell(StageProgress(done=step, total=steps, unit="step"))
+            if asked or await driver.asked_to_stop():
+                return await _stopped(driver)
+        result = result_of(driver.spec, summary)
+        result = driver.artifacts.setdefault(result.manifest_uri, result)  # the first manifest counts
+        if tells:
+            await driver.conclude(RESULT, result.plain())
+        return FINISHED
+
+    return drive
+
+
+def fail(message: str = "the loss is not a number", *, by_input: bool = False) -> Drive:
+    """Say why, and fail."""
+
+    async def drive(driver: Driver) -> int:
+        await driver.conclude(FAILURE, StageFailure(message=message, by_input=by_input).plain())
+        return WRONG_INPUT if by_input else FAILED
+
+    return drive
+
+
+def die(code: int = 1) -> Drive:
+    """End without a word."""
+
+    async def drive(driver: Driver) -> int:
+        return code
+
+    return drive
+
+
+def hang(*, obeys: bool = True) -> Drive:
+    """Make progress without end; stop when asked to, or not even then."""
+
+    async def drive(driver: Driver) -> int:
+        step = 0
+        while True:
+            step += 1
+            asked = await driver.tell(StageProgress(done=step, total=0, unit="step"))
+            if asked and obeys:
+                return await _stopped(driver)
+            await driver.asked_to_stop()
+
+    return drive
+
+
+def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 1) -> Drive:
+    """Work for some steps, then lose the Pods of a role. Without a worker, Ray's trainer fails; a head takes all with it."""
+
+    async def drive(driver: Driver) -> int:
+        for step in range(steps):
+            await driver.tell(StageProgress(done=step, total=0, unit="step"))
+        driver.end_pods(role, end)
+        await asyncio.sleep(0.2 if role == "worker" else 3600.0)
+        return FAILED
+
+    return drive
+
+
+async def _stopped(driver: Driver) -> int:
+    await driver.conclude(STOPPED, {})
+    return INTERRUPTED

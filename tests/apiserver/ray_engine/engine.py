@@ -1,0 +1,282 @@
+"""The whole stand-in, in a thread of the test's process."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any, TypeVar
+
+from chex_api.stage import StageResult
+from chex_operator.runtime.client import Client
+from chex_operator.runtime.clock import SystemClock
+from chex_operator.runtime.connection import Connection
+from chex_operator.runtime.errors import ApiError, Conflict, NotFound
+from chex_operator.runtime.informer import Informer
+from chex_operator.runtime.queue import Backoff, QueueClosed, WorkQueue
+from chex_operator.runtime.resource import BATCH_JOBS, PODS, RAYCLUSTERS, RAYJOBS, Object, Resource
+from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient
+from tests.apiserver.ray_engine.api import Api
+from tests.apiserver.ray_engine.driver import Driver
+from tests.apiserver.ray_engine.ends import End
+from tests.apiserver.ray_engine.heads import HeadLost, Heads
+from tests.apiserver.ray_engine.kubelet import Kubelet
+from tests.apiserver.ray_engine.mounts import Given, Tokens
+from tests.apiserver.ray_engine.objects import CLUSTER_LABEL
+from tests.apiserver.ray_engine.ray_clusters import RayClusters
+from tests.apiserver.ray_engine.ray_jobs import RayJobs
+from tests.apiserver.ray_engine.script import Run, Script, role_of
+from tests.apiserver.ray_engine.submitters import Submitters
+from tests.apiserver.ray_engine.timings import Timings
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Key = tuple[Resource, str, str]
+WORKERS = 16
+PATIENCE_SECONDS = 60.0
+
+
+class Engine:
+    """Plays KubeRay and the nodes for every namespace. Its public methods may be called from any thread.
+
+    Attributes:
+        script: What happens to which attempt.
+        faults: What went wrong in the engine or in a script: a test that ends well has none.
+        refusals: What the API server refused it, such as a Pod that admission turned away.
+        started: Every start of a program in a container, in order.
+        artifacts: What scripted drivers have finished, by the URI of its manifest.
+    """
+
+    def __init__(self, server: ApiClient, script: Script, timings: Timings) -> None:
+        self.script, self._timings, self._server = script, timings, server
+        self.faults: list[BaseException] = []
+        self.refusals: list[ApiError] = []
+        self.started: list[Run] = []
+        self.artifacts: dict[str, StageResult] = {}
+        self._kuberay_runs = True
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ready = threading.Event()
+        self._over: asyncio.Event | None = None
+
+    def kuberay_down(self) -> None:
+        """KubeRay stops, as for an upgrade; Pods, and what runs in them, go on."""
+        self._kuberay_runs = False
+
+    def kuberay_up(self) -> None:
+        """KubeRay goes on where it was."""
+        self._kuberay_runs = True
+
+    def end_pods(self, role: str, end: End, *, attempt: str) -> None:
+        """End the containers of an attempt's Pods of this role: `head`, `worker`, `submitter`, `program`."""
+
+        async def end_them() -> None:
+            for pod in self._kubelet.pods():
+                run = Run.of(pod)
+                if run.attempt == attempt:
+                    self._kubelet.end(run, role, end)
+
+        self.call(end_them())
+
+    def call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine where the engine lives."""
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
+
+    async def run(self) -> None:
+        """Play until `stop`."""
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(
+                Api(self._server.url, str(self._server.certificate), ADMIN_TOKEN)
+            )
+            tls = ssl.create_default_context(cafile=str(self._server.certificate))
+            client = await stack.enter_async_context(Client(Connection(self._server.url, tls, _Admin())))
+            self._assemble(api, client)
+            tasks = [
+                asyncio.create_task(self._guarded(informer.run())) for informer in self._informers.values()
+            ]
+            for informer in self._informers.values():
+                await informer.wait_synced()
+            tasks += [asyncio.create_task(self._guarded(self._work())) for _ in range(WORKERS)]
+            self._ready.set()
+            await self._over.wait()
+            await self._queue.shutdown()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._kubelet.close()
+
+    def wait_ready(self) -> None:
+        """Return when it plays."""
+        if not self._ready.wait(PATIENCE_SECONDS):
+            raise TimeoutError(f"the engine did not begin: {self.faults}")
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        if self._loop is not None and self._over is not None:
+            self._loop.call_soon_threadsafe(self._over.set)
+
+    def _assemble(self, api: Api, client: Client) -> None:
+        self._api = api
+        self._tokens = Tokens(api)
+        self._heads = Heads(self._timings.submit)
+        self._kubelet = Kubelet(api, self.script, self._timings, self._program, self._fault)
+        self._ray_jobs = RayJobs(api, self._heads, self._timings)
+        self._ray_clusters = RayClusters(api, self._pod)
+        self._submitters = Submitters(api, self._pod)
+        self._queue: WorkQueue[Key] = WorkQueue(SystemClock(), Backoff(self._timings.poll, 2.0))
+        self._informers: dict[Resource, Informer[Object]] = {}
+        for resource in (RAYJOBS, RAYCLUSTERS, BATCH_JOBS, PODS):
+            informer = Informer(client, resource, project=lambda item: item)
+            informer.add_handler(self._handler(resource))
+            self._informers[resource] = informer
+
+    def _handler(self, resource: Resource) -> Callable[[tuple[str, str], Object | None, Object | None], None]:
+        def heard(key: tuple[str, str], old: Object | None, new: Object | None) -> None:
+            if resource is PODS:
+                self._kubelet.heard(old, new)
+            else:
+                self._queue.add((resource, *key))
+            for owner in _owners(new or old or {}):
+                self._queue.add((owner[0], key[0], owner[1]))
+
+        return heard
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                key = await self._queue.get()
+            except QueueClosed:
+                return
+            try:
+                if await self._step(*key):
+                    self._queue.add_after(key, self._timings.poll)
+                self._queue.forget(key)
+            except (Conflict, NotFound):
+                self._queue.add_after(key, self._timings.poll)
+            except ApiError as refused:
+                self.refusals.append(refused)
+                self._queue.add_rate_limited(key)
+            finally:
+                self._queue.done(key)
+
+    async def _step(self, resource: Resource, namespace: str, name: str) -> bool:
+        """Take one object further; whether to look again soon."""
+        held = self._informers[resource].get(namespace, name)
+        if held is None:
+            return False
+        item = copy.deepcopy(held)  # what is held is everybody's
+        if resource is BATCH_JOBS:
+            await self._submitters.step(item)
+            return False
+        if not self._kuberay_runs:
+            return True
+        if resource is RAYCLUSTERS:
+            await self._ray_clusters.step(item)
+            return False
+        return await self._ray_jobs.step(item)
+
+    async def _program(self, pod: Object, given: Given) -> int:
+        """What the container of a Pod does."""
+        role = role_of(pod)
+        if role == "submitter":
+            return await self._submit(given)
+        if role == "program":
+            return await self._drive(pod, given, 1)
+        cluster = (pod["metadata"]["namespace"], pod["metadata"]["labels"][CLUSTER_LABEL])
+        if role == "head":
+            self._heads.up(cluster, pod["metadata"]["uid"])
+        try:
+            await asyncio.Event().wait()  # until it is told to end
+        finally:
+            if role == "head":
+                self._heads.down(cluster, pod["metadata"]["uid"])
+        return 0
+
+    async def _submit(self, given: Given) -> int:
+        """`ray job submit`, then its logs: fails when the head is lost, not when the entry point fails."""
+        address, submission = (
+            given.environment["RAY_DASHBOARD_ADDRESS"],
+            given.environment["RAY_JOB_SUBMISSION_ID"],
+        )
+        service, namespace, *_ = address.split(".")
+        cluster = (namespace, service.removesuffix("-head-svc"))
+        while not self._heads.reachable(cluster):
+            await asyncio.sleep(self._timings.poll)
+        if self._heads.run(cluster, submission) is None:
+            uid = self._heads.pod_uid(cluster)
+            nth = self._heads.nth(cluster, submission) + 1
+            self._heads.submit(cluster, submission, lambda: self._on_head(uid, nth))
+        try:
+            await self._heads.follow(cluster, submission)
+        except HeadLost:
+            return 1
+        return 0
+
+    async def _on_head(self, uid: str, nth: int) -> int:
+        pod, given = self._kubelet.on_node(uid)
+        return await self._drive(pod, given, nth)
+
+    async def _drive(self, pod: Object, given: Given, nth: int) -> int:
+        run = Run.of(pod)
+        self.started.append(run)
+        try:
+            token = await self._tokens.of(pod)
+            driver = Driver(
+                run, nth, pod, given, token, self.artifacts, self._api, self._kubelet, self._timings
+            )
+            return await self.script.part(run).drive(driver)
+        except Exception as fault:
+            log.exception("%s: its driver has a fault", run.attempt)
+            self._fault(fault)
+            return 1
+
+    def _pod(self, namespace: str, name: str) -> Object | None:
+        return self._informers[PODS].get(namespace, name)
+
+    def _fault(self, fault: BaseException) -> None:
+        self.faults.append(fault)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as fault:
+            log.exception("the engine has a fault")
+            self._fault(fault)
+
+
+class _Admin:
+    """The tests' token, for `Connection`."""
+
+    async def authorization(self) -> str | None:
+        return f"Bearer {ADMIN_TOKEN}"
+
+    async def renew(self, refused: str | None) -> bool:
+        return False
+
+
+def _owners(item: Object) -> Iterator[tuple[Resource, str]]:
+    """The RayJob, RayCluster or Job that must hear of what became of this object."""
+    kinds = {"RayJob": RAYJOBS, "RayCluster": RAYCLUSTERS, "Job": BATCH_JOBS}
+    for reference in item.get("metadata", {}).get("ownerReferences", []):
+        if reference["kind"] in kinds:
+            yield kinds[reference["kind"]], reference["name"]
+
+
+@contextmanager
+def ray_engine(server: ApiClient, script: Script, timings: Timings | None = None) -> Iterator[Engine]:
+    """An engine at this API server, gone when the block ends. One at a time: two would both make Pods."""
+    engine = Engine(server, script, timings or Timings())
+    thread = threading.Thread(target=lambda: asyncio.run(engine.run()), name="ray-engine", daemon=True)
+    thread.start()
+    try:
+        engine.wait_ready()
+        yield engine
+    finally:
+        engine.stop()
+        thread.join(PATIENCE_SECONDS)

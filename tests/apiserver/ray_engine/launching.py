@@ -1,0 +1,146 @@
+"""What the operator does for one attempt, done by hand: so that the engine has tests of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chex_api.run_policy import RunPolicy
+from chex_operator.rendering import JobReference, ray_job, supporting_objects
+from chex_operator.runtime.resource import (
+    BATCH_JOBS,
+    CONFIGMAPS,
+    JOBS,
+    NETWORKPOLICIES,
+    PODS,
+    RAYCLUSTERS,
+    RAYJOBS,
+    ROLEBINDINGS,
+    ROLES,
+    Object,
+    Resource,
+)
+from tests.apiserver.control_plane import ApiClient
+from tests.apiserver.runtime.access import job
+from tests.unit.chex_operator.rendering.attempts import attempt
+
+SOON_SECONDS = 30.0
+"""Until a test gives up; nothing is asserted about it."""
+BY_KIND = {
+    each.kind: each
+    for each in (BATCH_JOBS, CONFIGMAPS, NETWORKPOLICIES, PODS, RAYCLUSTERS, RAYJOBS, ROLEBINDINGS, ROLES)
+}
+Found = TypeVar("Found")
+
+
+class Launchpad:
+    """A namespace with a job that owns attempts; without an owner the garbage collector would take them."""
+
+    def __init__(self, server: ApiClient) -> None:
+        self.server = server
+        self.namespace = f"ray-{uuid.uuid4().hex[:8]}"
+        self.create("/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        self.create(
+            f"/api/v1/namespaces/{self.namespace}/serviceaccounts", {"metadata": {"name": "chex-jobs"}}
+        )
+        made = self.create(JOBS.path(self.namespace), job(self.namespace, "tiny"))
+        self._since = made["metadata"]["resourceVersion"]
+        self.owner = JobReference(self.namespace, "tiny", made["metadata"]["uid"], 1)
+
+    def launch(
+        self, kind: str = "adapt", name: str = "north", *, rename: str = "", number: int = 1, **spec: Any
+    ) -> str:
+        """Create everything of an attempt; the name of its RayJob. `spec` replaces fields of the RayJob's."""
+        rendered = attempt(kind, name, number=number, job=self.owner, policy=RunPolicy())
+        for each in supporting_objects(rendered):
+            self.create(BY_KIND[each["kind"]].path(self.namespace), each)
+        made = ray_job(rendered)
+        made["spec"] |= spec
+        made["spec"] = {key: value for key, value in made["spec"].items() if value is not None}
+        made["metadata"]["name"] = rename or made["metadata"]["name"]
+        self.create(RAYJOBS.path(self.namespace), made)
+        return made["metadata"]["name"]
+
+    def create(self, collection: str, item: Object) -> Object:
+        answer = self.server.create(collection, item)
+        assert answer.accepted, answer.message
+        return answer.body
+
+    def get(self, resource: Resource, name: str) -> Object | None:
+        answer = self.server.request("GET", resource.path(self.namespace, name))
+        assert answer.code in (200, 404), answer.message
+        return answer.body if answer.accepted else None
+
+    def list(self, resource: Resource, selector: str = "") -> list[Object]:
+        answer = self.server.request("GET", f"{resource.path(self.namespace)}?labelSelector={selector}")
+        assert answer.accepted, answer.message
+        return answer.body["items"]
+
+    def pods(self, role: str) -> list[Object]:
+        """Pods of the head or of the workers."""
+        return self.list(PODS, f"ray.io/node-type={role}")
+
+    def patch(self, resource: Resource, name: str, change: Object) -> Object:
+        path = resource.path(self.namespace, name)
+        answer = self.server.request("PATCH", path, json.dumps(change), "application/merge-patch+json")
+        assert answer.accepted, answer.message
+        return answer.body
+
+    def delete(self, resource: Resource, name: str) -> None:
+        answer = self.server.request("DELETE", resource.path(self.namespace, name))
+        assert answer.accepted, answer.message
+
+    def status(self, name: str) -> Object:
+        """Status of a RayJob."""
+        held = self.get(RAYJOBS, name)
+        assert held is not None, f"there is no RayJob {name}"
+        return held.get("status", {})
+
+    def reaches(self, name: str, state: str) -> Object:
+        """Wait until the RayJob's `jobDeploymentStatus` is this; the status then."""
+        return eventually(
+            lambda: status if (status := self.status(name)).get("jobDeploymentStatus") == state else None,
+            f"{name} is not {state}",
+        )
+
+    def told(self, name: str) -> dict[str, Any]:
+        """What the driver of an attempt wrote, decoded."""
+        held = self.get(CONFIGMAPS, f"{name}-progress")
+        assert held is not None
+        return {key: json.loads(text) for key, text in (held.get("data") or {}).items() if key != "stop"}
+
+    def patch_progress(self, name: str, data: dict[str, str]) -> None:
+        """Write into the ConfigMap of an attempt, as the operator does."""
+        self.patch(CONFIGMAPS, f"{name}-progress", {"data": data})
+
+    def history(self, resource: Resource, name: str) -> list[Object]:
+        """Every version of an object since it was created, as a watch tells them; without a name, of all objects."""
+        query = f"watch=1&timeoutSeconds=1&resourceVersion={self._since}"
+        query += f"&fieldSelector=metadata.name={name}" if name else ""
+        answer = self.server.request("GET", f"{resource.path(self.namespace)}?{query}")
+        text = answer.message or json.dumps(answer.body)
+        return [json.loads(line)["object"] for line in text.splitlines() if line]
+
+    def states(self, name: str) -> list[tuple[str, str]]:
+        """What a RayJob went through: `jobDeploymentStatus` and `jobStatus`, without repetitions."""
+        seen: list[tuple[str, str]] = []
+        for version in self.history(RAYJOBS, name):
+            status = version.get("status", {})
+            state = (status.get("jobDeploymentStatus", ""), status.get("jobStatus", ""))
+            if not seen or seen[-1] != state:
+                seen.append(state)
+        return seen
+
+
+def eventually(look: Callable[[], Found | None], otherwise: str, *, seconds: float = SOON_SECONDS) -> Found:
+    """What `look` finds once it finds something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{otherwise} after {seconds:.0f} s")
