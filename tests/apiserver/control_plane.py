@@ -28,10 +28,11 @@ START_SECONDS = 60.0
 ADMIN_TOKEN = "chex-test-admin"
 CONTROLLERS_TOKEN = "chex-test-controller-manager"
 CONTROLLERS = (
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "job-controller",
     "namespace-controller",
-    "serviceaccount-controller",  # makes the account `default` of each namespace
+    "serviceaccount-controller",  # makes the account `default` of each namespace, without which no Pod is admitted
 )
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -151,8 +152,6 @@ def control_plane(binaries: Path, folder: Path) -> Iterator[ApiClient]:
         f"--cert-dir={folder / 'certificates'}",  # it signs its own certificate there
         f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
         "--service-cluster-ip-range=10.0.0.0/24",
-        # Pods name accounts that tests need not make; what an account may do is real, and so is Pod Security admission.
-        "--disable-admission-plugins=ServiceAccount",
         # Whoever owns a child with `blockOwnerDeletion` needs the owner's `finalizers`, as on the strictest clusters.
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
         f"--service-account-issuer=https://127.0.0.1:{api_port}/",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Protocol
 
 from chex_api.attempt import ATTEMPT_FILE, PROGRESS, STAGE_FILE, STOP, AttemptFile
 from chex_api.stage import StageProgress, StageResult, StageSpec
+from chex_operator.runtime.errors import ApiError
 from chex_operator.runtime.resource import CONFIGMAPS, Object
 from tests.apiserver.ray_engine.api import MERGE_PATCH, Api
 from tests.apiserver.ray_engine.ends import End
 from tests.apiserver.ray_engine.mounts import Given
 from tests.apiserver.ray_engine.script import Run
 from tests.apiserver.ray_engine.timings import Timings
+
+TRIES = 5
 
 
 class Pods(Protocol):
@@ -47,10 +51,11 @@ class Driver:
         api: Api,
         pods: Pods,
         timings: Timings,
+        refused: Callable[[ApiError], None],
     ) -> None:
         self.run, self.nth, self.pod, self.given, self.token = run, nth, pod, given, token
         self.artifacts = artifacts
-        self._api, self._pods, self._timings = api, pods, timings
+        self._api, self._pods, self._timings, self._refused = api, pods, timings, refused
 
     def file(self, name: str) -> str:
         """Text of the mounted file of this name. Raises `LookupError`."""
@@ -70,24 +75,31 @@ class Driver:
         return AttemptFile.parse(json.loads(self.file(ATTEMPT_FILE)))
 
     async def tell(self, progress: StageProgress) -> bool:
-        """Write progress; whether the operator asks to stop."""
-        return STOP in await self.write({PROGRESS: json.dumps(progress.plain())})
+        """Write progress, as well as it goes; whether the operator asks to stop."""
+        return bool(await self._write({PROGRESS: json.dumps(progress.plain())}))
 
     async def conclude(self, key: str, plain: object) -> None:
-        """Write the outcome: `RESULT`, `FAILURE` or `STOPPED`."""
-        await self.write({key: json.dumps(plain)})
+        """Write the outcome: `RESULT`, `FAILURE` or `STOPPED`. Tried some times, then given up, as by a real driver."""
+        for _ in range(TRIES):
+            if await self._write({key: json.dumps(plain)}) is not None:
+                return
+            await asyncio.sleep(self._timings.driver)
 
     async def asked_to_stop(self) -> bool:
         """Wait as long as a driver waits between two looks; whether the operator asks to stop."""
         await asyncio.sleep(self._timings.driver)
-        return STOP in await self.write({})
+        return bool(await self._write({}))
 
-    async def write(self, data: dict[str, str]) -> dict[str, str]:
-        """Patch the attempt's ConfigMap as the Pod's ServiceAccount; what it holds then. Raises `ApiError`."""
+    async def _write(self, data: dict[str, str]) -> bool | None:
+        """Patch the attempt's ConfigMap as the Pod's ServiceAccount; whether it asks to stop. None: it was refused."""
         about = self.about
         path = CONFIGMAPS.path(about.namespace, about.progress_config_map)
-        answer = await self._api.call("PATCH", path, {"data": data}, MERGE_PATCH, self.token)
-        return answer.get("data") or {}
+        try:
+            answer = await self._api.call("PATCH", path, {"data": data}, MERGE_PATCH, self.token)
+        except ApiError as refused:
+            self._refused(refused)
+            return None
+        return STOP in (answer.get("data") or {})
 
     def end_pods(self, role: str, end: End) -> None:
         """Let the attempt's Pods of this role end: `head`, `worker`, `submitter`."""

@@ -47,7 +47,7 @@ class Engine:
     Attributes:
         script: What happens to which attempt.
         faults: What went wrong in the engine or in a script: a test that ends well has none.
-        refusals: What the API server refused it, such as a Pod that admission turned away.
+        refusals: What the API server refused it and its drivers, such as a Pod that admission turned away.
         started: Every start of a program in a container, in order.
         artifacts: What scripted drivers have finished, by the URI of its manifest.
     """
@@ -226,15 +226,30 @@ class Engine:
         run = Run.of(pod)
         self.started.append(run)
         try:
-            token = await self._tokens.of(pod)
-            driver = Driver(
-                run, nth, pod, given, token, self.artifacts, self._api, self._kubelet, self._timings
-            )
+            driver = await self._driver(run, nth, pod, given)
             return await self.script.part(run).drive(driver)
+        except ApiError as refused:  # its namespace ends, maybe
+            self.refusals.append(refused)
+            return 1
         except Exception as fault:
             log.exception("%s: its driver has a fault", run.attempt)
             self._fault(fault)
             return 1
+
+    async def _driver(self, run: Run, nth: int, pod: Object, given: Given) -> Driver:
+        token = await self._tokens.of(pod)
+        return Driver(
+            run,
+            nth,
+            pod,
+            given,
+            token,
+            self.artifacts,
+            self._api,
+            self._kubelet,
+            self._timings,
+            self.refusals.append,
+        )
 
     def _pod(self, namespace: str, name: str) -> Object | None:
         return self._informers[PODS].get(namespace, name)

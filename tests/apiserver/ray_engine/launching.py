@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from chex_api.attempt import ATTEMPT_FILE, AttemptFile
 from chex_api.run_policy import RunPolicy
 from chex_operator.rendering import JobReference, ray_job, supporting_objects
+from chex_operator.rendering.names import ATTEMPT_LABEL
 from chex_operator.runtime.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
@@ -25,7 +27,7 @@ from chex_operator.runtime.resource import (
 )
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import job
-from tests.unit.chex_operator.rendering.attempts import attempt
+from tests.unit.chex_operator.rendering.attempts import attempt, runtime
 
 SOON_SECONDS = 30.0
 """Until a test gives up; nothing is asserted about it."""
@@ -51,10 +53,27 @@ class Launchpad:
         self.owner = JobReference(self.namespace, "tiny", made["metadata"]["uid"], 1)
 
     def launch(
-        self, kind: str = "adapt", name: str = "north", *, rename: str = "", number: int = 1, **spec: Any
+        self,
+        kind: str = "adapt",
+        name: str = "north",
+        *,
+        rename: str = "",
+        policy: RunPolicy | None = None,
+        storage: Object | None = None,
+        **spec: Any,
     ) -> str:
-        """Create everything of an attempt; the name of its RayJob. `spec` replaces fields of the RayJob's."""
-        rendered = attempt(kind, name, number=number, job=self.owner, policy=RunPolicy())
+        """Create everything of an attempt; the name of its RayJob.
+
+        Args:
+            kind: Of the stage.
+            name: Of the stage.
+            rename: Another name for the RayJob than the attempt's.
+            policy: The job's run policy.
+            storage: The runtime's storage.
+            spec: Replaces fields of the RayJob's spec; None removes one.
+        """
+        given = runtime(**({"storage": storage} if storage else {}))
+        rendered = attempt(kind, name, number=1, job=self.owner, policy=policy or RunPolicy(), runtime=given)
         for each in supporting_objects(rendered):
             self.create(BY_KIND[each["kind"]].path(self.namespace), each)
         made = ray_job(rendered)
@@ -63,6 +82,46 @@ class Launchpad:
         made["metadata"]["name"] = rename or made["metadata"]["name"]
         self.create(RAYJOBS.path(self.namespace), made)
         return made["metadata"]["name"]
+
+    def launch_preflight(self) -> str:
+        """Create a Job like that of a preflight; its name, which is the attempt's."""
+        name = "chex-tiny-preflight-1"
+        about = {"namespace": self.namespace, "labels": {ATTEMPT_LABEL: name}, "name": f"{name}-progress"}
+        attempt_file = AttemptFile(
+            attempt=name, namespace=self.namespace, progress_config_map=f"{name}-progress"
+        )
+        data = {
+            "manifest.json": json.dumps(job(self.namespace, "tiny")),
+            ATTEMPT_FILE: json.dumps(attempt_file.plain()),
+        }
+        self.create(CONFIGMAPS.path(self.namespace), {"metadata": about, "data": data})
+        rule = {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": [about["name"]],
+            "verbs": ["patch"],
+        }
+        self.create(ROLES.path(self.namespace), {"metadata": {"name": name}, "rules": [rule]})
+        role = {"apiGroup": ROLES.group, "kind": "Role", "name": name}
+        account = {"kind": "ServiceAccount", "name": "chex-jobs", "namespace": self.namespace}
+        binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [account]}
+        self.create(ROLEBINDINGS.path(self.namespace), binding)
+        container = {
+            "name": "preflight",
+            "image": "registry.example/chex-jobs:1",
+            "volumeMounts": [{"name": "attempt", "mountPath": "/etc/chex"}],
+        }
+        pod = {
+            "serviceAccountName": "chex-jobs",
+            "restartPolicy": "Never",
+            "containers": [container],
+            "volumes": [{"name": "attempt", "configMap": {"name": f"{name}-progress"}}],
+        }
+        labels = {"app.kubernetes.io/component": "preflight", ATTEMPT_LABEL: name}
+        template = {"metadata": {"labels": labels}, "spec": pod}
+        made = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template}}
+        self.create(BATCH_JOBS.path(self.namespace), made)
+        return name
 
     def create(self, collection: str, item: Object) -> Object:
         answer = self.server.create(collection, item)

@@ -5,7 +5,18 @@ import re
 import pytest
 
 from chex_api.attempt import FAILURE, RESULT, STOPPED
-from chex_operator.runtime.resource import BATCH_JOBS, PODS, RAYCLUSTERS, RAYJOBS, Object
+from chex_api.run_policy import RunPolicy
+from chex_operator.runtime.resource import (
+    BATCH_JOBS,
+    CONFIGMAPS,
+    JOBS,
+    NETWORKPOLICIES,
+    PODS,
+    RAYCLUSTERS,
+    RAYJOBS,
+    ROLES,
+    Object,
+)
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.ray_engine.drives import die, fail, finish, hang, lose
 from tests.apiserver.ray_engine.ends import EVICTED, OUT_OF_MEMORY, PREEMPTED
@@ -296,15 +307,14 @@ def test_a_pod_without_a_node_says_what_is_missing(pad: Launchpad, engine: Engin
 def test_a_pod_that_is_not_admitted_leaves_the_rayjob_waiting_and_its_cluster_says_why(
     pad: Launchpad,
 ) -> None:
-    quota = {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
-    pad.create(f"/api/v1/namespaces/{pad.namespace}/resourcequotas", quota)
-    name = pad.launch()
+    name = pad.launch(policy=RunPolicy(priority_class_name="no-such-class"))
     cluster = eventually(
-        lambda: next((each for each in pad.list(RAYCLUSTERS) if "status" in each), None), "nothing is said"
+        lambda: next((each for each in pad.list(RAYCLUSTERS) if "status" in each), None),
+        "nothing is said",
     )
     (condition,) = cluster["status"]["conditions"]
     assert (condition["type"], condition["reason"]) == ("ReplicaFailure", "FailedCreateHeadPod")
-    assert "exceeded quota" in condition["message"]
+    assert "no PriorityClass with name no-such-class" in condition["message"]
     assert pad.status(name)["jobDeploymentStatus"] == "Initializing"
 
 
@@ -334,3 +344,55 @@ def test_a_result_can_be_lost_though_the_stage_is_finished(pad: Launchpad, engin
     name = pad.launch()
     pad.reaches(name, "Complete")
     assert RESULT not in pad.told(name)
+
+
+def test_a_pod_that_names_a_missing_secret_waits_until_it_is_there(pad: Launchpad) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    storage = {
+        "credentials": {"secretName": "s3-keys"},
+        "readPrefixes": ["s3://data/"],
+        "writePrefixes": ["s3://radiology-models/"],
+    }
+    name = pad.launch(storage=storage)
+    pod = eventually(
+        lambda: next((pod for pod in pad.pods("head") if pod["status"].get("containerStatuses")), None),
+        "nothing is said",
+    )
+    waiting = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+    assert waiting == {"reason": "CreateContainerConfigError", "message": 'secret "s3-keys" not found'}
+    secrets = f"/api/v1/namespaces/{pad.namespace}/secrets"
+    pad.create(secrets, {"metadata": {"name": "s3-keys"}, "stringData": keys})
+    pad.reaches(name, "Complete")
+
+
+def test_a_preflight_runs_in_a_pod_of_kubernetes_own_job_controller(pad: Launchpad) -> None:
+    name = pad.launch_preflight()
+    eventually(lambda: ended(submitter(pad, name)) == "Complete", "the Job is not complete")
+    found = pad.told(name)[RESULT]
+    assert found["finished"] == {}
+    assert "report/tiny" in found["identities"]
+
+
+def test_a_preflight_that_fails_fails_its_job(pad: Launchpad, engine: Engine) -> None:
+    engine.script.plan(fail("the storage is read-only", by_input=True), namespace=pad.namespace)
+    name = pad.launch_preflight()
+    eventually(lambda: ended(submitter(pad, name)) == "Failed", "the Job has not failed")
+    assert pad.told(name)[FAILURE]["message"] == "the storage is read-only"
+
+
+def test_everything_of_a_deleted_job_is_collected(pad: Launchpad, engine: Engine) -> None:
+    engine.script.plan(hang(), namespace=pad.namespace)
+    name = pad.launch()
+    pad.reaches(name, "Running")
+    pad.delete(JOBS, "tiny")
+    for resource in (RAYJOBS, RAYCLUSTERS, BATCH_JOBS, PODS, ROLES, NETWORKPOLICIES):
+        eventually(lambda kind=resource: not pad.list(kind), f"{resource.plural} are left")
+    eventually(lambda: pad.get(CONFIGMAPS, f"{name}-progress") is None, "the progress is left")
+
+
+def test_a_namespace_ends(pad: Launchpad, engine: Engine, controllers: ApiClient) -> None:
+    engine.script.plan(hang(), namespace=pad.namespace)
+    pad.reaches(pad.launch(), "Running")
+    path = f"/api/v1/namespaces/{pad.namespace}"
+    assert controllers.request("DELETE", path).accepted
+    eventually(lambda: controllers.request("GET", path).code == 404, "the namespace is still there")
