@@ -196,10 +196,8 @@ def _telling(stage: StageStatus, seen: Seen) -> tuple[str, str]:
         return stage.reason, stage.message
     if seen.run.state.deployment_status in ("Suspended", "Suspending"):
         return "Queued", "waits for its turn in the queue"
-    progress = seen.notes.progress if seen.notes is not None else None
-    if progress is not None:
-        return "Running", ""
-    return (STARTING, "") if not any(pod.ready for pod in seen.pods) else ("Running", "")
+    told = seen.notes is not None and seen.notes.progress is not None
+    return ("Running", "") if told or seen.run.state.job_status == "RUNNING" else (STARTING, "")
 
 
 def number(value: float) -> str:

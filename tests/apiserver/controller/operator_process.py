@@ -1,0 +1,85 @@
+"""`python -m chex_operator` as its own process."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.apiserver.ray_engine.launching import eventually
+
+START_SECONDS = 30.0
+
+
+class OperatorProcess:
+    """One replica. Ends with the block, by SIGKILL when it has not ended before."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *options: str) -> None:
+        self._kubeconfig, self.log, self._options = kubeconfig, log, options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self, options: Sequence[str] = ()) -> None:
+        """Start it; it is ready some time later."""
+        assert self._process is None
+        command = [sys.executable, "-m", "chex_operator", "--port=0", *self._options, *options]
+        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is said, nothing given back."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def wait(self, seconds: float = START_SECONDS) -> int:
+        """The exit code, once it has ended by itself."""
+        assert self._process is not None
+        code = self._process.wait(seconds)
+        self._process = None
+        return code
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def text(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text(errors="replace")
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """The answer of one of its endpoints."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port()}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
+
+    def _port(self) -> int:
+        def told() -> int | None:
+            lines = [line for line in self.text().splitlines() if "/metrics on port" in line]
+            return int(lines[-1].partition("on port ")[2].split('"')[0]) if lines else None
+
+        return eventually(told, "it does not say its port")
+
+    def _end(self, number: int) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        return self.wait()
