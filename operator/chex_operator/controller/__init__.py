@@ -1,5 +1,9 @@
-"""What the operator decides: pure functions of what was observed, the frozen plan and the time.
+"""The thin shell around `chex_operator.policy`.
 
-outcome     how an attempt ended, from what KubeRay, the driver and its Pods say
-attempts    whether and when a stage is tried again
+views, pods, fields   what is kept of the API's objects
+caches                what is followed, and which job a change concerns
+observe               from caches to what a pass looks at
+act                   carries out what was decided
+reconciler            one pass: observe, decide, act
+orphans               RayJobs that outlived their job
 """

@@ -5,7 +5,9 @@ import logging
 from collections.abc import Iterable
 
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.actions import (
+from chex_operator.controller.fields import parts, text
+from chex_operator.controller.views import FINALIZER, JobView, stop_text
+from chex_operator.policy.actions import (
     DESTRUCTIVE,
     Action,
     AddFinalizer,
@@ -18,13 +20,11 @@ from chex_operator.controller.actions import (
     StartPreflight,
     StartStage,
 )
-from chex_operator.controller.decide import Decision
-from chex_operator.controller.fields import parts, text
-from chex_operator.controller.frozen_plan import STAGE_ROLE, plan_objects, read_stage
-from chex_operator.controller.moments import timestamp
-from chex_operator.controller.observed import Observed
-from chex_operator.controller.placement import pool_named
-from chex_operator.controller.views import FINALIZER, JobView, stop_text
+from chex_operator.policy.decide import Decision
+from chex_operator.policy.frozen_plan import STAGE_ROLE, plan_objects, read_stage
+from chex_operator.policy.moments import timestamp
+from chex_operator.policy.observed import Observed
+from chex_operator.policy.placement import pool_named
 from chex_operator.rendering import (
     PREFLIGHT,
     Attempt,

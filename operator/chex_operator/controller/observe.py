@@ -10,13 +10,13 @@ from chex_api.faults import Fault
 from chex_api.loading import validate_job
 from chex_api.runtime import RuntimeSpec
 from chex_api.status import JobStatus
-from chex_operator.controller.admission import Judgement, Refused, judge, refusal_of_faults
 from chex_operator.controller.caches import Caches
-from chex_operator.controller.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
-from chex_operator.controller.lifecycle import LIVE_STATES
-from chex_operator.controller.observed import Notes, Observed, Pod, Run
-from chex_operator.controller.outcome import has_ended
 from chex_operator.controller.views import FINALIZER, ConfigMapView, JobView, config_map_view, notes_of
+from chex_operator.policy.admission import Judgement, Refused, judge, refusal_of_faults
+from chex_operator.policy.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
+from chex_operator.policy.lifecycle import LIVE_STATES
+from chex_operator.policy.observed import Notes, Observed, Pod, Run
+from chex_operator.policy.outcome import has_ended
 from chex_operator.rendering import JobReference
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.errors import NotFound

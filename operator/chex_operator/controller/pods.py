@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chex_operator.controller.fields import labels_of, part, parts, text
-from chex_operator.controller.moments import seconds_of
-from chex_operator.controller.observed import Pod
-from chex_operator.controller.outcome import PodProblem
+from chex_operator.policy.moments import seconds_of
+from chex_operator.policy.observed import Pod
+from chex_operator.policy.outcome import PodProblem
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
 from chex_operator.runtime.resource import Object
 

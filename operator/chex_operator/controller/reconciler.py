@@ -1,16 +1,17 @@
 """One pass over one job: observe, decide, act; and what people and Prometheus hear of it."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 
 from chex_api.status import JobStatus
 from chex_operator.controller.act import Actor
 from chex_operator.controller.caches import Caches
-from chex_operator.controller.decide import Decision, decide
 from chex_operator.controller.observe import Observer
-from chex_operator.controller.observed import Observed
-from chex_operator.controller.summary import kind_of
 from chex_operator.controller.views import JobView
+from chex_operator.policy.decide import Decision, decide
+from chex_operator.policy.observed import Observed
+from chex_operator.policy.summary import kind_of
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.events import EventRecorder
@@ -19,6 +20,8 @@ from chex_operator.runtime.logs import job_context
 from chex_operator.runtime.metrics import Metrics
 from chex_operator.runtime.resource import JOBS
 from chex_operator.runtime.worker import Requeue
+
+logger = logging.getLogger(__name__)
 
 
 class Reconciler:
@@ -59,6 +62,7 @@ class Reconciler:
             "metadata": {"name": view.name, "namespace": view.namespace, "uid": view.uid},
         }
         for notice in decision.notices:
+            logger.info("%s: %s", notice.reason, notice.note)
             self._recorder.record(regarding, notice.kind, notice.reason, notice.action, notice.note)
 
 

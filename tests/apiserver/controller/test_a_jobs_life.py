@@ -235,7 +235,10 @@ def test_a_rayjob_that_the_cluster_refuses_is_told_and_tried_again(network: Hosp
     )
     network.apply()
     network.comes_to("ingest/archive", reason="CreationRefused")
-    assert "no room for Ray this week" in network.condition("Running")["message"]
+    eventually(
+        lambda: "no room for Ray this week" in network.condition("Running")["message"],
+        "the condition does not say why",
+    )
 
 
 def test_the_rendered_pods_are_admitted_where_restricted_is_enforced(network: HospitalNetwork) -> None:

@@ -14,7 +14,7 @@ from chex_api.job import JobSpec
 from chex_api.plan import Plan
 from chex_api.runtime import RuntimeSpec
 from chex_api.stage import StageKind, StageSpec
-from chex_operator.controller.placement import placement_of, pool_named
+from chex_operator.policy.placement import placement_of, pool_named
 from chex_operator.rendering import JobReference
 from chex_operator.rendering.config_maps import json_text
 from chex_operator.rendering.names import ROLE_LABEL, job_labels, owner_reference, plan_name
@@ -55,7 +55,7 @@ def plan_identity(spec: JobSpec) -> str:
 
 
 def freeze(job: JobReference, spec: JobSpec, plan: Plan, runtime: RuntimeSpec) -> FrozenPlan:
-    """The plan with everything that was decided about it. Raises `chex_operator.controller.placement.NoSuchPool`."""
+    """The plan with everything that was decided about it. Raises `chex_operator.policy.placement.NoSuchPool`."""
     identity = plan_identity(spec)
     # Of the stages' identities too: should a freeze be interrupted and its preflight repeated on changed data, the two
     # plans do not mix.

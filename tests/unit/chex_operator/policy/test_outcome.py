@@ -2,7 +2,7 @@
 
 import pytest
 
-from chex_operator.controller.outcome import End, Outcome, PodProblem, RayJobState, Told, outcome_of
+from chex_operator.policy.outcome import End, Outcome, PodProblem, RayJobState, Told, outcome_of
 
 EVICTED = PodProblem("Evicted", "worker 3 was evicted: node out of memory", disruption=True)
 NO_IMAGE = PodProblem("ErrImagePull", "the image cannot be pulled; check spec.image of the runtime")

@@ -7,7 +7,7 @@ long as it advances between them. Disruptions are counted apart. A fault of the 
 from dataclasses import dataclass, replace
 
 from chex_api.run_policy import RunPolicy
-from chex_operator.controller.outcome import End, Outcome
+from chex_operator.policy.outcome import End, Outcome
 
 FIRST_WAIT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 600.0

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chex_api.run_policy import RunPolicy
-from chex_operator.controller.attempts import GiveUp, History, Retry, after, begun, wait_seconds
-from chex_operator.controller.outcome import End, Outcome
+from chex_operator.policy.attempts import GiveUp, History, Retry, after, begun, wait_seconds
+from chex_operator.policy.outcome import End, Outcome
 
 POLICY = RunPolicy(backoff_limit=3, max_disruptions=2)
 FAILED = Outcome(End.FAILED, "AppFailed", "out of memory")

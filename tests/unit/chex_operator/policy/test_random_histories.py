@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from chex_operator.controller.outcome import RayJobState
-from tests.unit.chex_operator.controller.world import Snapshot, World, accepted, manifest
+from chex_operator.policy.outcome import RayJobState
+from tests.unit.chex_operator.policy.world import Snapshot, World, accepted, manifest
 
 POLICY: dict[str, Any] = {"backoffLimit": 100, "maxDisruptions": 10_000}
 

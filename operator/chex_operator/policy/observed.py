@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from chex_api.attempt import PreflightResult
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus
-from chex_operator.controller.admission import Judgement
-from chex_operator.controller.frozen_plan import FrozenPlan
-from chex_operator.controller.outcome import PodProblem, RayJobState, Told
+from chex_operator.policy.admission import Judgement
+from chex_operator.policy.frozen_plan import FrozenPlan
+from chex_operator.policy.outcome import PodProblem, RayJobState, Told
 from chex_operator.rendering import JobReference
 
 

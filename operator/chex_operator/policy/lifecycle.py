@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
 from chex_api.status import StageStatus
-from chex_operator.controller.attempts import GiveUp, History, after
-from chex_operator.controller.moments import seconds_of, timestamp
-from chex_operator.controller.observed import Notes, Pod, Run
-from chex_operator.controller.outcome import End, Outcome, Told, outcome_of
+from chex_operator.policy.attempts import GiveUp, History, after
+from chex_operator.policy.moments import seconds_of, timestamp
+from chex_operator.policy.observed import Notes, Pod, Run
+from chex_operator.policy.outcome import End, Outcome, Told, outcome_of
 from chex_operator.rendering import PREFLIGHT
 
 LIVE_STATES = ("Running", "Stopping")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.lifecycle import gpu_seconds
-from chex_operator.controller.moments import seconds_of
+from chex_operator.policy.lifecycle import gpu_seconds
+from chex_operator.policy.moments import seconds_of
 
 SECONDS_PER_HOUR = 3600.0
 WARNED_SHARE = 0.8
@@ -25,7 +25,7 @@ class Halt:
     final: bool
 
 
-def halt(status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float) -> Halt | None:
+def halt_of(status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float) -> Halt | None:
     """The first reason there is to halt."""
     stages = list(stages)
     failed = next((stage for stage in stages if stage.state == "Failed"), None)

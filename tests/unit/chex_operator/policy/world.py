@@ -12,7 +12,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import locations, make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.actions import (
+from chex_operator.policy.actions import (
     DESTRUCTIVE,
     Action,
     AddFinalizer,
@@ -25,11 +25,11 @@ from chex_operator.controller.actions import (
     StartPreflight,
     StartStage,
 )
-from chex_operator.controller.admission import Accepted, Judgement
-from chex_operator.controller.decide import Decision, decide
-from chex_operator.controller.frozen_plan import FrozenPlan, plan_identity
-from chex_operator.controller.observed import Notes, Observed, Pod, Run
-from chex_operator.controller.outcome import PodProblem, RayJobState, Told, has_ended
+from chex_operator.policy.admission import Accepted, Judgement
+from chex_operator.policy.decide import Decision, decide
+from chex_operator.policy.frozen_plan import FrozenPlan, plan_identity
+from chex_operator.policy.observed import Notes, Observed, Pod, Run
+from chex_operator.policy.outcome import PodProblem, RayJobState, Told, has_ended
 from chex_operator.rendering import AttemptReference, attempt_name
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import JOB, runtime

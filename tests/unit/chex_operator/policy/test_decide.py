@@ -2,9 +2,9 @@
 
 import pytest
 
-from chex_operator.controller.admission import Refused
-from chex_operator.controller.stopping import STOP_SECONDS
-from tests.unit.chex_operator.controller.world import World, accepted, manifest
+from chex_operator.policy.admission import Refused
+from chex_operator.policy.stopping import STOP_SECONDS
+from tests.unit.chex_operator.policy.world import World, accepted, manifest
 
 
 def test_a_job_goes_from_preflight_to_the_report() -> None:
@@ -378,7 +378,7 @@ def test_fewer_workers_are_asked_for_when_machines_are_short() -> None:
     world = World(judgement=accepted(job.model_copy(update={"spec": spec})))
     name = world.run_to("pretrain/ssl")
     assert world.stage("pretrain/ssl").workers == 2
-    from chex_operator.controller.outcome import RayJobState
+    from chex_operator.policy.outcome import RayJobState
 
     world.end(name, RayJobState("", "Failed", "PreRunningDeadlineExceeded"))
     world.settle()

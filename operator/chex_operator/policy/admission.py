@@ -13,7 +13,7 @@ from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import locations
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
-from chex_operator.controller.placement import NoSuchPool, pool_named
+from chex_operator.policy.placement import NoSuchPool, pool_named
 
 MOST_FAULTS_TOLD = 8
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from chex_api.status import StageStatus
-from chex_operator.controller.actions import Action, DeleteRun, DeleteSupport, RequestStop
-from chex_operator.controller.lifecycle import LIVE_STATES
-from chex_operator.controller.observed import Notes, Observed, Run
-from chex_operator.controller.outcome import has_ended
+from chex_operator.policy.actions import Action, DeleteRun, DeleteSupport, RequestStop
+from chex_operator.policy.lifecycle import LIVE_STATES
+from chex_operator.policy.observed import Notes, Observed, Run
+from chex_operator.policy.outcome import has_ended
 
 STOP_SECONDS = 180.0
 """For a checkpoint. Whoever takes longer goes on from the one before."""

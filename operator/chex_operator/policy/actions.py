@@ -5,7 +5,7 @@ from typing import Literal
 
 from chex_api.plan import Plan
 from chex_api.run_policy import RunPolicy
-from chex_operator.controller.frozen_plan import FrozenPlan, PlannedStage
+from chex_operator.policy.frozen_plan import FrozenPlan, PlannedStage
 from chex_operator.rendering import Preflight
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chex_api.status import Condition
-from chex_operator.controller.moments import timestamp
+from chex_operator.policy.moments import timestamp
 
 Truth = Literal["True", "False", "Unknown"]
 ORDER = ("Valid", "Running", "Suspended", "Complete", "Failed")

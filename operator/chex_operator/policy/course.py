@@ -1,0 +1,83 @@
+"""The state of one pass: what is observed, and what was decided of it so far."""
+
+from dataclasses import dataclass, field
+
+from chex_api.run_policy import RunPolicy
+from chex_api.stage import StageResult
+from chex_api.status import StageStatus
+from chex_operator.policy.actions import Action, Notice
+from chex_operator.policy.admission import Accepted
+from chex_operator.policy.lifecycle import LIVE_STATES, UNKNOWN_RESULT
+from chex_operator.policy.observed import Observed
+from chex_operator.policy.stopping import holds_machines
+from chex_operator.rendering import PREFLIGHT
+
+
+@dataclass
+class Course:
+    """The steps of a pass change this in turn.
+
+    Attributes:
+        stages: the preflight first, then the plan's order.
+        results: what stages have told that finished in this pass.
+        plan_name: ConfigMap of the plan that is worked from.
+        earlier_gpu_seconds: of stages that left the plan.
+        is_new_generation: whether the manifest was edited since the status was told.
+    """
+
+    observed: Observed
+    now: float
+    stages: list[StageStatus] = field(default_factory=list[StageStatus])
+    results: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
+    actions: list[Action] = field(default_factory=list[Action])
+    notices: list[Notice] = field(default_factory=list[Notice])
+
+    def __post_init__(self) -> None:
+        self.status = self.observed.status
+        judgement = self.observed.judgement
+        self.accepted = judgement if isinstance(judgement, Accepted) else None
+        self.policy = _policy_of(self.observed)
+        self.stages = list(self.status.stages)
+        self.earlier_gpu_seconds = float(self.status.earlier_gpu_seconds)
+        self.plan_name = self.status.plan
+        self.is_new_generation = self.status.observed_generation != self.observed.job.generation
+
+    def preflight(self) -> StageStatus | None:
+        """The preflight; None before there is one."""
+        return self.stages[0] if self.stages and self.stages[0].name == PREFLIGHT else None
+
+    def has_plan(self, identity: str) -> bool:
+        """Whether the stages are those of this manifest, and can be gone on with."""
+        preflight = self.preflight()
+        if preflight is None or preflight.identity != identity or len(self.stages) < 2:
+            return False
+        plan = self.observed.plan
+        return (plan is not None and plan.identity == identity) or self.all_finished()
+
+    def all_finished(self) -> bool:
+        """Whether there is nothing left to do of the stages that there are."""
+        return len(self.stages) > 1 and all(stage.state == "Finished" for stage in self.stages[1:])
+
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to do of the manifest."""
+        return self.accepted is not None and self.has_plan(self.accepted.identity) and self.all_finished()
+
+    def any_live(self) -> bool:
+        """Whether an attempt is under way, according to the stages."""
+        return any(stage.state in LIVE_STATES for stage in self.stages)
+
+    def busy(self) -> bool:
+        """Whether anything of the job may still use machines."""
+        return holds_machines(self.observed, {*self.observed.runs, *self.observed.pods}, self.now)
+
+
+def is_unknown(stage: StageStatus) -> bool:
+    """Whether its last attempt ended well and told no result."""
+    return stage.state == "Waiting" and stage.reason == UNKNOWN_RESULT
+
+
+def _policy_of(observed: Observed) -> RunPolicy:
+    judgement = observed.judgement
+    if isinstance(judgement, Accepted):
+        return judgement.manifest.spec.run_policy
+    return judgement.policy or RunPolicy()

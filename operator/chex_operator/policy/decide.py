@@ -1,0 +1,73 @@
+"""One pass: from what is observed to what is to be done and told. Pure, and therefore tested with random histories.
+
+Order within a pass: what became of running attempts; whether there is a plan; whether the job is halted; what is stopped and
+cleared away; what begins; what is told. Nothing is inferred from what is missing in a cache: an attempt is written down in the
+status first, and its RayJob is created in the pass that reads it there.
+"""
+
+from dataclasses import dataclass
+
+from chex_api.status import JobStatus
+from chex_operator.policy.actions import Action, Notice
+from chex_operator.policy.beginning import begin_what_is_due
+from chex_operator.policy.course import Course
+from chex_operator.policy.ending import end
+from chex_operator.policy.following import follow
+from chex_operator.policy.halting import expire, stop_all
+from chex_operator.policy.limits import halt_of
+from chex_operator.policy.notices import notice
+from chex_operator.policy.observed import Observed
+from chex_operator.policy.planning import plan
+from chex_operator.policy.stopping import clear
+from chex_operator.policy.telling import standing_of, tell
+from chex_operator.policy.timers import STOPPING_SECONDS, look_again
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a pass asks for.
+
+    Attributes:
+        actions: in order.
+        status: as it is to be told.
+        look_again: seconds until something is due without an event; None for never.
+        notices: events for people.
+    """
+
+    actions: tuple[Action, ...]
+    status: JobStatus
+    look_again: float | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+def decide(observed: Observed, now: float) -> Decision:
+    """What to do about a job, and what to tell of it.
+
+    Args:
+        observed: see there.
+        now: seconds since the epoch.
+    """
+    course = Course(observed, now)
+    if observed.deleting_since is not None:
+        end(course, observed.deleting_since)
+        told = observed.status.model_copy(update={"phase": "Stopping", "eta": ""})
+        return _decision(course, told if observed.has_finalizer else observed.status, STOPPING_SECONDS)
+    follow(course)
+    plan(course)
+    complete = course.is_complete()
+    halt = None if complete else halt_of(course.status, course.stages, course.policy, now)
+    course.actions += clear(observed, course.stages, now)
+    if complete or (halt is not None and halt.final and not course.busy()):
+        expire(course)
+    if halt is not None:
+        stop_all(course, halt)
+    elif course.accepted is not None and not complete:
+        begin_what_is_due(course, course.accepted)
+    standing = standing_of(course, halt, complete=complete)
+    told = tell(course, standing)
+    notice(course, told)
+    return _decision(course, told, look_again(course, ended=standing.ended))
+
+
+def _decision(course: Course, told: JobStatus, seconds: float | None) -> Decision:
+    return Decision(tuple(course.actions), told, seconds, tuple(course.notices))

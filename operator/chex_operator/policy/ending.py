@@ -1,0 +1,27 @@
+"""The end of a deleted job: its attempts stop with a checkpoint, bounded, and then it may go. Pure."""
+
+from chex_operator.policy.actions import DeleteRun, Notice, RemoveFinalizer
+from chex_operator.policy.course import Course
+from chex_operator.policy.stopping import is_live, stop
+
+DELETION_SECONDS = 420.0
+"""The job's end waits no longer than this for its attempts: a finalizer that nobody removes blocks a namespace."""
+
+
+def end(course: Course, since: float) -> None:
+    """What is to be done about a job that was deleted at `since`, in seconds since the epoch."""
+    if not course.observed.has_finalizer:
+        return
+    live = [run for run in course.observed.runs.values() if is_live(run)]
+    if not course.busy():
+        course.actions.append(RemoveFinalizer())
+    elif course.now - since >= DELETION_SECONDS:
+        course.actions += [DeleteRun(run.name, run.uid, run.is_preflight) for run in live]
+        course.actions.append(RemoveFinalizer())
+        note = (
+            f"its attempts did not end within {DELETION_SECONDS:g} s; look for Pods of this job that are left"
+        )
+        course.notices.append(Notice("Warning", "StillRunning", "RemoveFinalizer", note))
+    else:
+        for run in live:
+            course.actions += stop(run, course.observed.notes.get(run.name), "Deleted", course.now)

@@ -1,0 +1,35 @@
+"""When a job is to be looked at again though nothing happens. Pure."""
+
+from chex_operator.policy import limits
+from chex_operator.policy.course import Course
+from chex_operator.policy.moments import seconds_of
+
+RUNNING_SECONDS = 60.0
+"""Between two looks at a job that runs: its time left and its GPU-hours are told anew."""
+STOPPING_SECONDS = 5.0
+SHORTEST_SECONDS = 0.5
+
+
+def look_again(course: Course, *, ended: bool) -> float | None:
+    """Seconds until something is due without an event; None for never."""
+    moments: list[float] = []
+    if ended:
+        ttl = course.policy.ttl_seconds_after_finished
+        completed = seconds_of(course.status.completion_time)
+        if ttl is not None and (course.observed.runs or course.observed.notes or course.observed.plan):
+            moments.append((completed if completed is not None else course.now) + ttl - course.now)
+    else:
+        moments += [
+            due - course.now
+            for stage in course.stages
+            if stage.state == "Waiting" and (due := seconds_of(stage.not_before)) is not None
+        ]
+        deadline = course.policy.active_deadline_seconds
+        if deadline is not None:
+            moments.append(deadline - limits.active_seconds(course.status, course.now))
+        if course.any_live():
+            stopping = any(stage.state == "Stopping" for stage in course.stages)
+            moments.append(STOPPING_SECONDS if stopping else RUNNING_SECONDS)
+        elif course.busy():
+            moments.append(STOPPING_SECONDS)
+    return max(SHORTEST_SECONDS, min(moments)) if moments else None
