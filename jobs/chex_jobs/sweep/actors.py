@@ -81,7 +81,12 @@ def run_units(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name="sweep", storage_path=folder, verbose=0, stop=_Stopper(searcher, should_stop)
+                name="sweep",
+                storage_path=folder,
+                verbose=0,
+                stop=_Stopper(searcher, should_stop),
+                # Of a class Tune would store a checkpoint at its end, in this folder, which other nodes do not have.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         tuner.fit()
@@ -132,12 +137,6 @@ class _UnitActor(tune.Trainable):
         except Exception as error:
             return {DONE: True, ERROR: _described(error), DETAIL: traceback.format_exc()}
         return {DONE: True, SUMMARY: json.dumps(summary)}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: the store has it all."""
-
-    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Nothing: the store has it all."""
 
 
 def _described(error: Exception) -> str:
