@@ -89,6 +89,17 @@ def locations(spec: JobSpec) -> list[Location]:
     return found
 
 
+def field_path(spec: JobSpec, location: Location) -> str:
+    """Where the manifest names a location, as the API server writes paths: `spec.datasets[1].source`."""
+    owner = location.key.split("/weights/")[0]
+    kind, _, name = owner.partition("/")
+    if kind == "encoders":
+        return f"spec.encoders.{name}.init.uri"
+    named = {"datasets": spec.datasets, "pretraining": spec.pretraining, "hospitals": spec.hospitals}[kind]
+    index = [item.name for item in named].index(name)
+    return f"spec.{kind}[{index}].{'source' if kind == 'datasets' else 'startFrom'}"
+
+
 def make_plan(job: ChexTrainingJob, digests: Mapping[str, str]) -> Plan:
     """The stages of a valid job. `digests` holds a digest for the key of each of `locations(job.spec)`.
 

@@ -6,7 +6,7 @@ from chex_api.dataset import Dataset
 from chex_api.faults import Fault
 from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
-from chex_api.plan import Location, locations
+from chex_api.plan import Location, field_path, locations
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.declaration import declare
 from chex_jobs.data.errors import DataError, SourceError
@@ -55,7 +55,7 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
         try:
             digests[location.key] = _digest(location, spec)
         except (ArtifactError, DataError) as error:
-            found.add(_path_of(location, spec), error)
+            found.add(field_path(spec, location), error)
     counts: dict[str, DatasetCounts] = {}
     inventories: dict[str, Inventory] = {}
     for index, dataset in enumerate(spec.datasets):
@@ -146,11 +146,3 @@ def _counts(films: list[FilmRecord], parts: tuple[str, ...]) -> DatasetCounts:
         patients=len({film.patient for film in films}),
         training_films=sum(part == TRAIN for part in parts),
     )
-
-
-def _path_of(location: Location, spec: JobSpec) -> str:
-    if location.key.startswith("datasets/"):
-        name = location.key.removeprefix("datasets/")
-        index = [dataset.name for dataset in spec.datasets].index(name)
-        return f"spec.datasets[{index}].source"
-    return "spec." + location.key.split("/weights/")[0].replace("/", ".")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from chex_api.base import Uri
 from chex_api.faults import Fault
 from chex_api.job import ChexTrainingJob, JobSpec
-from chex_api.plan import locations
+from chex_api.plan import field_path, locations
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
 from chex_operator.policy.placement import NoSuchPool, pool_named
@@ -84,7 +84,7 @@ def _location_faults(spec: JobSpec, runtime: RuntimeSpec, namespace: str) -> Ite
     )
     for location in locations(spec):
         yield from _outside(
-            f"spec.{location.key.split('/weights/')[0].replace('/', '.')}",
+            field_path(spec, location),
             location.uri,
             storage.read_prefixes + storage.write_prefixes,
             namespace,
@@ -95,13 +95,14 @@ def _location_faults(spec: JobSpec, runtime: RuntimeSpec, namespace: str) -> Ite
 
 
 def _shared_manifests(spec: JobSpec) -> Iterator[tuple[str, str]]:
-    for run in spec.pretraining:
+    for index, run in enumerate(spec.pretraining):
         if run.start_from.manifest is not None:
-            yield f"spec.pretraining.{run.name}.startFrom.manifest.uri", run.start_from.manifest.uri
-    for hospital in spec.hospitals:
-        for start in hospital.start_from:
+            yield f"spec.pretraining[{index}].startFrom.manifest.uri", run.start_from.manifest.uri
+    for index, hospital in enumerate(spec.hospitals):
+        for number, start in enumerate(hospital.start_from):
             if start.manifest is not None:
-                yield f"spec.hospitals.{hospital.name}.startFrom.manifest.uri", start.manifest.uri
+                path = f"spec.hospitals[{index}].startFrom[{number}].manifest.uri"
+                yield path, start.manifest.uri
 
 
 def _outside(path: str, uri: Uri, prefixes: tuple[str, ...], namespace: str, what: str) -> Iterator[Fault]:
@@ -118,9 +119,10 @@ def _outside(path: str, uri: Uri, prefixes: tuple[str, ...], namespace: str, wha
 
 
 def _pool_faults(spec: JobSpec, runtime: RuntimeSpec) -> Iterator[Fault]:
-    asked = [(f"spec.pretraining.{run.name}.workers", run.workers) for run in spec.pretraining]
-    asked += [(f"spec.hospitals.{hospital.name}.workers", hospital.workers) for hospital in spec.hospitals]
-    for path, workers in asked:
+    asked = [("pretraining", index, run.workers) for index, run in enumerate(spec.pretraining)]
+    asked += [("hospitals", index, hospital.workers) for index, hospital in enumerate(spec.hospitals)]
+    for kind, index, workers in asked:
+        path = f"spec.{kind}[{index}].workers"
         try:
             pool = pool_named(runtime, workers.pool)
         except NoSuchPool as error:

@@ -1,0 +1,118 @@
+"""What is kept of the API's objects, and what is not believed of what a driver writes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chex_api.attempt import FAILURE, PROGRESS, RESULT, STOP, STOPPED
+from chex_operator.controller.views import (
+    config_map_view,
+    job_run_view,
+    job_view,
+    notes_of,
+    ray_job_view,
+    stop_text,
+)
+from chex_operator.policy.outcome import RayJobState
+
+LABELS = {
+    "chexdragon.dev/job-uid": "u",
+    "chexdragon.dev/attempt-name": "a",
+    "chexdragon.dev/role": "progress",
+}
+
+
+def notes(data: dict[str, str], component: str = "pretrain") -> Any:
+    labels = {**LABELS, "app.kubernetes.io/component": component}
+    metadata = {"namespace": "n", "name": "a-progress", "resourceVersion": "7", "labels": labels}
+    return notes_of(config_map_view({"metadata": metadata, "data": data}))
+
+
+def test_a_driver_is_understood() -> None:
+    found = notes(
+        {
+            PROGRESS: json.dumps({"done": 3, "total": 8, "committed": 2}),
+            RESULT: json.dumps({"manifestUri": "s3://m/manifest.json", "manifestSha256": "a"}),
+            FAILURE: json.dumps({"message": "no films", "byInput": True}),
+            STOPPED: "{}",
+            STOP: stop_text("Suspended", "2026-01-01T00:00:00Z"),
+        }
+    )
+    assert (found.progress.done, found.progress.committed) == (3, 2)
+    assert found.result.manifest_uri == "s3://m/manifest.json"
+    assert (found.told.failure, found.told.by_input, found.told.stopped) == ("no films", True, True)
+    assert found.stop_since == 1767225600.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"done": "many"}',
+        '{"done": 1, "total": 2, "script": "<b>"}',
+        '{"done": -1, "total": 1}',
+        "9" * 20_000,
+    ],
+)
+def test_what_a_driver_cannot_have_meant_is_passed_over(text: str) -> None:
+    found = notes({PROGRESS: text, RESULT: text, FAILURE: text, STOP: text})
+    assert (found.progress, found.result, found.told.failure) == (None, None, "")
+    assert found.stop_since is not None
+
+
+def test_a_stages_driver_cannot_pose_as_a_preflight() -> None:
+    text = json.dumps({"digests": {}, "identities": {}, "finished": {}})
+    assert notes({RESULT: text}).preflight is None
+    assert notes({RESULT: text}, "preflight").preflight is not None
+
+
+def test_a_job_is_kept_small_and_read_back_as_it_was() -> None:
+    spec = {"seed": 1, "datasets": [{"name": f"d{n}"} for n in range(200)], "runtimeRef": {"name": "h200"}}
+    metadata = {"namespace": "n", "name": "j", "uid": "u", "resourceVersion": "5", "generation": 2}
+    view = job_view({"metadata": metadata, "spec": spec, "status": {"phase": "Pending"}})
+    assert view.spec_and_status() == (spec, {"phase": "Pending"})
+    assert view.runtime == ("ClusterChexRuntime", "h200")
+    assert len(view.document) < len(json.dumps(spec)) / 4
+
+
+def test_the_owner_of_a_run_is_the_training_job_and_not_kuberay() -> None:
+    item = {
+        "metadata": {
+            "namespace": "n",
+            "name": "r",
+            "uid": "x",
+            "labels": LABELS,
+            "ownerReferences": [{"kind": "RayJob", "name": "tiny", "controller": True}],
+        },
+        "status": {},
+    }
+    assert job_run_view(item).job_name == ""
+    item["metadata"]["ownerReferences"] = [{"kind": "ChexTrainingJob", "name": "tiny", "controller": True}]
+    assert ray_job_view(item).job_name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "state"),
+    [
+        ({}, {}, RayJobState("", "Running")),
+        ({}, {"suspend": True}, RayJobState("", "Suspended")),
+        ({"conditions": [{"type": "Complete", "status": "True"}]}, {}, RayJobState("SUCCEEDED", "Complete")),
+        (
+            {
+                "conditions": [
+                    {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}
+                ]
+            },
+            {},
+            RayJobState("FAILED", "Failed", "BackoffLimitExceeded", "m"),
+        ),
+        ({"conditions": [{"type": "Failed", "status": "False"}]}, {}, RayJobState("", "Running")),
+    ],
+)
+def test_a_batch_job_is_told_in_kuberays_words(status: Any, spec: Any, state: RayJobState) -> None:
+    metadata = {"namespace": "n", "name": "r", "uid": "x", "labels": LABELS}
+    assert job_run_view({"metadata": metadata, "spec": spec, "status": status}).run.state == state
