@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from collections.abc import Callable
 from typing import Any, Self
 
 import aiohttp
@@ -10,6 +11,8 @@ from chex_operator.runtime.errors import ApiError, NotFound
 from chex_operator.runtime.resource import Object, Resource
 from chex_operator.runtime.wire import refusal
 
+Held = Callable[[Resource, str, str], Object | None]
+"""An object, by kind, namespace and name, as it was heard of last."""
 MERGE_PATCH = "application/merge-patch+json"
 
 

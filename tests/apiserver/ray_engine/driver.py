@@ -83,12 +83,11 @@ class Driver:
         for _ in range(TRIES):
             if await self._write({key: json.dumps(plain)}) is not None:
                 return
-            await asyncio.sleep(self._timings.driver)
+            await self.pause()
 
-    async def asked_to_stop(self) -> bool:
-        """Wait as long as a driver waits between two looks; whether the operator asks to stop."""
+    async def pause(self) -> None:
+        """Wait as long as a driver waits before it tells progress again."""
         await asyncio.sleep(self._timings.driver)
-        return bool(await self._write({}))
 
     async def _write(self, data: dict[str, str]) -> bool | None:
         """Patch the attempt's ConfigMap as the Pod's ServiceAccount; whether it asks to stop. None: it was refused."""

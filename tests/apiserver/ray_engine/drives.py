@@ -74,8 +74,9 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
     async def drive(driver: Driver) -> int:
         for step in range(steps):
             asked = await driver.tell(StageProgress(done=step, total=steps, unit="step"))
-            if asked or await driver.asked_to_stop():
+            if asked:
                 return await _stopped(driver)
+            await driver.pause()
         result = result_of(driver.spec, summary)
         result = driver.artifacts.setdefault(result.manifest_uri, result)  # the first manifest counts
         if tells:
@@ -114,7 +115,7 @@ def hang(*, obeys: bool = True) -> Drive:
             asked = await driver.tell(StageProgress(done=step, total=0, unit="step"))
             if asked and obeys:
                 return await _stopped(driver)
-            await driver.asked_to_stop()
+            await driver.pause()
 
     return drive
 

@@ -126,9 +126,9 @@ class Engine:
         self._tokens = Tokens(api)
         self._heads = Heads(self._timings.submit)
         self._kubelet = Kubelet(api, self.script, self._timings, self._program, self._fault)
-        self._ray_jobs = RayJobs(api, self._heads, self._timings)
-        self._ray_clusters = RayClusters(api, self._pod)
-        self._submitters = Submitters(api, self._pod)
+        self._ray_jobs = RayJobs(api, self._held, self._heads, self._timings)
+        self._ray_clusters = RayClusters(api, self._held)
+        self._submitters = Submitters(api, self._held)
         self._queue: WorkQueue[Key] = WorkQueue(SystemClock(), Backoff(self._timings.poll, 2.0))
         self._informers: dict[Resource, Informer[Object]] = {}
         for resource in (RAYJOBS, RAYCLUSTERS, BATCH_JOBS, PODS):
@@ -167,7 +167,7 @@ class Engine:
 
     async def _step(self, resource: Resource, namespace: str, name: str) -> bool:
         """Take one object further; whether to look again soon."""
-        held = self._informers[resource].get(namespace, name)
+        held = self._held(resource, namespace, name)
         if held is None:
             return False
         item = copy.deepcopy(held)  # what is held is everybody's
@@ -251,8 +251,8 @@ class Engine:
             self.refusals.append,
         )
 
-    def _pod(self, namespace: str, name: str) -> Object | None:
-        return self._informers[PODS].get(namespace, name)
+    def _held(self, resource: Resource, namespace: str, name: str) -> Object | None:
+        return self._informers[resource].get(namespace, name)
 
     def _fault(self, fault: BaseException) -> None:
         self.faults.append(fault)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from chex_operator.runtime.errors import ApiError
 from chex_operator.runtime.resource import PODS, RAYCLUSTERS, Object
-from tests.apiserver.ray_engine.api import Api
+from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.objects import Place, cluster_pod, now, places
-
-Heard = Callable[[str, str], Object | None]
-"""A Pod, by namespace and name, as it was heard of last."""
 
 
 class RayClusters:
     """Brings the Pods of a RayCluster to what its spec wants. For one event loop."""
 
-    def __init__(self, api: Api, pod: Heard) -> None:
-        self._api, self._pod = api, pod
+    def __init__(self, api: Api, held: Held) -> None:
+        self._api, self._held = api, held
         self._made: dict[tuple[str, Place], Object] = {}
 
     async def step(self, cluster: Object) -> None:
@@ -37,7 +32,7 @@ class RayClusters:
         """The Pod of a place: the one that is there, or a new one. One that has ended is deleted first."""
         key = (cluster["metadata"]["uid"], place)
         made = self._made.get(key)
-        held = await current(self._api, self._pod, made) if made else None
+        held = await current(self._api, self._held, made) if made else None
         if held is None:
             held = self._made[key] = await self._api.create(PODS, cluster_pod(cluster, place))
         elif held["status"].get("phase") in ("Failed", "Succeeded"):
@@ -67,10 +62,10 @@ class RayClusters:
             await self._api.patch(RAYCLUSTERS, cluster, {"status": status}, "status")
 
 
-async def current(api: Api, heard: Heard, made: Object) -> Object | None:
+async def current(api: Api, held: Held, made: Object) -> Object | None:
     """A Pod that we made, as it is now: what was heard may lag behind."""
     namespace, name = made["metadata"]["namespace"], made["metadata"]["name"]
-    return heard(namespace, name) or await api.get(PODS, namespace, name)
+    return held(PODS, namespace, name) or await api.get(PODS, namespace, name)
 
 
 def _ready(pod: Object) -> bool:

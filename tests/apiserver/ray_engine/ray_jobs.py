@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from chex_operator.runtime.errors import AlreadyExists
 from chex_operator.runtime.resource import BATCH_JOBS, RAYCLUSTERS, RAYJOBS, Object
-from tests.apiserver.ray_engine.api import Api
+from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.heads import FINAL, Cluster, HeadLost, Heads, RayJobRun
 from tests.apiserver.ray_engine.objects import now, ray_cluster, submitter_job, suffix
 from tests.apiserver.ray_engine.submitters import ended
@@ -31,8 +32,8 @@ FORGOTTEN: Object = dict.fromkeys(
 class RayJobs:
     """Brings a RayJob one state further. For one event loop."""
 
-    def __init__(self, api: Api, heads: Heads, timings: Timings) -> None:
-        self._api, self._heads, self._timings = api, heads, timings
+    def __init__(self, api: Api, held: Held, heads: Heads, timings: Timings) -> None:
+        self._api, self._held, self._heads, self._timings = api, held, heads, timings
         # By the RayJob's uid; monotonic.
         self._begun: dict[str, float] = {}
         self._silent_since: dict[str, float] = {}
@@ -91,6 +92,8 @@ class RayJobs:
         if late := self._too_late(job, "preRunningDeadlineSeconds", "PreRunningDeadlineExceeded"):
             return late
         cluster = await self._cluster(job)
+        if cluster is None:
+            return None
         if cluster.get("status", {}).get("state") != "ready":
             return {"rayClusterStatus": cluster["status"]} if cluster.get("status") else None
         namespace, name = _cluster_of(job)
@@ -105,7 +108,7 @@ class RayJobs:
         if late := self._too_late(job, "activeDeadlineSeconds", "DeadlineExceeded"):
             return late
         await self._cluster(job)
-        submitter = await self._api.get(BATCH_JOBS, job["metadata"]["namespace"], job["metadata"]["name"])
+        submitter = self._held(BATCH_JOBS, *_key(job))
         if submitter is None:
             return None  # KubeRay logs an error and looks again, for ever
         how = ended(submitter)
@@ -129,10 +132,7 @@ class RayJobs:
         """Delete the cluster and the submitter; when both objects are gone, the status forgets them."""
         children = [
             (RAYCLUSTERS, await self._api.get(RAYCLUSTERS, *_cluster_of(job))),
-            (
-                BATCH_JOBS,
-                await self._api.get(BATCH_JOBS, job["metadata"]["namespace"], job["metadata"]["name"]),
-            ),
+            (BATCH_JOBS, await self._api.get(BATCH_JOBS, *_key(job))),
         ]
         left = [(resource, child) for resource, child in children if child is not None]
         for resource, child in left:
@@ -160,17 +160,18 @@ class RayJobs:
             left = [each for each in finalizers if each != FINALIZER]
             await self._api.patch(RAYJOBS, job, {"metadata": {"finalizers": left}})
 
-    async def _cluster(self, job: Object) -> Object:
-        """The RayCluster, created where there is none. The finalizer of the RayJob is not waited for."""
+    async def _cluster(self, job: Object) -> Object | None:
+        """The RayCluster; where there is none, it is created, and None until it is heard of."""
         namespace, name = _cluster_of(job)
-        held = await self._api.get(RAYCLUSTERS, namespace, name)
-        return held or await self._api.create(RAYCLUSTERS, ray_cluster(job, name))
+        held = self._held(RAYCLUSTERS, namespace, name)
+        if held is None:
+            with suppress(AlreadyExists):
+                await self._api.create(RAYCLUSTERS, ray_cluster(job, name))
+        return held
 
     async def _submit(self, job: Object) -> None:
-        try:
+        with suppress(AlreadyExists):
             await self._api.create(BATCH_JOBS, submitter_job(job))
-        except AlreadyExists:
-            return
 
     def _too_late(self, job: Object, field: str, reason: str) -> Object | None:
         seconds = job["spec"].get(field)
@@ -211,6 +212,10 @@ class RayJobs:
 
 def _state(job: Object) -> str:
     return job.get("status", {}).get("jobDeploymentStatus", "")
+
+
+def _key(job: Object) -> tuple[str, str]:
+    return job["metadata"]["namespace"], job["metadata"]["name"]
 
 
 def _cluster_of(job: Object) -> Cluster:

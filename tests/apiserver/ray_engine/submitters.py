@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from chex_operator.runtime.resource import BATCH_JOBS, PODS, Object
-from tests.apiserver.ray_engine.api import Api
+from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.objects import ENGINE, now, submitter_pod
-from tests.apiserver.ray_engine.ray_clusters import Heard, current
+from tests.apiserver.ray_engine.ray_clusters import current
 
 
 class Submitters:
     """Makes the Pods of Jobs that are left to us, as many as the `backoffLimit` allows. For one event loop."""
 
-    def __init__(self, api: Api, pod: Heard) -> None:
-        self._api, self._pod = api, pod
+    def __init__(self, api: Api, held: Held) -> None:
+        self._api, self._held = api, held
         self._made: dict[str, list[Object]] = {}
 
     async def step(self, job: Object) -> None:
@@ -21,7 +21,7 @@ class Submitters:
             return
         made = self._made.setdefault(job["metadata"]["uid"], [])
         if made:
-            held = await current(self._api, self._pod, made[-1])
+            held = await current(self._api, self._held, made[-1])
             phase = held["status"].get("phase") if held else "Failed"
             if phase == "Succeeded":
                 await self._end(job, "Complete", "SuccessCriteriaMet", "CompletionsReached")

@@ -1,6 +1,7 @@
 """Each test is a fact of KubeRay 1.7 or of Kubernetes 1.35, seen on a real node or read in the source, that the stand-in copies."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,8 +28,10 @@ from tests.apiserver.ray_engine.submitters import ended
 
 
 @pytest.fixture
-def pad(engine: Engine, controllers: ApiClient) -> Launchpad:
-    return Launchpad(controllers)
+def pad(engine: Engine, controllers: ApiClient) -> Iterator[Launchpad]:
+    pad = Launchpad(controllers)
+    yield pad
+    controllers.request("DELETE", JOBS.path(pad.namespace, "tiny"))  # and with it what still runs
 
 
 def submitter(pad: Launchpad, name: str) -> Object:

@@ -13,7 +13,7 @@ class Timings:
         start: Until its container runs.
         submit: From the start of the submitter until the entry point runs; `jobStatus` is PENDING meanwhile.
         terminate: From the wish that a Pod be gone until it is; 4 on a real node.
-        driver: Between two looks of a scripted driver at what is asked of it; 5 for a real one.
+        driver: Between two times that a scripted driver tells progress, and hears what is asked of it; 5 for a real one.
         deadline_second: How long a second of the RayJob's deadlines is.
     """
 
