@@ -37,7 +37,7 @@ class Driver:
         pod: Where it runs.
         given: Its files and environment.
         token: Of the Pod's ServiceAccount; empty where none is mounted.
-        artifacts: What scripted drivers have finished, by the URI of its manifest.
+        artifacts: What scripted drivers have finished, by namespace and URI of the manifest.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class Driver:
         pod: Object,
         given: Given,
         token: str,
-        artifacts: dict[str, StageResult],
+        artifacts: dict[tuple[str, str], StageResult],
         api: Api,
         pods: Pods,
         timings: Timings,
-        refused: Callable[[ApiError], None],
+        report: Callable[[Exception], None],
     ) -> None:
         self.run, self.nth, self.pod, self.given, self.token = run, nth, pod, given, token
         self.artifacts = artifacts
-        self._api, self._pods, self._timings, self._refused = api, pods, timings, refused
+        self._api, self._pods, self._timings, self._report = api, pods, timings, report
 
     def file(self, name: str) -> str:
         """Text of the mounted file of this name. Raises `LookupError`."""
@@ -96,7 +96,7 @@ class Driver:
         try:
             answer = await self._api.call("PATCH", path, {"data": data}, MERGE_PATCH, self.token)
         except ApiError as refused:
-            self._refused(refused)
+            self._report(refused)
             return None
         return STOP in (answer.get("data") or {})
 

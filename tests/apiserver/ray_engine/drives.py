@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import Any
 
-from chex_api.attempt import FAILURE, RESULT, STOPPED, StageFailure
-from chex_api.loading import validate_job
+from chex_api.attempt import FAILURE, MANIFEST_FILE, RESULT, STOPPED, PreflightResult, StageFailure
+from chex_api.job import ChexTrainingJob
 from chex_api.plan import locations, make_plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from tests.apiserver.ray_engine.driver import Driver
@@ -43,20 +43,22 @@ def look() -> Drive:
     """A preflight that finds everything as it should be, and the stages that scripted drivers have finished."""
 
     async def drive(driver: Driver) -> int:
-        valid = validate_job(json.loads(driver.file("manifest.json")))
-        assert valid.job is not None, valid.faults
+        job = ChexTrainingJob.parse(json.loads(driver.file(MANIFEST_FILE)))
         digests = {
             location.key: hashlib.sha256(location.key.encode()).hexdigest()
-            for location in locations(valid.job.spec)
+            for location in locations(job.spec)
         }
-        stages = make_plan(valid.job, digests).stages
+        stages = {f"{stage.kind}/{stage.name}": stage for stage in make_plan(job, digests).stages}
         done = {
-            f"{stage.kind}/{stage.name}": result.plain()
-            for stage in stages
-            if (result := driver.artifacts.get(result_of(stage).manifest_uri)) is not None
+            label: driver.artifacts.get((driver.run.namespace, result_of(stage).manifest_uri))
+            for label, stage in stages.items()
         }
-        identities = {f"{stage.kind}/{stage.name}": stage.identity for stage in stages}
-        await driver.conclude(RESULT, {"digests": digests, "identities": identities, "finished": done})
+        found = PreflightResult(
+            digests=digests,
+            identities={label: stage.identity for label, stage in stages.items()},
+            finished={label: result for label, result in done.items() if result is not None},
+        )
+        await driver.conclude(RESULT, found.plain())
         return FINISHED
 
     return drive
@@ -73,12 +75,13 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
 
     async def drive(driver: Driver) -> int:
         for step in range(steps):
-            asked = await driver.tell(StageProgress(done=step, total=steps, unit="step"))
+            asked = await driver.tell(_progress(step, steps))
             if asked:
                 return await _stopped(driver)
             await driver.pause()
         result = result_of(driver.spec, summary)
-        result = driver.artifacts.setdefault(result.manifest_uri, result)  # the first manifest counts
+        place = (driver.run.namespace, result.manifest_uri)
+        result = driver.artifacts.setdefault(place, result)  # the first manifest counts
         if tells:
             await driver.conclude(RESULT, result.plain())
         return FINISHED
@@ -86,10 +89,12 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
     return drive
 
 
-def fail(message: str = "the loss is not a number", *, by_input: bool = False) -> Drive:
-    """Say why, and fail."""
+def fail(message: str = "the loss is not a number", *, by_input: bool = False, steps: int = 0) -> Drive:
+    """Commit some steps, then say why, and fail."""
 
     async def drive(driver: Driver) -> int:
+        for step in range(1, steps + 1):
+            await driver.tell(_progress(step))
         await driver.conclude(FAILURE, StageFailure(message=message, by_input=by_input).plain())
         return WRONG_INPUT if by_input else FAILED
 
@@ -112,7 +117,7 @@ def hang(*, obeys: bool = True) -> Drive:
         step = 0
         while True:
             step += 1
-            asked = await driver.tell(StageProgress(done=step, total=0, unit="step"))
+            asked = await driver.tell(_progress(step))
             if asked and obeys:
                 return await _stopped(driver)
             await driver.pause()
@@ -120,17 +125,21 @@ def hang(*, obeys: bool = True) -> Drive:
     return drive
 
 
-def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 1) -> Drive:
-    """Work for some steps, then lose the Pods of a role. Without a worker, Ray's trainer fails; a head takes all with it."""
+def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 0) -> Drive:
+    """Commit some steps, then lose the Pods of a role. Without a worker, Ray's trainer fails; a head takes all with it."""
 
     async def drive(driver: Driver) -> int:
-        for step in range(steps):
-            await driver.tell(StageProgress(done=step, total=0, unit="step"))
+        for step in range(1, steps + 1):
+            await driver.tell(_progress(step))
         driver.end_pods(role, end)
         await asyncio.sleep(0.2 if role == "worker" else 3600.0)
         return FAILED
 
     return drive
+
+
+def _progress(step: int, steps: int = 0) -> StageProgress:
+    return StageProgress(done=step, total=steps, committed=step, unit="step")
 
 
 async def _stopped(driver: Driver) -> int:

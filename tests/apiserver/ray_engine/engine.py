@@ -49,15 +49,15 @@ class Engine:
         faults: What went wrong in the engine or in a script: a test that ends well has none.
         refusals: What the API server refused it and its drivers, such as a Pod that admission turned away.
         started: Every start of a program in a container, in order.
-        artifacts: What scripted drivers have finished, by the URI of its manifest.
+        artifacts: What scripted drivers have finished, by namespace and URI of the manifest: each has its own storage.
     """
 
     def __init__(self, server: ApiClient, script: Script, timings: Timings) -> None:
         self.script, self._timings, self._server = script, timings, server
-        self.faults: list[BaseException] = []
+        self.faults: list[Exception] = []
         self.refusals: list[ApiError] = []
         self.started: list[Run] = []
-        self.artifacts: dict[str, StageResult] = {}
+        self.artifacts: dict[tuple[str, str], StageResult] = {}
         self._kuberay_runs = True
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -125,7 +125,7 @@ class Engine:
         self._api = api
         self._tokens = Tokens(api)
         self._heads = Heads(self._timings.submit)
-        self._kubelet = Kubelet(api, self.script, self._timings, self._program, self._fault)
+        self._kubelet = Kubelet(api, self.script, self._timings, self._program, self._report)
         self._ray_jobs = RayJobs(api, self._held, self._heads, self._timings)
         self._ray_clusters = RayClusters(api, self._held)
         self._submitters = Submitters(api, self._held)
@@ -160,7 +160,7 @@ class Engine:
             except (Conflict, NotFound):
                 self._queue.add_after(key, self._timings.poll)
             except ApiError as refused:
-                self.refusals.append(refused)
+                self._report(refused)
                 self._queue.add_rate_limited(key)
             finally:
                 self._queue.done(key)
@@ -228,12 +228,8 @@ class Engine:
         try:
             driver = await self._driver(run, nth, pod, given)
             return await self.script.part(run).drive(driver)
-        except ApiError as refused:  # its namespace ends, maybe
-            self.refusals.append(refused)
-            return 1
         except Exception as fault:
-            log.exception("%s: its driver has a fault", run.attempt)
-            self._fault(fault)
+            self._report(fault)
             return 1
 
     async def _driver(self, run: Run, nth: int, pod: Object, given: Given) -> Driver:
@@ -248,21 +244,25 @@ class Engine:
             self._api,
             self._kubelet,
             self._timings,
-            self.refusals.append,
+            self._report,
         )
 
     def _held(self, resource: Resource, namespace: str, name: str) -> Object | None:
         return self._informers[resource].get(namespace, name)
 
-    def _fault(self, fault: BaseException) -> None:
-        self.faults.append(fault)
+    def _report(self, fault: Exception) -> None:
+        """Keep what went wrong: what the API server refuses is part of the play, anything else is a fault of ours."""
+        if isinstance(fault, ApiError):
+            self.refusals.append(fault)
+        else:
+            log.error("the engine has a fault", exc_info=fault)
+            self.faults.append(fault)
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception as fault:
-            log.exception("the engine has a fault")
-            self._fault(fault)
+            self._report(fault)
 
 
 class _Admin:

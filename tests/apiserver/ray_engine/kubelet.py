@@ -6,10 +6,9 @@ Only Pods with a node are removed gracefully: without one, the API server itself
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
-from chex_operator.runtime.errors import ApiError
+from chex_operator.runtime.errors import Conflict, NotFound
 from chex_operator.runtime.resource import PODS, Object
 from tests.apiserver.ray_engine.api import Api
 from tests.apiserver.ray_engine.ends import (
@@ -23,8 +22,6 @@ from tests.apiserver.ray_engine.ends import (
 from tests.apiserver.ray_engine.mounts import Given, NotMountable, given_to
 from tests.apiserver.ray_engine.script import UNSCHEDULABLE, Run, Script, role_of
 from tests.apiserver.ray_engine.timings import Timings
-
-log = logging.getLogger(__name__)
 
 NODE = "node-1"
 Program = Callable[[Object, Given], Awaitable[int]]
@@ -51,10 +48,10 @@ class Kubelet:
         script: Script,
         timings: Timings,
         program: Program,
-        fault: Callable[[BaseException], None],
+        report: Callable[[Exception], None],
     ) -> None:
         self._api, self._script, self._timings, self._program = api, script, timings, program
-        self._fault = fault
+        self._report = report
         self._lives: dict[str, _Life] = {}
 
     def heard(self, old: Object | None, new: Object | None) -> None:
@@ -122,12 +119,10 @@ class Kubelet:
             await self._tell(pod, ended_status(pod, end))
             if end.deleted:
                 await self._api.delete(PODS, pod)
-        except ApiError as refused:
-            if refused.status not in (404, 409):  # gone meanwhile, or another one of its name is there
-                self._fault(refused)
+        except (NotFound, Conflict):
+            pass  # gone meanwhile, or another one of its name is there
         except Exception as fault:
-            log.exception("%s: the kubelet has a fault", pod["metadata"]["name"])
-            self._fault(fault)
+            self._report(fault)
 
     async def _mounted(self, pod: Object) -> Given:
         told = ""

@@ -6,12 +6,18 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from chex_api.attempt import ATTEMPT_FILE, AttemptFile
 from chex_api.run_policy import RunPolicy
-from chex_operator.rendering import JobReference, ray_job, supporting_objects
-from chex_operator.rendering.names import ATTEMPT_LABEL
+from chex_operator.rendering import (
+    JobReference,
+    attempt_name,
+    preflight_job,
+    preflight_support,
+    ray_job,
+    supporting_objects,
+)
 from chex_operator.runtime.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
@@ -27,7 +33,7 @@ from chex_operator.runtime.resource import (
 )
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import job
-from tests.unit.chex_operator.rendering.attempts import attempt, runtime
+from tests.unit.chex_operator.rendering.attempts import attempt, preflight, runtime
 
 SOON_SECONDS = 30.0
 """Until a test gives up; nothing is asserted about it."""
@@ -84,44 +90,11 @@ class Launchpad:
         return made["metadata"]["name"]
 
     def launch_preflight(self) -> str:
-        """Create a Job like that of a preflight; its name, which is the attempt's."""
-        name = "chex-tiny-preflight-1"
-        about = {"namespace": self.namespace, "labels": {ATTEMPT_LABEL: name}, "name": f"{name}-progress"}
-        attempt_file = AttemptFile(
-            attempt=name, namespace=self.namespace, progress_config_map=f"{name}-progress"
-        )
-        data = {
-            "manifest.json": json.dumps(job(self.namespace, "tiny")),
-            ATTEMPT_FILE: json.dumps(attempt_file.plain()),
-        }
-        self.create(CONFIGMAPS.path(self.namespace), {"metadata": about, "data": data})
-        rule = {
-            "apiGroups": [""],
-            "resources": ["configmaps"],
-            "resourceNames": [about["name"]],
-            "verbs": ["patch"],
-        }
-        self.create(ROLES.path(self.namespace), {"metadata": {"name": name}, "rules": [rule]})
-        role = {"apiGroup": ROLES.group, "kind": "Role", "name": name}
-        account = {"kind": "ServiceAccount", "name": "chex-jobs", "namespace": self.namespace}
-        binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [account]}
-        self.create(ROLEBINDINGS.path(self.namespace), binding)
-        container = {
-            "name": "preflight",
-            "image": "registry.example/chex-jobs:1",
-            "volumeMounts": [{"name": "attempt", "mountPath": "/etc/chex"}],
-        }
-        pod = {
-            "serviceAccountName": "chex-jobs",
-            "restartPolicy": "Never",
-            "containers": [container],
-            "volumes": [{"name": "attempt", "configMap": {"name": f"{name}-progress"}}],
-        }
-        labels = {"app.kubernetes.io/component": "preflight", ATTEMPT_LABEL: name}
-        template = {"metadata": {"labels": labels}, "spec": pod}
-        made = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template}}
-        self.create(BATCH_JOBS.path(self.namespace), made)
-        return name
+        """Create everything of a preflight; the name of its Job."""
+        rendered = replace(preflight(job=self.owner), policy=RunPolicy())
+        for each in (*preflight_support(rendered), preflight_job(rendered)):
+            self.create(BY_KIND[each["kind"]].path(self.namespace), each)
+        return attempt_name(rendered.reference)
 
     def create(self, collection: str, item: Object) -> Object:
         answer = self.server.create(collection, item)

@@ -122,7 +122,7 @@ def test_a_lost_head_runs_the_entry_point_twice_where_the_submitter_may_try_agai
     engine.script.plan(hang(), namespace=pad.namespace)
     name = pad.launch(submitterConfig=None)
     eventually(lambda: pad.status(name).get("jobStatus") == "RUNNING", "it does not run")
-    engine.script.plan(finish(), namespace=pad.namespace)
+    engine.script.plan(finish(steps=20), namespace=pad.namespace)
     pad.delete(PODS, pad.pods("head")[0]["metadata"]["name"])
     pad.reaches(name, "Complete")
     assert [run.attempt for run in engine.started].count(name) == 2
@@ -374,6 +374,16 @@ def test_a_preflight_runs_in_a_pod_of_kubernetes_own_job_controller(pad: Launchp
     found = pad.told(name)[RESULT]
     assert found["finished"] == {}
     assert "report/tiny" in found["identities"]
+
+
+def test_a_preflight_finds_what_drivers_have_finished_though_they_could_not_tell(
+    pad: Launchpad, engine: Engine
+) -> None:
+    engine.script.plan(finish(tells=False), namespace=pad.namespace, kind="adapt")
+    pad.reaches(pad.launch(), "Complete")
+    name = pad.launch_preflight()
+    eventually(lambda: ended(submitter(pad, name)) == "Complete", "the Job is not complete")
+    assert list(pad.told(name)[RESULT]["finished"]) == ["adapt/north"]
 
 
 def test_a_preflight_that_fails_fails_its_job(pad: Launchpad, engine: Engine) -> None:
