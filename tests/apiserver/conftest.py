@@ -18,6 +18,9 @@ from tests.apiserver.ray_engine.definitions import ray_definitions
 from tests.apiserver.ray_engine.drives import play
 from tests.apiserver.ray_engine.engine import Engine, ray_engine
 from tests.apiserver.ray_engine.script import Script
+from tests.s3.fixtures import versitygw_server
+
+__all__ = ["versitygw_server"]
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 

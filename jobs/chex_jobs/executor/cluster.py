@@ -11,13 +11,11 @@ import secrets
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any, Protocol
 
 from chex_api.attempt import (
     ATTEMPT_FILE,
     FAILURE,
-    MOUNTED_FOLDER,
     RESULT,
     STAGE_FILE,
     STOPPED,
@@ -26,13 +24,13 @@ from chex_api.attempt import (
 )
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 log = logging.getLogger(__name__)
 
-MOUNTED = Path(MOUNTED_FOLDER)
 FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
 MOST_SUMMARY_CHARACTERS = 8_000
 """A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
@@ -43,8 +41,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    spec = StageSpec.parse(json.loads((MOUNTED / STAGE_FILE).read_text()))
-    about = AttemptFile.parse(json.loads((MOUNTED / ATTEMPT_FILE).read_text()))
+    folder = mounted(os.environ)
+    spec = StageSpec.parse(json.loads((folder / STAGE_FILE).read_text()))
+    about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
     server = ApiServer.of_this_pod(os.environ)
     with ProgressConfigMap(server, about.namespace, about.progress_config_map, stop) as progress:
         import ray

@@ -24,7 +24,8 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_jobs.artifacts import ArtifactError, ArtifactStore
-from chex_jobs.executor.cluster import FAILED, FINISHED, MOUNTED, WRONG_INPUT, Teller, bounded
+from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, bounded
+from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.preflight import PreflightFailed, run_preflight
 
@@ -37,8 +38,9 @@ def main() -> int:
     signal.signal(
         signal.SIGTERM, lambda _number, _frame: sys.exit(FAILED)
     )  # nothing is lost: the next one looks again
-    job = ChexTrainingJob.parse(json.loads((MOUNTED / MANIFEST_FILE).read_text()))
-    about = AttemptFile.parse(json.loads((MOUNTED / ATTEMPT_FILE).read_text()))
+    folder = mounted(os.environ)
+    job = ChexTrainingJob.parse(json.loads((folder / MANIFEST_FILE).read_text()))
+    about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
     server = ApiServer.of_this_pod(os.environ)
     with ProgressConfigMap(server, about.namespace, about.progress_config_map, threading.Event()) as progress:
         return look(job, progress)

@@ -18,10 +18,10 @@ from typing import Self
 
 from chex_api.attempt import PROGRESS, STOP
 from chex_api.stage import StageProgress
+from chex_jobs.executor.pod_files import service_account
 
 log = logging.getLogger(__name__)
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 INTERVAL_SECONDS = 5.0
 TIMEOUT_SECONDS = 10.0
 
@@ -39,7 +39,8 @@ class ApiServer:
         """Where the kubelet says it is."""
         host, port = environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]
         host = f"[{host}]" if ":" in host else host
-        return cls(f"https://{host}:{port}", SERVICE_ACCOUNT / "token", SERVICE_ACCOUNT / "ca.crt")
+        folder = service_account(environment)
+        return cls(f"https://{host}:{port}", folder / "token", folder / "ca.crt")
 
     def patch(self, path: str, body: object) -> dict[str, object]:
         """Merge patch. Raises `OSError` (`urllib.error.HTTPError` and `URLError` are some)."""

@@ -35,6 +35,7 @@ class Driver:
         run: The attempt.
         nth: How often its entry point has been started, this time included.
         pod: Where it runs.
+        ray_job: Whose entry point it is; None for a Pod that runs a command of its own.
         given: Its files and environment.
         token: Of the Pod's ServiceAccount; empty where none is mounted.
         artifacts: What scripted drivers have finished, by namespace and URI of the manifest.
@@ -45,6 +46,7 @@ class Driver:
         run: Run,
         nth: int,
         pod: Object,
+        ray_job: Object | None,
         given: Given,
         token: str,
         artifacts: dict[tuple[str, str], StageResult],
@@ -53,7 +55,8 @@ class Driver:
         timings: Timings,
         report: Callable[[Exception], None],
     ) -> None:
-        self.run, self.nth, self.pod, self.given, self.token = run, nth, pod, given, token
+        self.run, self.nth, self.pod, self.ray_job = run, nth, pod, ray_job
+        self.given, self.token = given, token
         self.artifacts = artifacts
         self._api, self._pods, self._timings, self._report = api, pods, timings, report
 

@@ -26,7 +26,7 @@ from tests.apiserver.ray_engine.ends import End
 from tests.apiserver.ray_engine.heads import HeadLost, Heads
 from tests.apiserver.ray_engine.kubelet import Kubelet
 from tests.apiserver.ray_engine.mounts import Given, Tokens
-from tests.apiserver.ray_engine.objects import CLUSTER_LABEL
+from tests.apiserver.ray_engine.objects import CLUSTER_LABEL, RAY_JOB_LABEL
 from tests.apiserver.ray_engine.ray_clusters import RayClusters
 from tests.apiserver.ray_engine.ray_jobs import RayJobs
 from tests.apiserver.ray_engine.script import Run, Script, role_of
@@ -185,9 +185,9 @@ class Engine:
         """What the container of a Pod does."""
         role = role_of(pod)
         if role == "submitter":
-            return await self._submit(given)
+            return await self._submit(pod, given)
         if role == "program":
-            return await self._drive(pod, given, 1)
+            return await self._drive(pod, given, 1, None)
         cluster = (pod["metadata"]["namespace"], pod["metadata"]["labels"][CLUSTER_LABEL])
         if role == "head":
             self._heads.up(cluster, pod["metadata"]["uid"])
@@ -198,7 +198,7 @@ class Engine:
                 self._heads.down(cluster, pod["metadata"]["uid"])
         return 0
 
-    async def _submit(self, given: Given) -> int:
+    async def _submit(self, pod: Object, given: Given) -> int:
         """`ray job submit`, then its logs: fails when the head is lost, not when the entry point fails."""
         address, submission = (
             given.environment["RAY_DASHBOARD_ADDRESS"],
@@ -211,33 +211,35 @@ class Engine:
         if self._heads.run(cluster, submission) is None:
             uid = self._heads.pod_uid(cluster)
             nth = self._heads.nth(cluster, submission) + 1
-            self._heads.submit(cluster, submission, lambda: self._on_head(uid, nth))
+            job = self._held(RAYJOBS, namespace, pod["metadata"]["labels"][RAY_JOB_LABEL])
+            self._heads.submit(cluster, submission, lambda: self._on_head(uid, nth, job))
         try:
             await self._heads.follow(cluster, submission)
         except HeadLost:
             return 1
         return 0
 
-    async def _on_head(self, uid: str, nth: int) -> int:
+    async def _on_head(self, uid: str, nth: int, ray_job: Object | None) -> int:
         pod, given = self._kubelet.on_node(uid)
-        return await self._drive(pod, given, nth)
+        return await self._drive(pod, given, nth, ray_job)
 
-    async def _drive(self, pod: Object, given: Given, nth: int) -> int:
+    async def _drive(self, pod: Object, given: Given, nth: int, ray_job: Object | None) -> int:
         run = Run.of(pod)
         self.started.append(run)
         try:
-            driver = await self._driver(run, nth, pod, given)
+            driver = await self._driver(run, nth, pod, given, ray_job)
             return await self.script.part(run).drive(driver)
         except Exception as fault:
             self._report(fault)
             return 1
 
-    async def _driver(self, run: Run, nth: int, pod: Object, given: Given) -> Driver:
+    async def _driver(self, run: Run, nth: int, pod: Object, given: Given, ray_job: Object | None) -> Driver:
         token = await self._tokens.of(pod)
         return Driver(
             run,
             nth,
             pod,
+            ray_job,
             given,
             token,
             self.artifacts,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from chex_api.run_policy import RunPolicy
+from chex_api.runtime import RuntimeSpec
 from chex_operator.rendering import (
     JobReference,
     attempt_name,
@@ -33,6 +34,7 @@ from chex_operator.runtime.resource import (
 )
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import job
+from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import attempt, preflight, runtime
 
 SOON_SECONDS = 30.0
@@ -65,6 +67,7 @@ class Launchpad:
         *,
         rename: str = "",
         policy: RunPolicy | None = None,
+        artifacts: str = "",
         storage: Object | None = None,
         **spec: Any,
     ) -> str:
@@ -75,11 +78,16 @@ class Launchpad:
             name: Of the stage.
             rename: Another name for the RayJob than the attempt's.
             policy: The job's run policy.
+            artifacts: Where the job's artifacts go.
             storage: The runtime's storage.
             spec: Replaces fields of the RayJob's spec; None removes one.
         """
-        given = runtime(**({"storage": storage} if storage else {}))
-        rendered = attempt(kind, name, number=1, job=self.owner, policy=policy or RunPolicy(), runtime=given)
+        rendered = attempt(
+            kind, name, number=1, job=self.owner, policy=policy or RunPolicy(), runtime=_runtime(storage)
+        )
+        if artifacts:
+            stage = rendered.stage.model_copy(update={"artifacts_uri": artifacts})
+            rendered = replace(rendered, stage=stage)
         for each in supporting_objects(rendered):
             self.create(BY_KIND[each["kind"]].path(self.namespace), each)
         made = ray_job(rendered)
@@ -89,9 +97,11 @@ class Launchpad:
         self.create(RAYJOBS.path(self.namespace), made)
         return made["metadata"]["name"]
 
-    def launch_preflight(self) -> str:
+    def launch_preflight(self, *, artifacts: str = "", storage: Object | None = None) -> str:
         """Create everything of a preflight; the name of its Job."""
-        rendered = replace(preflight(job=self.owner), policy=RunPolicy())
+        rendered = replace(preflight(job=self.owner), policy=RunPolicy(), runtime=_runtime(storage))
+        if artifacts:
+            rendered = replace(rendered, manifest=tiny_job(artifacts))
         for each in (*preflight_support(rendered), preflight_job(rendered)):
             self.create(BY_KIND[each["kind"]].path(self.namespace), each)
         return attempt_name(rendered.reference)
@@ -165,6 +175,10 @@ class Launchpad:
             if not seen or seen[-1] != state:
                 seen.append(state)
         return seen
+
+
+def _runtime(storage: Object | None) -> RuntimeSpec:
+    return runtime(**({"storage": storage} if storage else {}))
 
 
 def eventually(look: Callable[[], Found | None], otherwise: str, *, seconds: float = SOON_SECONDS) -> Found:

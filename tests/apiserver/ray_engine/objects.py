@@ -112,6 +112,7 @@ def cluster_pod(cluster: Object, place: Place) -> Object:
     pod["spec"]["containers"][0].setdefault("env", []).extend(
         [
             {"name": "RAY_CLUSTER_NAME", "valueFrom": label},
+            {"name": "RAY_CLUSTER_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
             {"name": "RAY_ADDRESS", "value": f"{head}:6379"},
         ]
     )
