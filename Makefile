@@ -78,11 +78,13 @@ contracts: $(INSTALLED) ## import-linter: who may import whom
 
 .PHONY: generated
 generated: $(INSTALLED) ## generated files are what their sources give
-	@$(BIN)/chex crds --folder crds --check
+	@for folder in $(CRD_FOLDERS); do $(BIN)/chex crds --folder $$folder --check; done
 
 .PHONY: crds
-crds: $(INSTALLED) ## write the CRDs from the models
-	@$(BIN)/chex crds --folder crds
+crds: $(INSTALLED) ## write the CRDs from the models, the chart's copies included
+	@for folder in $(CRD_FOLDERS); do $(BIN)/chex crds --folder $$folder; done
+
+CRD_FOLDERS := crds charts/chex-operator/files/crds
 
 .PHONY: lock
 lock: $(INSTALLED) ## resolve pyproject.toml anew, keeping what is pinned where it can be kept

@@ -1,0 +1,40 @@
+{{/*
+What the operator may do with jobs and their children. No Secrets, no wildcard. `finalizers` is for owner references that block
+deletion. Roles and RoleBindings give an attempt's driver get and patch on one ConfigMap; Kubernetes lets nobody hand on more
+than he has.
+*/}}
+{{- define "chex-operator.rules" -}}
+- apiGroups: [chexdragon.dev]
+  resources: [chextrainingjobs]
+  verbs: [get, list, watch, patch]
+- apiGroups: [chexdragon.dev]
+  resources: [chextrainingjobs/status]
+  verbs: [patch]
+- apiGroups: [chexdragon.dev]
+  resources: [chextrainingjobs/finalizers]
+  verbs: [update]
+- apiGroups: [chexdragon.dev]
+  resources: [chexruntimes{{ if not .Values.watchNamespace }}, clusterchexruntimes{{ end }}]
+  verbs: [get, list, watch]
+- apiGroups: [ray.io]
+  resources: [rayjobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, create, patch, delete]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
