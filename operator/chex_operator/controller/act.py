@@ -149,11 +149,17 @@ class Actor:
         run: Object,
         refusals: dict[str, str],
     ) -> None:
-        """Apply what an attempt needs, then create its run. A refusal (quota, admission) is told, and tried again later."""
+        """Apply what an attempt needs, then create its run. A refusal (quota, admission) is told, and tried again later.
+
+        RoleBindings come after the Roles: to find out whether we may hand on what a Role grants, the API server reads it, and
+        answers 404 where it is not there. It does not ask this of administrators.
+        """
+        bindings, others = _apart(support, ROLEBINDINGS.kind)
         try:
-            async with asyncio.TaskGroup() as group:
-                for rendered in support:
-                    group.create_task(self._client.apply(KINDS[rendered["kind"]], rendered))
+            for wave in (others, bindings):
+                async with asyncio.TaskGroup() as group:
+                    for rendered in wave:
+                        group.create_task(self._client.apply(KINDS[rendered["kind"]], rendered))
             await self._create(view, run)
         except* (Forbidden, Invalid) as refused:
             first = refused.exceptions[0]
@@ -230,6 +236,14 @@ class Actor:
         await self._client.patch_status(JOBS, view.namespace, view.name, change, resource_version=version)
         self._written_at[view.uid] = now
         return True
+
+
+def _apart(objects: Iterable[Object], kind: str) -> tuple[list[Object], list[Object]]:
+    """Those of a kind, and the others."""
+    found: tuple[list[Object], list[Object]] = ([], [])
+    for each in objects:
+        found[each["kind"] != kind].append(each)
+    return found
 
 
 def _with_refusals(status: JobStatus, refusals: dict[str, str]) -> JobStatus:
