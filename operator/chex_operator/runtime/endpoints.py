@@ -17,7 +17,7 @@ async def serve_endpoints(
     """Serve for as long as the block lasts, and give the port.
 
     Args:
-        port: 0 for any that is free.
+        port: 0 for any that is free; IPv4 and IPv6 may get different ones, and that of IPv4 is given.
         missing: What keeps the process from being ready.
         page: The metrics, as text.
         host: None for every address of the Pod.
@@ -29,9 +29,14 @@ async def serve_endpoints(
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-        yield int(runner.addresses[0][1])
+        yield _port(runner)
     finally:
         await runner.cleanup()
+
+
+def _port(runner: web.AppRunner) -> int:
+    of_ipv4 = (address for address in runner.addresses if len(address) == 2)
+    return int(next(of_ipv4, runner.addresses[0])[1])
 
 
 def _application(missing: MissingParts, page: Callable[[], bytes]) -> web.Application:

@@ -84,3 +84,14 @@ def test_every_address_of_the_pod_is_served_by_default() -> None:
             assert (await ask(port, "/healthz"))[0] == 200
 
     asyncio.run(story())
+
+
+def test_a_port_that_is_free_is_reached_by_ipv4() -> None:
+    """The system gives IPv4 and IPv6 a port each, in an order that changes."""
+
+    async def story() -> None:
+        for _ in range(8):
+            async with serve_endpoints(0, tuple, lambda: b"") as port:
+                assert (await ask(port, "/healthz"))[0] == 200
+
+    asyncio.run(story())
