@@ -1,10 +1,11 @@
 """Rendered objects of the chart at an API server: where they are kept, how they get there, and the operator's identity among them.
 
-A test of the operator runs it with the chart's own permissions:
+A test of the operator runs it with the chart's own permissions, and as the chart would:
 
-    objects = render({"crds": {"enabled": False}}, namespace=namespace)
+    objects = render({"watchNamespace": namespace}, namespace=namespace)
     apply_objects(server, objects)
-    client = client_at(server, token=operator_token(server, objects))
+    kubeconfig = write_kubeconfig(path, server, operator_token(server, objects))
+    OperatorProcess(kubeconfig, log, *operator_options(objects), ...)
 """
 
 import json
@@ -63,3 +64,9 @@ def operator_token(server: ApiClient, objects: list[Object]) -> str:
     answer = server.create(path, {"spec": {"expirationSeconds": 3600}})
     assert answer.accepted, answer.message
     return str(answer.body["status"]["token"])
+
+
+def operator_options(objects: list[Object]) -> list[str]:
+    """The operator's command line, as the chart's Deployment has it, but for the port: tests take any that is free."""
+    (container,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return [each for each in container["args"] if not each.startswith("--port=")]

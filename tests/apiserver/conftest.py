@@ -44,8 +44,9 @@ def cluster(api_server: ApiClient) -> ApiClient:
 
 @pytest.fixture(scope="session")
 def samples() -> list[Path]:
-    """The manifests that we show users."""
-    return sorted((Path(__file__).parents[2] / "infra" / "samples").glob("*.yaml"))
+    """The jobs that we show users."""
+    folder = Path(__file__).parents[2] / "infra" / "samples"
+    return sorted(path for path in folder.glob("*.yaml") if path.name != "runtime.yaml")
 
 
 @pytest.fixture(scope="session")

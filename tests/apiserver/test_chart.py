@@ -3,8 +3,9 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,18 @@ from chex_operator.rendering import supporting_objects
 from chex_operator.runtime.clock import SystemClock
 from chex_operator.runtime.election import Election
 from chex_operator.runtime.errors import Forbidden
-from chex_operator.runtime.resource import Object, Resource
-from tests.apiserver.chart_objects import GROUPS, apply, apply_objects, operator_token, path_of
-from tests.apiserver.control_plane import ApiClient
+from chex_operator.runtime.resource import LEASES, Object, Resource
+from tests.apiserver.chart_objects import (
+    GROUPS,
+    apply,
+    apply_objects,
+    operator_options,
+    operator_token,
+    path_of,
+)
+from tests.apiserver.control_plane import ApiClient, write_kubeconfig
+from tests.apiserver.controller.operator_process import OperatorProcess
+from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.runtime.access import client_at
 from tests.chart.permissions import IN_ONE_NAMESPACE, IN_THE_CLUSTER, LEASE, Permission
 from tests.chart.pod_security import violations
@@ -26,6 +36,7 @@ from tests.unit.chex_operator.rendering.attempts import JOB, attempt
 
 ENFORCED = {"pod-security.kubernetes.io/enforce": "restricted"}
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+WRITE = {"create", "update", "patch", "delete", "deletecollection"}
 SECRETS = Resource("", "v1", "secrets", "Secret")
 FORBIDDEN: tuple[Permission, ...] = (
     ("", "secrets", "get"),
@@ -64,17 +75,25 @@ class Installed:
 
     def may(self, permission: Permission, namespace: str | None, name: str = "") -> bool:
         """What the API server's authorizer says of the operator's account."""
-        group, resource, verb = permission
-        resource, _, subresource = resource.partition("/")
-        asked = {"group": group, "resource": resource, "subresource": subresource, "verb": verb, "name": name}
-        review = {"spec": {"user": self.user, "resourceAttributes": {**asked, "namespace": namespace or ""}}}
-        answer = self.server.create(REVIEWS, review)
-        assert answer.accepted, answer.message
-        return bool(answer.body["status"]["allowed"])
+        return allowed(self.server, self.user, permission, namespace, name)
+
+
+def allowed(
+    server: ApiClient, user: str, permission: Permission, namespace: str | None, name: str = ""
+) -> bool:
+    """What the API server's authorizer says of somebody."""
+    group, resource, verb = permission
+    resource, _, subresource = resource.partition("/")
+    asked = {"group": group, "resource": resource, "subresource": subresource, "verb": verb, "name": name}
+    answer = server.create(
+        REVIEWS, {"spec": {"user": user, "resourceAttributes": {**asked, "namespace": namespace or ""}}}
+    )
+    assert answer.accepted, answer.message
+    return bool(answer.body["status"]["allowed"])
 
 
 def install(server: ApiClient, *, one_namespace: bool) -> Installed:
-    """A release of its own name in a namespace of its own."""
+    """A release of its own name in a namespace of its own. Nothing removes it: it goes with the control plane."""
     mark = uuid.uuid4().hex[:8]
     release, watched, elsewhere = f"chex-{mark}", f"watched-{mark}", f"elsewhere-{mark}"
     for namespace in (release, watched, elsewhere):
@@ -87,12 +106,8 @@ def install(server: ApiClient, *, one_namespace: bool) -> Installed:
 
 
 @pytest.fixture(scope="module")
-def for_the_cluster(cluster: ApiClient) -> Iterator[Installed]:
-    installed = install(cluster, one_namespace=False)
-    yield installed
-    for each in installed.objects:
-        if each["metadata"].get("namespace") is None:  # the rest is in namespaces that nobody else uses
-            cluster.request("DELETE", path_of(each))
+def for_the_cluster(cluster: ApiClient) -> Installed:
+    return install(cluster, one_namespace=False)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +121,10 @@ def restricted(cluster: ApiClient) -> str:
     name = f"restricted-{uuid.uuid4().hex[:8]}"
     answer = cluster.create("/api/v1/namespaces", {"metadata": {"name": name, "labels": ENFORCED}})
     assert answer.accepted, answer.message
+    for account in ("default", "chex-operator"):  # Pods are not admitted before their account is there
+        path = f"/api/v1/namespaces/{name}/serviceaccounts"
+        answer = cluster.create(path, {"metadata": {"name": account}})
+        assert answer.accepted or answer.code == 409, answer.message  # the controllers make the first, too
     return name
 
 
@@ -129,7 +148,8 @@ def test_its_pods_are_admitted_where_restricted_is_enforced(
     cluster: ApiClient, restricted: str, values: str
 ) -> None:
     template = the(render(VALUE_SETS[values], namespace=restricted), "Deployment")["spec"]["template"]
-    spec = {**template["spec"], "priorityClassName": ""}  # the one that is named belongs to kube-system
+    # An account of the values is not made here; the priority class that they name belongs to kube-system.
+    spec = {**template["spec"], "priorityClassName": "", "serviceAccountName": "chex-operator"}
     answer = admit(cluster, restricted, spec)
     assert answer.accepted, answer.message
 
@@ -198,6 +218,47 @@ def test_it_is_elected_with_its_own_token(for_the_cluster: Installed) -> None:
             await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(elect())
+
+
+def test_a_replica_that_waits_is_ready_and_does_not_lead(controllers: ApiClient, tmp_path: Path) -> None:
+    """All that it follows in the whole cluster it may list and watch; the Lease is somebody else's."""
+    installed = install(controllers, one_namespace=False)
+    namespace = installed.release_namespace
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "another", "leaseDurationSeconds": 3600, "renewTime": now}
+    lease = LEASES.path(namespace)
+    assert controllers.create(lease, {"metadata": {"name": namespace}, "spec": spec}).accepted
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", controllers, installed.token)
+    options = [*operator_options(installed.objects), f"--lease-namespace={namespace}"]
+    with OperatorProcess(kubeconfig, tmp_path / "log", *options) as replica:
+        eventually(lambda: replica.ask("/readyz")[0] == 200, "it does not become ready")
+        assert replica.ask("/healthz") == (200, "ok")
+        assert "chex_operator_is_leader 0.0" in replica.ask("/metrics")[1]
+    assert "403" not in replica.text()
+
+
+@pytest.mark.parametrize(("role", "verbs"), [("view", set()), ("edit", WRITE), ("admin", WRITE)])
+def test_whoever_has_a_namespace_has_its_jobs(controllers: ApiClient, role: str, verbs: set[str]) -> None:
+    """Kubernetes' own roles, as its controller aggregates ours into them."""
+    installed = install(controllers, one_namespace=False)
+    binding = {
+        "metadata": {"name": "people"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "anna"}],
+    }
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{installed.watched}/rolebindings"
+    assert controllers.create(path, binding).accepted
+
+    def may(verb: str, resource: str, namespace: str = installed.watched) -> bool:
+        return allowed(controllers, "anna", ("chexdragon.dev", resource, verb), namespace)
+
+    eventually(lambda: may("get", "chextrainingjobs"), "the roles are not aggregated")
+    eventually(lambda: all(may(verb, "chextrainingjobs") for verb in verbs), "not all is aggregated")
+    assert {verb for verb in WRITE if may(verb, "chextrainingjobs")} == verbs
+    assert may("list", "chexruntimes")
+    assert not any(may(verb, kind) for verb in WRITE for kind in ("chexruntimes", "clusterchexruntimes"))
+    assert not may("patch", "chextrainingjobs/status")
+    assert not may("get", "chextrainingjobs", installed.elsewhere)
 
 
 def test_it_creates_what_an_attempt_needs_and_hands_on_no_more_than_it_has(

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from chex_operator.runtime.resource import JOBS, PODS, RAYJOBS, RUNTIMES, Object, Resource
-from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient, write_kubeconfig
+from tests.apiserver.chart_objects import apply_objects, operator_options, operator_token
+from tests.apiserver.control_plane import ApiClient, write_kubeconfig
 from tests.apiserver.controller.operator_process import OperatorProcess
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.script import Drive, Part
+from tests.chart.render import render
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import RUNTIME
 
@@ -140,7 +142,7 @@ class HospitalNetwork:
 def hospital_network(
     server: ApiClient, engine: Engine, folder: Path, *options: str
 ) -> Iterator[HospitalNetwork]:
-    """A namespace of its own, served by an operator of its own in namespaced mode."""
+    """A namespace of its own, served by an operator of its own in namespaced mode, with the permissions that the chart gives."""
     namespace = f"net-{uuid.uuid4().hex[:8]}"
     assert server.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).accepted
     account = {"metadata": {"name": "chex-jobs"}}
@@ -157,7 +159,10 @@ def hospital_network(
     }
     created = server.create(RUNTIMES.path(namespace), runtime)
     assert created.accepted, created.message
-    kubeconfig = write_kubeconfig(folder / f"{namespace}.kubeconfig", server, ADMIN_TOKEN)
-    served = (f"--namespace={namespace}", f"--lease-namespace={namespace}", *options)
+    objects = render({"watchNamespace": namespace}, namespace=namespace)
+    apply_objects(server, objects)
+    token = operator_token(server, objects)
+    kubeconfig = write_kubeconfig(folder / f"{namespace}.kubeconfig", server, token)
+    served = (*operator_options(objects), f"--lease-namespace={namespace}", *options)
     with OperatorProcess(kubeconfig, folder / f"{namespace}.log", *served) as operator:
         yield HospitalNetwork(server, engine, namespace, operator)
