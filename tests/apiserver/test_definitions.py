@@ -14,26 +14,7 @@ from tests.apiserver.test_agreement import JOBS
 
 CRDS = Path(__file__).parents[2] / "crds"
 RUNTIMES = "/apis/chexdragon.dev/v1alpha1/clusterchexruntimes"
-RUNTIME = """
-apiVersion: chexdragon.dev/v1alpha1
-kind: ClusterChexRuntime
-metadata: {name: h200}
-spec:
-  image: registry.example/chex-jobs@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-  rayVersion: 2.60.0
-  head: {cpu: "4", memory: 16Gi}
-  pools:
-    - {name: gpu, cpu: "12", memory: 120Gi, sharedMemory: 32Gi, gpus: 1, nodeSelector: {zone: a}, tolerations: [{key: gpu, operator: Exists}]}
-    - {name: cpu, cpu: 500m, memory: 32Gi, maxWorkers: 32}
-  storage:
-    region: eu-central-1
-    credentials: {serviceAccountName: chex-jobs}
-    readPrefixes: ["s3://radiology-data/"]
-    writePrefixes: ["s3://radiology-models/{namespace}/"]
-  scheduling: {queueNames: [research], priorityClassNames: [batch]}
-  network: {apiServerCIDRs: [10.0.0.1/32], storageCIDRs: [10.1.0.0/16]}
-  env: [{name: NCCL_DEBUG, value: WARN}]
-"""
+RUNTIME = (Path(__file__).parents[2] / "infra" / "samples" / "runtime.yaml").read_text()
 
 
 def test_committed_definitions_are_what_the_models_give() -> None:
@@ -66,13 +47,13 @@ def test_runtime_is_accepted_with_the_defaults_of_its_model(cluster: ApiClient) 
 
 
 def test_runtime_with_two_pools_of_one_name_is_refused(cluster: ApiClient) -> None:
-    answer = cluster.create(RUNTIMES, RUNTIME.replace("name: cpu", "name: gpu"), dry_run=True)
+    answer = cluster.create(RUNTIMES, RUNTIME.replace("{name: cpu,", "{name: gpu,"), dry_run=True)
     assert answer.code == 422
     assert "Duplicate value" in answer.message
 
 
 def test_runtime_with_an_empty_label_key_is_refused(cluster: ApiClient) -> None:
-    answer = cluster.create(RUNTIMES, RUNTIME.replace("zone: a", '"": a'), dry_run=True)
+    answer = cluster.create(RUNTIMES, RUNTIME.replace("nvidia.com/gpu.product: NVIDIA-H200", '"": a'), dry_run=True)
     assert answer.code == 422
     assert "each key must have" in answer.message
 
