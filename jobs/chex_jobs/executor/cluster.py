@@ -25,6 +25,8 @@ from chex_api.attempt import (
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.executor.pod_files import mounted
+from chex_jobs.executor.log_archive import archived_output
+from chex_jobs.executor.log_chunks import stage_logs
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
@@ -44,13 +46,17 @@ def main() -> int:
     folder = mounted(os.environ)
     spec = StageSpec.parse(json.loads((folder / STAGE_FILE).read_text()))
     about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
+    attempt = attempt_id(about.attempt, os.environ)
     server = ApiServer.of_this_pod(os.environ)
-    with ProgressConfigMap(server, about.namespace, about.progress_config_map, stop) as progress:
+    with (
+        archived_output(stage_logs(spec, attempt)),
+        ProgressConfigMap(server, about.namespace, about.progress_config_map, stop) as progress,
+    ):
         import ray
 
         ray.init(address="auto", log_to_driver=True)
         try:
-            return run_attempt(spec, attempt_id(about.attempt, os.environ), _machine(), progress, stop)
+            return run_attempt(spec, attempt, _machine(), progress, stop)
         finally:
             ray.shutdown()
 

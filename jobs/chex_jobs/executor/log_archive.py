@@ -1,0 +1,109 @@
+"""Logs that outlive their cluster: what a process and its libraries print goes to storage as well, while it is printed.
+
+File descriptors are redirected, not `sys.stdout`: Ray's printer of its workers' lines, C libraries and the fault handler are
+caught alike. Nothing here fails the process that is archived: neither storage that refuses, nor an archiver that dies.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from chex_jobs.executor.chunk_writer import INTERVAL_SECONDS, LAST_SECONDS
+
+log = logging.getLogger(__name__)
+
+STDOUT, STDERR = 1, 2
+ENDING_SECONDS = LAST_SECONDS + 10.0
+"""The archiver ends by itself after its last chunk; this is for one that hangs."""
+
+
+@contextmanager
+def archived_output(folder: str, *, interval: float = INTERVAL_SECONDS) -> Iterator[None]:
+    """Archive what this process and its children print, both streams as one, until the block ends.
+
+    An exception that leaves the block is printed inside it and becomes `SystemExit(1)`: the interpreter would print it when the
+    archive is closed.
+
+    Args:
+        folder: where the chunks go, of this process alone; see `log_chunks.stage_logs` and `preflight_logs`.
+        interval: seconds after which what was printed is stored at the latest.
+    """
+    tee = _start(folder, interval)
+    try:
+        yield
+    except Exception as error:
+        log.exception("not expected, a fault of this program or its environment")
+        raise SystemExit(1) from error
+    finally:
+        if tee is not None:
+            tee.close()
+
+
+def _start(folder: str, interval: float) -> "_Tee | None":
+    """None where no process can be started: then the log goes where it went before."""
+    source, sink = os.pipe()
+    told, end = os.pipe()
+    command = [sys.executable, "-m", "chex_jobs.executor.log_archiver", folder, str(source), str(interval)]
+    try:
+        # A session of its own: signals for the driver's process group are not meant for it.
+        archiver = subprocess.Popen(command, stdin=told, pass_fds=[source], start_new_session=True)
+    except OSError as error:
+        log.warning("the log is not archived: %s", error)
+        for descriptor in (source, sink, told, end):
+            os.close(descriptor)
+        return None
+    os.close(told)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # a killed process flushes nothing
+    tee = _Tee(archiver, source, end, (os.dup(STDOUT), os.dup(STDERR)))
+    os.dup2(sink, STDOUT)
+    os.dup2(sink, STDERR)
+    os.close(sink)
+    threading.Thread(target=tee.stand_in_for_archiver, name="log-archive-watch", daemon=True).start()
+    return tee
+
+
+@dataclass(frozen=True)
+class _Tee:
+    """The archiver, the output that it reads, the pipe that tells it the end, and where output went before."""
+
+    archiver: subprocess.Popen[bytes]
+    source: int
+    end: int
+    original: tuple[int, int]
+
+    def close(self) -> None:
+        """Wait, bounded, until everything is stored."""
+        self._restore()
+        with suppress(OSError):
+            os.write(self.end, b".")  # closing alone would not be seen while a forked child lives
+        os.close(self.end)
+        try:
+            self.archiver.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.archiver.kill()
+
+    def stand_in_for_archiver(self) -> None:
+        """When the archiver has ended, before its time or not: nobody blocks on a pipe that is not read.
+
+        This process holds the reading end too, so that a print between the two is no broken pipe.
+        """
+        self.archiver.wait()
+        self._restore()
+        with suppress(OSError):
+            while data := os.read(self.source, 1 << 16):
+                os.write(self.original[0], data)
+
+    def _restore(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        for before, now in zip(self.original, (STDOUT, STDERR), strict=True):
+            os.dup2(before, now)
