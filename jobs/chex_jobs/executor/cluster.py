@@ -11,6 +11,8 @@ import secrets
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any, Protocol
 
 from chex_api.attempt import (
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
 MOST_SUMMARY_CHARACTERS = 8_000
 """A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
+LAST_LINES_SECONDS = 0.5
+"""What workers printed last is on its way to the driver; Ray waits as long for it when an interpreter ends, not in `shutdown`."""
 
 
 def main() -> int:
@@ -58,6 +62,7 @@ def main() -> int:
         try:
             return run_attempt(spec, attempt, _machine(), progress, stop)
         finally:
+            time.sleep(LAST_LINES_SECONDS)
             ray.shutdown()
 
 
