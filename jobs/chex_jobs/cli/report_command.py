@@ -1,35 +1,86 @@
-"""`chex report`."""
+"""`chex report FILE` and `kubectl chex report NAME`."""
 
 import argparse
+import re
 import sys
+import tempfile
+import webbrowser
 from pathlib import Path
 
-from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.cli.main import FAILED
-from chex_jobs.cli.manifests import load
-from chex_jobs.preflight import run_preflight
+from chex_jobs.cli.cluster_job import ClusterJob
+from chex_jobs.cli.kubectl import Kubectl
+from chex_jobs.cli.main import FAILED, WRONG_USAGE
+
+PAGE = "report.html"
+JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+class NoReport(Exception):
+    """There is none yet; the message says what to do."""
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Print where the report of a finished run lies, or save it."""
-    job = load(arguments)
-    plan = make_plan(job, run_preflight(job).digests)
-    stage = plan.stages[-1]
-    report = (
-        ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity).finished()
-    )
-    if report is None:
-        print(
-            f"chex report: this manifest has no finished report; run: chex run {arguments.manifest}",
-            file=sys.stderr,
-        )
+    """Print where the report of a finished run or job lies, save it, or open it."""
+    try:
+        if is_job_name(arguments.manifest):
+            if arguments.artifacts or arguments.source:
+                print(
+                    "chex report: --artifacts and --source go with a manifest, not with a job",
+                    file=sys.stderr,
+                )
+                return WRONG_USAGE
+            report = _of_job(arguments)
+        else:
+            report = _of_run(arguments)
+    except NoReport as error:
+        print(f"chex report: {error}", file=sys.stderr)
         return FAILED
-    if arguments.save is None:
-        print(report.summary["page"])
-        return 0
-    _save(report, Path(arguments.save))
+    _show(report, arguments)
     return 0
+
+
+def is_job_name(argument: str) -> bool:
+    """Whether an argument names a job in the cluster: it is no file, and could be no other."""
+    return argument != "-" and not Path(argument).exists() and JOB_NAME.fullmatch(argument) is not None
+
+
+def _of_run(arguments: argparse.Namespace) -> FinishedArtifact:
+    from chex_api.plan import make_plan
+    from chex_jobs.cli.manifests import load
+    from chex_jobs.preflight import run_preflight
+
+    job = load(arguments)
+    stage = make_plan(job, run_preflight(job).digests).stages[-1]
+    place = ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity)
+    report = place.finished()
+    if report is None:
+        raise NoReport(f"this manifest has no finished report; run: chex run {arguments.manifest}")
+    return report
+
+
+def _of_job(arguments: argparse.Namespace) -> FinishedArtifact:
+    """The report whose manifest the operator has pinned by its checksum."""
+    kubectl = Kubectl.of(arguments)
+    job = ClusterJob.of(kubectl.job(arguments.manifest))
+    stage = next((each for each in job.status.stages if each.name.startswith("report/")), None)
+    if stage is None or not stage.manifest_uri:
+        raise NoReport(
+            f"{job.namespace}/{job.name} has no report yet: it is {job.status.phase}; see: {kubectl.hint('status', job.name)}"
+        )
+    return FinishedArtifact.open(stage.manifest_uri, stage.manifest_sha256)
+
+
+def _show(report: FinishedArtifact, arguments: argparse.Namespace) -> None:
+    if arguments.save is None and not arguments.open:
+        print(report.summary["page"])
+        return
+    folder = Path(arguments.save or tempfile.mkdtemp(prefix="chex-report-"))
+    _save(report, folder)
+    page = folder / PAGE
+    print(page)
+    if arguments.open and not webbrowser.open(page.absolute().as_uri()):
+        print("chex report: no browser was found; open the page yourself", file=sys.stderr)
 
 
 def _save(report: FinishedArtifact, folder: Path) -> None:
@@ -37,4 +88,3 @@ def _save(report: FinishedArtifact, folder: Path) -> None:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(report.read_bytes(path))
-    print(folder / "report.html")

@@ -4,6 +4,7 @@ File descriptors are redirected, not `sys.stdout`: Ray's printer of its workers'
 caught alike. Nothing here fails the process that is archived: neither storage that refuses, nor an archiver that dies.
 """
 
+import io
 import logging
 import os
 import subprocess
@@ -60,7 +61,7 @@ def _start(folder: str, interval: float) -> "_Tee | None":
     os.close(told)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)  # a killed process flushes nothing
     tee = _Tee(archiver, source, end, (os.dup(STDOUT), os.dup(STDERR)))
     os.dup2(sink, STDOUT)
