@@ -4,6 +4,7 @@ import argparse
 import codecs
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from typing import Any, Self
 RESOURCE = "chextrainingjobs.chexdragon.dev"
 FIELD_MANAGER = "--field-manager=kubectl-chex"
 NO_SUCH_KIND = "the server doesn't have a resource type"
+LIBRARY_LOG = re.compile(r"^[EWI][0-9]{4} [0-9:.]+ +[0-9]+ \S+\.go:.*\n", re.MULTILINE)
+"""What kubectl's libraries say beside kubectl's own message, often several times."""
 READ_BYTES = 1 << 16
 
 Plain = dict[str, Any]
@@ -131,7 +134,8 @@ def _naming(program: str) -> Iterator[None]:
 def _check(process: "subprocess.Popen[bytes]", errors: bytes) -> None:
     if process.returncode == 0:
         return
-    told = errors.decode(errors="replace").strip() or f"kubectl ended with exit code {process.returncode}"
+    told = LIBRARY_LOG.sub("", errors.decode(errors="replace")).strip()
+    told = told or f"kubectl ended with exit code {process.returncode}"
     if NO_SUCH_KIND in told:
         told += "; ask your platform team to install the chart chex-operator, or choose another --context"
     raise KubectlFailed(told)
