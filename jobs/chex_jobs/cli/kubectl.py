@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 RESOURCE = "chextrainingjobs.chexdragon.dev"
-FIELD_MANAGER = "--field-manager=kubectl-chex"
+MANAGER = "kubectl-chex"
+FIELD_MANAGER = f"--field-manager={MANAGER}"
 NO_SUCH_KIND = "the server doesn't have a resource type"
+CONFLICT = re.compile(r'conflicts? with "([^"]+)"')
 LIBRARY_LOG = re.compile(r"^[EWI][0-9]{4} [0-9:.]+ +[0-9]+ \S+\.go:.*\n", re.MULTILINE)
 """What kubectl's libraries say beside kubectl's own message, often several times."""
 READ_BYTES = 1 << 16
@@ -29,6 +31,11 @@ class KubectlFailed(Exception):
     def not_found(self) -> bool:
         """Whether there is no such object."""
         return "(NotFound)" in str(self)
+
+    @property
+    def conflicting(self) -> frozenset[str]:
+        """The programs that have set fields which were to be applied with other values."""
+        return frozenset(CONFLICT.findall(str(self)))
 
     @property
     def invalid(self) -> bool:

@@ -162,9 +162,15 @@ def auroc(hospital: HospitalStatus) -> str:
 
 def _wrapped(text: str, width: int, indent: str) -> list[str]:
     own = text[: len(text) - len(text.lstrip())]
-    return textwrap.wrap(
-        " ".join(text.split()), max(40, width), initial_indent=own, subsequent_indent=indent
-    ) or [text]
+    # What is to be copied, such as a URI, stays in one piece.
+    wrapper = textwrap.TextWrapper(
+        max(40, width),
+        initial_indent=own,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(" ".join(text.split())) or [text]
 
 
 def printable(lines: list[str]) -> list[str]:

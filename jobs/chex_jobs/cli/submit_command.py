@@ -9,7 +9,7 @@ from chex_api.faults import Fault
 from chex_api.loading import load_job, read_yaml
 from chex_api.plain import is_list, is_object
 from chex_jobs.cli.cluster_job import ClusterJob
-from chex_jobs.cli.kubectl import FIELD_MANAGER, Kubectl
+from chex_jobs.cli.kubectl import FIELD_MANAGER, MANAGER, Kubectl, KubectlFailed, Plain
 from chex_jobs.cli.manifests import InvalidManifest, read_text
 from chex_jobs.cli.watching import follow
 
@@ -19,10 +19,7 @@ def execute(arguments: argparse.Namespace) -> int:
     text = read_text(arguments.manifest)
     _check(text)
     kubectl = Kubectl.of(arguments)
-    flags = ["--dry-run=server"] if arguments.dry_run else []
-    flags += ["--force-conflicts"] if arguments.force_conflicts else []
-    applied = kubectl.object("apply", "--server-side", FIELD_MANAGER, *flags, "--filename=-", text=text)
-    job = ClusterJob.of(applied)
+    job = ClusterJob.of(_applied(kubectl, text, dry_run=arguments.dry_run, force=arguments.force_conflicts))
     if arguments.dry_run:
         print(f"{job.namespace}/{job.name}: the API server accepts it; nothing was stored (dry run)")
         return 0
@@ -30,6 +27,24 @@ def execute(arguments: argparse.Namespace) -> int:
     there = Kubectl(kubectl.program, _with_namespace(kubectl.flags, job.namespace))
     _print_what_next(job, there)
     return follow(there, job.name, sys.stdout) if arguments.watch else 0
+
+
+def _applied(kubectl: Kubectl, text: str, *, dry_run: bool, force: bool) -> Plain:
+    """The object that the API server has now. Raises `KubectlFailed`."""
+    words = [
+        "apply",
+        "--server-side",
+        FIELD_MANAGER,
+        "--filename=-",
+        *(["--dry-run=server"] if dry_run else []),
+    ]
+    try:
+        return kubectl.object(*words, *(["--force-conflicts"] if force else []), text=text)
+    except KubectlFailed as error:
+        # What `cancel` and `resume` set is no other program's: the manifest, submitted again, decides.
+        if force or error.conflicting != {MANAGER}:
+            raise
+    return kubectl.object(*words, "--force-conflicts", text=text)
 
 
 def _check(text: str) -> None:
