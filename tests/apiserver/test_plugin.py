@@ -612,8 +612,7 @@ def reported(plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.Mon
     attempt.write_bytes("models/north/model-card.md", b"# card")
     finished = attempt.commit({"page": f"{attempt.uri}/report.html"})
     name = submit(plugin, artifacts)
-    pinned = {"manifestURI": finished.manifest_uri, "manifestSha256": finished.manifest_sha256}
-    plugin.tell(name, phase="Complete", stages=[stage("report/tiny", "Finished", **pinned)])
+        plugin.tell(name, phase="Complete", stages=[{**stage("report/tiny", "Finished"), **pinned}])
     return name
 
 

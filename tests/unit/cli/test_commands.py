@@ -1,6 +1,7 @@
 """What a user sees of `chex` when something is wrong, and what a command may load before it answers."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -97,8 +98,10 @@ def test_a_report_before_its_run_says_how_to_get_one(
     assert f"chex run {manifest}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["validate", "{manifest}"]])
-def test_help_and_validate_load_neither_torch_nor_ray(arguments: list[str], manifest: Path) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["validate", "{manifest}"], ["status", "tiny"], ["submit", "{manifest}"]]
+)
+def test_what_needs_no_stage_loads_neither_torch_nor_ray(arguments: list[str], manifest: Path) -> None:
     words = [word.format(manifest=manifest) for word in arguments]
     check = f"""
 import sys
@@ -107,7 +110,10 @@ try:
     main({words!r})
 except SystemExit:
     pass
-print(*sorted({{"torch", "ray", "pandas", "boto3", "kubernetes"}} & sys.modules.keys()))
+print(*sorted({{"torch", "ray", "pandas", "numpy", "boto3", "kubernetes"}} & sys.modules.keys()))
 """
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    no_cluster = {**os.environ, "KUBECTL": "/no/such/kubectl"}
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True, env=no_cluster
+    )
     assert done.stdout.splitlines()[-1] == ""

@@ -1,6 +1,7 @@
 """What people see of a job, to the letter."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from chex_jobs.cli.status_changes import changes
 from chex_jobs.cli.status_page import age, bar, job_table, page
 from tests.unit.cli.cluster_jobs import NOW, cluster_job, condition, stage
 
-UNDER_WAY = {
+UNDER_WAY: dict[str, Any] = {
     "phase": "Adapting",
     "progress": "71%",
     "eta": "2h-6h",
@@ -89,7 +90,7 @@ def test_a_page_of_an_invalid_job_says_why() -> None:
 
 
 def test_a_page_of_a_complete_job_names_its_report_and_how_long_it_took() -> None:
-    ended = {
+    ended: dict[str, Any] = {
         "phase": "Complete",
         "progress": "100%",
         "gpuHours": "201.0",
