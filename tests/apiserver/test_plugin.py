@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from chex_jobs.artifacts import ArtifactStore, open_storage
-from chex_jobs.executor.log_chunks import attempts_folder
+from chex_jobs.executor.log_chunks import attempts_folder, preflight_logs
 from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient, write_kubeconfig
 from tests.apiserver.kubelet_logs import KubeletLogs, kubelet_logs
@@ -445,6 +445,9 @@ def test_a_deleted_job_is_gone_and_its_artifacts_are_named(plugin: Plugin, job: 
 
 @pytest.fixture(scope="module")
 def kubelet(plugin: Plugin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeletLogs]:
+    accounts = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts"
+    account = plugin.api_server.create(accounts, {"metadata": {"name": "default"}})
+    assert account.accepted or account.code == 409, account.message  # where controllers work, it is there
     with kubelet_logs(plugin.api_server, tmp_path_factory.mktemp("kubelet"), "node-of-logs") as kubelet:
         yield kubelet
 
@@ -568,6 +571,19 @@ def test_after_its_cluster_is_gone_the_log_of_the_failed_stage_comes_from_the_ar
     assert "attempt 1 has no Pod that has begun, and no archived log" in earlier.stderr
 
 
+def test_the_log_of_a_preflight_that_is_gone_comes_from_the_archive(
+    plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = archive(versitygw_server, monkeypatch, "unused")
+    failed = stage("preflight", "Failed", identity="")
+    folder = open_storage(preflight_logs(artifacts, f"{failed['attemptName']}-abc123"))
+    folder.write_bytes("driver-00001.log", b"no such bucket\n")
+    name = submit(plugin, artifacts)
+    plugin.tell(name, phase="Failed", stages=[failed])
+    done = plugin(*in_namespace("logs", name, "--stage", "preflight"), **versitygw_server.environment)
+    assert done.stdout == "no such bucket\n", done.stderr
+
+
 def test_an_archive_that_may_not_be_read_is_named(
     plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -612,7 +628,8 @@ def reported(plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.Mon
     attempt.write_bytes("models/north/model-card.md", b"# card")
     finished = attempt.commit({"page": f"{attempt.uri}/report.html"})
     name = submit(plugin, artifacts)
-        plugin.tell(name, phase="Complete", stages=[{**stage("report/tiny", "Finished"), **pinned}])
+    pinned = {"manifestURI": finished.manifest_uri, "manifestSha256": finished.manifest_sha256}
+    plugin.tell(name, phase="Complete", stages=[{**stage("report/tiny", "Finished"), **pinned}])
     return name
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from chex_jobs.artifacts.errors import ArtifactError
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.executor.chunk_writer import ChunkWriter
 from chex_jobs.executor.redaction import Redactor, secrets_of
@@ -25,8 +26,13 @@ def main(folder: str, source: int, interval: float) -> int:
     """Pass everything on until the driver's end, and store it."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # a driver that is told to end has yet to say so
+    try:
+        storage = open_storage(folder)
+    except ArtifactError as error:
+        _warn(f"the log is not archived: {error}")
+        return 1
     redactor = Redactor(secrets_of(os.environ))
-    with ChunkWriter(open_storage(folder), _warn, interval=interval) as chunks:
+    with ChunkWriter(storage, _warn, interval=interval) as chunks:
         for data in _output(source, sys.stdin.fileno()):
             _pass_on(redactor.feed(data), chunks)
         _pass_on(redactor.flush(), chunks)

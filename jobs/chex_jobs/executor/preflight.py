@@ -26,6 +26,9 @@ from chex_api.stage import StageProgress, StageResult
 from chex_jobs.artifacts import ArtifactError, ArtifactStore
 from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, bounded
 from chex_jobs.executor.pod_files import mounted
+from chex_jobs.executor.cluster import FAILED, FINISHED, MOUNTED, WRONG_INPUT, Teller, attempt_id, bounded
+from chex_jobs.executor.log_archive import archived_output
+from chex_jobs.executor.log_chunks import preflight_logs
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.preflight import PreflightFailed, run_preflight
 
@@ -42,7 +45,10 @@ def main() -> int:
     job = ChexTrainingJob.parse(json.loads((folder / MANIFEST_FILE).read_text()))
     about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
     server = ApiServer.of_this_pod(os.environ)
-    with ProgressConfigMap(server, about.namespace, about.progress_config_map, threading.Event()) as progress:
+    with (
+        archived_output(preflight_logs(job.spec.artifacts.uri, attempt_id(about.attempt, os.environ))),
+        ProgressConfigMap(server, about.namespace, about.progress_config_map, threading.Event()) as progress,
+    ):
         return look(job, progress)
 
 

@@ -123,6 +123,15 @@ def test_storage_that_refuses_is_one_warning_and_no_failure(tmp_path: Path) -> N
     assert [line for line in printed.splitlines() if line.isdigit()] == ["0", "1", "2"]
 
 
+def test_a_location_that_is_none_is_one_warning_and_no_failure() -> None:
+    process = driver("s3://UPPER CASE/logs", "time.sleep(1)\nprint('done')")
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "log archive: the log is not archived: " in printed
+    assert printed.endswith("done\n")
+    assert len(printed.splitlines()) == 2
+
+
 def test_a_killed_archiver_costs_no_run(folder: Path) -> None:
     body = """
 import psutil
