@@ -12,7 +12,7 @@ import json
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -326,8 +326,7 @@ def call_of(method: str, path: str, content_type: str) -> Call:
     return Call(verb, resource, namespace, name, subresource)
 
 
-def _passed_on(headers: object) -> dict[str, str]:
-    assert hasattr(headers, "items")
+def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in NOT_FORWARDED}
 
 

@@ -53,7 +53,9 @@ def test_runtime_with_two_pools_of_one_name_is_refused(cluster: ApiClient) -> No
 
 
 def test_runtime_with_an_empty_label_key_is_refused(cluster: ApiClient) -> None:
-    answer = cluster.create(RUNTIMES, RUNTIME.replace("nvidia.com/gpu.product: NVIDIA-H200", '"": a'), dry_run=True)
+    answer = cluster.create(
+        RUNTIMES, RUNTIME.replace("nvidia.com/gpu.product: NVIDIA-H200", '"": a'), dry_run=True
+    )
     assert answer.code == 422
     assert "each key must have" in answer.message
 

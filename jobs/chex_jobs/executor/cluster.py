@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any, Protocol
 
 from chex_api.attempt import (
@@ -26,9 +25,9 @@ from chex_api.attempt import (
 )
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.log_archive import archived_output
 from chex_jobs.executor.log_chunks import stage_logs
+from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed

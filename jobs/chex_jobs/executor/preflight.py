@@ -24,11 +24,10 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_jobs.artifacts import ArtifactError, ArtifactStore
-from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, bounded
-from chex_jobs.executor.pod_files import mounted
-from chex_jobs.executor.cluster import FAILED, FINISHED, MOUNTED, WRONG_INPUT, Teller, attempt_id, bounded
+from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, attempt_id, bounded
 from chex_jobs.executor.log_archive import archived_output
 from chex_jobs.executor.log_chunks import preflight_logs
+from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.preflight import PreflightFailed, run_preflight
 

@@ -240,10 +240,10 @@ class Actor:
 
 def _apart(objects: Iterable[Object], kind: str) -> tuple[list[Object], list[Object]]:
     """Those of a kind, and the others."""
-    found: tuple[list[Object], list[Object]] = ([], [])
-    for each in objects:
-        found[each["kind"] != kind].append(each)
-    return found
+    listed = list(objects)
+    return [each for each in listed if each["kind"] == kind], [
+        each for each in listed if each["kind"] != kind
+    ]
 
 
 def _with_refusals(status: JobStatus, refusals: dict[str, str]) -> JobStatus:
