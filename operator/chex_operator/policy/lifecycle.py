@@ -39,7 +39,7 @@ def advance(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> St
             return stage  # not created yet, or not seen yet
         return _ended(stage, LOST, seen, policy, now)
     stage = _launched(stage, seen, now)
-    outcome = _outcome(stage, seen)
+    outcome = _outcome(stage, seen) or _never_began(stage, seen, policy, now)
     if outcome is not None:
         return _ended(stage, outcome, seen, policy, now)
     return _running(stage, seen)
@@ -139,6 +139,23 @@ def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
     ):  # the Pod that was evicted may be gone by the time its RayJob has failed
         return Outcome(End.DISRUPTED, stage.reason, stage.message)
     return outcome
+
+
+def _never_began(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
+    """A preflight that got no machine in time. KubeRay does as much for a RayJob; a Job would wait for ever."""
+    launched = seconds_of(stage.launch_time)
+    assert seen.run is not None
+    queued = seen.run.state.deployment_status == "Suspended"
+    if not seen.run.is_preflight or queued or launched is None or any(pod.ready for pod in seen.pods):
+        return None
+    if seen.notes is not None and seen.notes.progress is not None:
+        return None
+    seconds = policy.pre_running_deadline_seconds
+    if now < launched + seconds:
+        return None
+    problem = next((f": {pod.problem.message}" for pod in seen.pods if pod.problem is not None), "")
+    message = f"it had not begun after runPolicy.preRunningDeadlineSeconds ({seconds} s){problem}"
+    return Outcome(End.FAILED, "PreRunningDeadlineExceeded", message)
 
 
 def _ended(stage: StageStatus, outcome: Outcome, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:

@@ -3,6 +3,8 @@
 import pytest
 
 from chex_operator.policy.admission import Refused
+from chex_operator.policy.observed import Pod
+from chex_operator.policy.outcome import PodProblem, RayJobState
 from chex_operator.policy.stopping import STOP_SECONDS
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
 
@@ -378,13 +380,30 @@ def test_fewer_workers_are_asked_for_when_machines_are_short() -> None:
     world = World(judgement=accepted(job.model_copy(update={"spec": spec})))
     name = world.run_to("pretrain/ssl")
     assert world.stage("pretrain/ssl").workers == 2
-    from chex_operator.policy.outcome import RayJobState
-
     world.end(name, RayJobState("", "Failed", "PreRunningDeadlineExceeded"))
     world.settle()
     world.now += 60
     world.settle()
     assert world.stage("pretrain/ssl").workers == 1
+
+
+def test_a_preflight_that_gets_no_machine_is_given_up_and_tried_again() -> None:
+    world = World(judgement=accepted(manifest(preRunningDeadlineSeconds=60)))
+    world.settle()
+    (first,) = world.live("preflight")
+    problem = PodProblem("Unschedulable", "Pod p: finds no node: 1 Insufficient memory")
+    world.pods[first] = (Pod("p", first, "", alive=True, problem=problem),)
+    decision = world.settle()
+    assert world.stage("preflight").message == problem.message
+    assert decision.look_again is not None
+    world.now += 61
+    world.settle()
+    assert first not in world.runs
+    assert world.stage("preflight").reason == "PreRunningDeadlineExceeded"
+    assert "Insufficient memory" in world.stage("preflight").message
+    world.now += 60
+    world.settle()
+    assert world.stage("preflight").attempt == 2
 
 
 def test_a_pass_that_changes_nothing_asks_for_nothing() -> None:

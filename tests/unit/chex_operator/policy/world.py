@@ -171,13 +171,13 @@ class World:
         return version
 
     def _assert_unwanted(self, name: str, decided: JobStatus) -> None:
-        """Nobody stops an attempt on the word of an old cache: whoever does tells that its stage is stopping."""
+        """Nobody stops an attempt on the word of an old cache: whoever does says so."""
         current = [
             each for each in self.status.stages if (each.attempt_name, each.state) == (name, "Running")
         ]
-        stopping = [each for each in decided.stages if (each.attempt_name, each.state) == (name, "Stopping")]
+        said = [each for each in decided.stages if each.attempt_name == name and each.state != "Running"]
         replans = decided.plan != self.status.plan
-        if self.deleting_since is None and current and not stopping and not replans:
+        if self.deleting_since is None and current and not said and not replans:
             assert name not in self.live(), f"{name} is stopped, and nobody says so"
 
     def _metadata(self, version: int, *, has_finalizer: bool) -> int:
