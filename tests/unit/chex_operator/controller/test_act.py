@@ -1,0 +1,132 @@
+"""How decisions become calls; what the calls do is tested at a real API server."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chex_api.status import JobStatus
+from chex_operator.controller.act import Actor
+from chex_operator.controller.views import JobView, job_view
+from chex_operator.policy.actions import AddFinalizer, DeleteRun, RemoveFinalizer
+from chex_operator.policy.admission import Refused
+from chex_operator.policy.decide import Decision
+from chex_operator.policy.observed import Observed
+from chex_operator.rendering import JobReference
+from chex_operator.runtime.errors import Conflict, NotFound
+from tests.unit.chex_operator.virtual_clock import VirtualClock
+
+Calls = list[tuple[str, Any]]
+
+
+class Api:
+    """Holds one job, and notes what it is asked."""
+
+    def __init__(self, uid: str = "u", version: str = "5", *, gone: bool = False) -> None:
+        self.calls: Calls = []
+        self._uid, self._version, self._gone = uid, version, gone
+
+    async def get(self, resource: Any, namespace: str, name: str) -> Any:
+        self.calls.append(("get", name))
+        if self._gone:
+            raise NotFound(404, "NotFound", "no")
+        return {"metadata": {"uid": self._uid, "resourceVersion": self._version}}
+
+    async def delete(self, resource: Any, namespace: str, name: str, *, uid: str | None = None) -> None:
+        self.calls.append(("delete", (name, uid)))
+
+    async def patch_metadata(
+        self, resource: Any, namespace: str, name: str, metadata: Any, *, resource_version: str
+    ) -> Any:
+        self.calls.append(("metadata", (metadata, resource_version)))
+        return {"metadata": {"resourceVersion": "6"}}
+
+    async def patch_status(
+        self, resource: Any, namespace: str, name: str, status: Any, *, resource_version: str
+    ) -> Any:
+        self.calls.append(("status", (status, resource_version)))
+        return {}
+
+
+def view(status: dict[str, Any] | None = None, finalizers: tuple[str, ...] = ()) -> JobView:
+    metadata = {
+        "namespace": "n", "name": "j", "uid": "u", "resourceVersion": "5", "generation": 1, "finalizers": list(finalizers)
+    }  # fmt: skip
+    return job_view({"metadata": metadata, "spec": {}, "status": status or {}})
+
+
+def observed(status: JobStatus | None = None) -> Observed:
+    return Observed(JobReference("n", "j", "u", 1), Refused("No", "no"), status or JobStatus())
+
+
+async def act(api: Api, decision: Decision, seen: JobView | None = None, actor: Actor | None = None) -> bool:
+    actor = actor or Actor(api, VirtualClock())  # pyright: ignore[reportArgumentType]
+    return await actor.act(seen or view(), observed(), decision)
+
+
+DELETION = DeleteRun("attempt-1", "run-uid", is_preflight=False)
+
+
+@pytest.mark.parametrize(
+    "api", [Api(version="6"), Api(uid="another"), Api(gone=True)], ids=["newer", "another", "gone"]
+)
+def test_nothing_is_deleted_on_the_word_of_an_old_cache(api: Api) -> None:
+    with pytest.raises(Conflict):
+        asyncio.run(act(api, Decision((DELETION,), JobStatus())))
+    assert api.calls == [("get", "j")]
+
+
+def test_a_run_is_deleted_by_its_uid() -> None:
+    api = Api()
+    asyncio.run(act(api, Decision((DELETION,), JobStatus())))
+    assert api.calls[:2] == [("get", "j"), ("delete", ("attempt-1", "run-uid"))]
+
+
+def test_the_status_is_told_last_of_the_version_that_the_finalizer_left() -> None:
+    api = Api()
+    asyncio.run(act(api, Decision((AddFinalizer(),), JobStatus(phase="Preflight"))))
+    (first, (metadata, version)), (last, (status, after)) = api.calls
+    assert (first, metadata, version) == ("metadata", {"finalizers": ["chexdragon.dev/checkpoint"]}, "5")
+    assert (last, status["phase"], after) == ("status", "Preflight", "6")
+
+
+def test_other_finalizers_stay() -> None:
+    api = Api()
+    asyncio.run(
+        act(
+            api,
+            Decision((RemoveFinalizer(),), JobStatus()),
+            view(finalizers=("other/one", "chexdragon.dev/checkpoint")),
+        )
+    )
+    assert api.calls[-1] == ("metadata", ({"finalizers": ["other/one"]}, "5"))
+
+
+def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None:
+    told = JobStatus(phase="Preflight").plain()
+    api = Api()
+    assert not asyncio.run(act(api, Decision((), JobStatus(phase="Preflight")), view(told)))
+    assert api.calls == []
+    assert asyncio.run(
+        act(
+            api,
+            Decision((), JobStatus(phase="Preflight")),
+            view({**told, "activeSince": "2026-01-01T00:00:00Z"}),
+        )
+    )
+    assert api.calls[-1][1][0] == {"activeSince": None}
+
+
+def test_time_left_alone_is_told_once_a_minute() -> None:
+    clock, api = VirtualClock(), Api()
+    actor = Actor(api, clock)  # pyright: ignore[reportArgumentType]
+    seen = view(JobStatus(eta="~2h").plain())
+
+    async def thrice() -> list[bool]:
+        told = [await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)]
+        told.append(await act(api, Decision((), JobStatus(eta="50m")), seen, actor))
+        await clock.advance(61)
+        told.append(await act(api, Decision((), JobStatus(eta="45m")), seen, actor))
+        return told
+
+    assert asyncio.run(thrice()) == [True, False, True]
