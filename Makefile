@@ -86,10 +86,17 @@ crds: $(INSTALLED) ## write the CRDs from the models, the chart's copies include
 
 CRD_FOLDERS := crds charts/chex-operator/files/crds
 
+# The images install a part of the lock each, at the versions of the whole; torch for the CPU comes from elsewhere.
+COMPILE = $(UV) pip compile pyproject.toml --generate-hashes --no-emit-index-url --universal --python-version 3.11 --quiet
+IMAGES := infra/images
+
 .PHONY: lock
 lock: $(INSTALLED) ## resolve pyproject.toml anew, keeping what is pinned where it can be kept
-	@$(UV) pip compile pyproject.toml --all-extras --generate-hashes --no-emit-index-url --universal \
-		--python-version 3.11 --quiet --output-file requirements.lock
+	@$(COMPILE) --all-extras --output-file requirements.lock
+	@$(COMPILE) --extra operator --constraint requirements.lock --output-file $(IMAGES)/requirements-operator.lock
+	@$(COMPILE) --extra jobs --constraint requirements.lock --output-file $(IMAGES)/requirements-jobs.lock
+	@$(COMPILE) --extra jobs --constraint requirements.lock --output-file $(IMAGES)/requirements-jobs-cpu.lock \
+		$$(sed -nE 's/^((torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==.*)/--no-emit-package \1/p' requirements.lock | cut -d= -f1)
 
 .PHONY: bench
 bench: $(INSTALLED) ## the benchmarks, each against a rival in the same run

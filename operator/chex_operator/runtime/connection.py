@@ -145,9 +145,14 @@ class _KubeconfigUser:
         self._one_at_a_time = asyncio.Lock()
 
     async def load(self) -> Any:
-        # Here, because the generated client takes 30 MiB that a Pod's operator does not need.
-        from kubernetes.aio import config
-        from kubernetes.aio.client.configuration import Configuration
+        # Here, because the generated client takes 30 MiB that a Pod's operator does not need; its image does without.
+        try:
+            from kubernetes.aio import config
+            from kubernetes.aio.client.configuration import Configuration
+        except ModuleNotFoundError as missing:
+            raise NoConnection(
+                f"{self._path} cannot be read: install the kubernetes library (chexdragon[kubeconfig])"
+            ) from missing
 
         configuration = cast(Any, Configuration)()
         try:

@@ -3,6 +3,7 @@ import json
 import os
 import random
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -368,6 +369,14 @@ def test_the_token_file_of_a_kubeconfig_is_read_again_after_401(tmp_path: Path) 
 def test_a_kubeconfig_that_is_not_there_is_named() -> None:
     with pytest.raises(NoConnection, match="/nowhere/config"):
         asyncio.run(from_kubeconfig("/nowhere/config"))
+
+
+def test_without_the_library_a_kubeconfig_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes.aio", None)
+    with pytest.raises(NoConnection, match=r"install the kubernetes library \(chexdragon\[kubeconfig\]\)"):
+        asyncio.run(from_kubeconfig(str(tmp_path / "config")))
 
 
 def test_outside_of_a_pod_there_is_no_connection_in_the_cluster(tmp_path: Path) -> None:
