@@ -8,11 +8,9 @@ import secrets
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,9 @@ import pytest
 
 from chex_jobs.artifacts import ArtifactStore, open_storage
 from chex_jobs.executor.log_chunks import attempts_folder, preflight_logs
-from tests.apiserver.binaries import control_plane_binaries
-from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient, write_kubeconfig
+from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.kubelet_logs import KubeletLogs, kubelet_logs
+from tests.apiserver.plugin import Plugin, plugin_for
 from tests.pipeline.manifest import tiny_job
 from tests.s3.fixtures import versitygw_server
 from tests.s3.servers import S3Server
@@ -37,62 +35,10 @@ MERGE_PATCH = "application/merge-patch+json"
 SOON = 30.0
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """How people call it, and how a test writes what an operator would have told."""
-
-    kubectl: Path
-    environment: dict[str, str]
-    api_server: ApiClient
-
-    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [str(self.kubectl), "chex", *words],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-        )
-
-    def __call__(
-        self, *words: str, text: str | None = None, **environment: str
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [str(self.kubectl), "chex", *words],
-            input=text,
-            stdin=subprocess.DEVNULL if text is None else None,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            env=self.environment | environment,
-        )
-
-    def get(self, name: str) -> dict[str, Any]:
-        return self.api_server.request("GET", f"{JOBS}/{name}").body
-
-    def tell(self, name: str, **status: Any) -> None:
-        patch = json.dumps({"status": {"observedGeneration": 99, **status}})
-        answer = self.api_server.request("PATCH", f"{JOBS}/{name}/status", patch, MERGE_PATCH)
-        assert answer.accepted, answer.message
-
-
 @pytest.fixture(scope="module")
 def plugin(cluster: ApiClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
-    folder = tmp_path_factory.mktemp("plugin")
-    kubeconfig = write_kubeconfig(folder / "kubeconfig", cluster, ADMIN_TOKEN)
-    kubectl = control_plane_binaries() / "kubectl"
     assert cluster.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}}).accepted
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig),
-        "KUBECTL": str(kubectl),
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "HOME": str(folder),  # kubectl's cache of what an API server knows
-        "COLUMNS": "120",
-    }
-    yield Plugin(kubectl, environment, cluster)
+    yield plugin_for(cluster, tmp_path_factory.mktemp("plugin"))
     cluster.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
 
 
@@ -135,6 +81,18 @@ def stage(name: str, state: str, attempt: int = 1, **more: Any) -> dict[str, Any
     }
 
 
+def stored(plugin: Plugin, name: str) -> dict[str, Any]:
+    """A job as the API server has it, or its refusal."""
+    return plugin.api_server.request("GET", f"{JOBS}/{name}").body
+
+
+def tell(plugin: Plugin, name: str, **status: Any) -> None:
+    """What the operator would do."""
+    patch = json.dumps({"status": {"observedGeneration": 99, **status}})
+    answer = plugin.api_server.request("PATCH", f"{JOBS}/{name}/status", patch, MERGE_PATCH)
+    assert answer.accepted, answer.message
+
+
 def in_namespace(*words: str) -> Sequence[str]:
     return (*words, "--namespace", NAMESPACE)
 
@@ -151,7 +109,7 @@ def test_a_submitted_manifest_is_stored_and_the_next_steps_are_named(plugin: Plu
     assert done.returncode == 0, done.stderr
     assert f"{NAMESPACE}/{name} submitted (generation 1)" in done.stdout
     assert f"kubectl chex status {name} --watch --namespace={NAMESPACE}" in done.stdout
-    assert plugin.get(name)["metadata"]["managedFields"][0]["manager"] == "kubectl-chex"
+    assert stored(plugin, name)["metadata"]["managedFields"][0]["manager"] == "kubectl-chex"
 
 
 def test_an_edited_manifest_from_standard_input_changes_the_job(plugin: Plugin) -> None:
@@ -160,7 +118,7 @@ def test_an_edited_manifest_from_standard_input_changes_the_job(plugin: Plugin) 
     manifest["spec"]["seed"] = 5
     done = plugin("submit", "-", text=json.dumps(manifest))
     assert "submitted (generation 2)" in done.stdout
-    assert plugin.get(manifest["metadata"]["name"])["spec"]["seed"] == 5
+    assert stored(plugin, manifest["metadata"]["name"])["spec"]["seed"] == 5
 
 
 def test_all_faults_are_named_at_once_and_nothing_is_sent(plugin: Plugin) -> None:
@@ -188,7 +146,7 @@ def test_a_dry_run_asks_the_api_server_and_stores_nothing(plugin: Plugin) -> Non
     done = plugin("submit", "-", "--dry-run", text=json.dumps(manifest))
     assert done.returncode == 0, done.stderr
     assert "nothing was stored" in done.stdout
-    assert plugin.get(manifest["metadata"]["name"])["code"] == 404
+    assert stored(plugin, manifest["metadata"]["name"])["code"] == 404
 
 
 def test_what_only_the_api_server_refuses_is_an_invalid_manifest_too(plugin: Plugin) -> None:
@@ -209,14 +167,15 @@ def test_fields_of_another_program_are_taken_over_only_when_told(plugin: Plugin,
     assert "conflict" in refused.stderr
     done = plugin("submit", "-", "--force-conflicts", text=json.dumps(manifest))
     assert done.returncode == 0, done.stderr
-    assert plugin.get(job)["spec"]["seed"] == 5
+    assert stored(plugin, job)["spec"]["seed"] == 5
 
 
 # status
 
 
 def test_a_page_shows_stages_reasons_and_results(plugin: Plugin, job: str) -> None:
-    plugin.tell(
+    tell(
+        plugin,
         job,
         phase="Adapting",
         progress="71%",
@@ -255,7 +214,7 @@ def test_a_page_shows_stages_reasons_and_results(plugin: Plugin, job: str) -> No
 
 
 def test_jobs_are_listed_in_a_table_and_for_machines(plugin: Plugin, job: str) -> None:
-    plugin.tell(job, phase="Pretraining", progress="12%", stage="pretrain/ssl")
+    tell(plugin, job, phase="Pretraining", progress="12%", stage="pretrain/ssl")
     done = plugin(*in_namespace("status"))
     (line,) = (line for line in done.stdout.splitlines() if line.startswith(job))
     assert line.split()[1:4] == ["Pretraining", "12%", "pretrain/ssl"]
@@ -271,10 +230,10 @@ def test_a_watch_tells_every_change_and_ends_well_with_a_complete_job(plugin: Pl
     with plugin.start(*in_namespace("status", job, "--watch")) as watching:
         assert watching.stdout is not None
         assert f"{NAMESPACE}/{job} Pending" in re.sub(" +", " ", watching.stdout.readline())
-        plugin.tell(job, phase="Pretraining", stages=[stage("pretrain/ssl", "Running")])
+        tell(plugin, job, phase="Pretraining", stages=[stage("pretrain/ssl", "Running")])
         assert "Pretraining" in watching.stdout.readline()
         assert "pretrain/ssl: Running, attempt 1" in watching.stdout.readline()
-        plugin.tell(job, phase="Complete", conditions=[condition("Complete", reason="ReportWritten")])
+        tell(plugin, job, phase="Complete", conditions=[condition("Complete", reason="ReportWritten")])
         rest, _ = watching.communicate(timeout=SOON)
     assert "Complete=True: ReportWritten" in rest
     assert f"kubectl chex report {job} --open --namespace={NAMESPACE}" in rest
@@ -284,13 +243,13 @@ def test_a_watch_tells_every_change_and_ends_well_with_a_complete_job(plugin: Pl
 def test_on_a_terminal_one_page_is_drawn_in_place(plugin: Plugin, job: str) -> None:
     with on_terminal(plugin, *in_namespace("status", job, "--watch")) as (watching, terminal):
         assert f"{NAMESPACE}/{job}   Pending" in read_until(terminal, "as of ")
-        plugin.tell(job, phase="Pretraining", stages=[stage("pretrain/ssl", "Running", progressPercent=50)])
+        tell(plugin, job, phase="Pretraining", stages=[stage("pretrain/ssl", "Running", progressPercent=50)])
         shown = read_until(terminal, "as of ")
         assert (
             "\x1b[6F" in shown
         )  # over the first frame: headline, times, what the operator has not seen, the time
         assert "█████░░░░░  50%" in shown
-        plugin.tell(job, phase="Failed", conditions=[condition("Failed")])
+        tell(plugin, job, phase="Failed", conditions=[condition("Failed")])
         read_until(terminal, f"kubectl chex logs {job}")
         assert watching.wait(SOON) == 1
 
@@ -301,7 +260,7 @@ def test_on_a_terminal_deleting_is_asked_for(plugin: Plugin, job: str) -> None:
         os.write(terminal, b"\n")
         read_until(terminal, "nothing was deleted")
         assert asking.wait(SOON) == 1
-    assert plugin.get(job)["metadata"]["name"] == job
+    assert stored(plugin, job)["metadata"]["name"] == job
 
 
 @contextmanager
@@ -331,7 +290,8 @@ def read_until(terminal: int, text: str) -> str:
 
 
 def test_a_watch_fails_with_the_job(plugin: Plugin, job: str) -> None:
-    plugin.tell(
+    tell(
+        plugin,
         job,
         phase="Failed",
         conditions=[condition("Failed", reason="BackoffLimitExceeded", message="4 times")],
@@ -398,9 +358,9 @@ def test_a_cancelled_job_is_suspended_and_resumed(plugin: Plugin, job: str) -> N
     stopped = plugin(*in_namespace("cancel", job))
     assert stopped.returncode == 0, stopped.stderr
     assert f"kubectl chex resume {job} --namespace={NAMESPACE}" in stopped.stdout
-    assert plugin.get(job)["spec"]["runPolicy"]["suspend"] is True
+    assert stored(plugin, job)["spec"]["runPolicy"]["suspend"] is True
     assert plugin(*in_namespace("resume", job)).returncode == 0
-    assert plugin.get(job)["spec"]["runPolicy"]["suspend"] is False
+    assert stored(plugin, job)["spec"]["runPolicy"]["suspend"] is False
     assert "not suspended" in plugin(*in_namespace("resume", job)).stdout
 
 
@@ -422,22 +382,22 @@ def test_a_manifest_that_says_so_resumes_what_was_cancelled(plugin: Plugin) -> N
     assert plugin(*in_namespace("cancel", name)).returncode == 0
     again = plugin("submit", "-", text=json.dumps(manifest))
     assert again.returncode == 0, again.stderr
-    assert plugin.get(name)["spec"]["runPolicy"]["suspend"] is False
+    assert stored(plugin, name)["spec"]["runPolicy"]["suspend"] is False
 
 
 def test_a_job_that_has_ended_is_not_suspended(plugin: Plugin, job: str) -> None:
-    plugin.tell(job, phase="Complete", conditions=[condition("Complete")])
+    tell(plugin, job, phase="Complete", conditions=[condition("Complete")])
     done = plugin(*in_namespace("cancel", job))
     assert done.returncode == 0
     assert "nothing to stop" in done.stdout
-    assert plugin.get(job)["spec"]["runPolicy"]["suspend"] is False
+    assert stored(plugin, job)["spec"]["runPolicy"]["suspend"] is False
 
 
 def test_a_deleted_job_is_gone_and_its_artifacts_are_named(plugin: Plugin, job: str) -> None:
     done = plugin(*in_namespace("cancel", job, "--delete"))
     assert done.returncode == 0, done.stderr
     assert "artifacts are kept in s3://models/tiny" in done.stdout
-    assert plugin.get(job)["code"] == 404
+    assert stored(plugin, job)["code"] == 404
 
 
 # logs
@@ -500,8 +460,10 @@ def test_the_driver_of_the_running_stage_is_heard_through_the_submitter(
     plugin: Plugin, kubelet: KubeletLogs, job: str
 ) -> None:
     running = new_stage("pretrain/ssl", "Running")
-    plugin.tell(
-        job, stages=[new_stage("ingest/archive", "Finished"), running, new_stage("adapt/north", "Waiting")]
+    tell(
+        plugin,
+        job,
+        stages=[new_stage("ingest/archive", "Finished"), running, new_stage("adapt/north", "Waiting")],
     )
     run_pod(plugin, kubelet, running["attemptName"], "ray-head", "ray's own words\n")
     run_pod(plugin, kubelet, running["attemptName"], "ray-job-submitter", "epoch 1\nepoch 2\n")
@@ -513,7 +475,7 @@ def test_the_driver_of_the_running_stage_is_heard_through_the_submitter(
 
 def test_before_the_driver_begins_the_head_is_heard(plugin: Plugin, kubelet: KubeletLogs, job: str) -> None:
     running = new_stage("pretrain/ssl", "Running")
-    plugin.tell(job, stages=[running])
+    tell(plugin, job, stages=[running])
     run_pod(plugin, kubelet, running["attemptName"], "ray-head", "ray's own words\n")
     done = plugin(*in_namespace("logs", job))
     assert done.stdout == "ray's own words\n"
@@ -524,7 +486,7 @@ def test_following_waits_for_the_driver_and_says_for_what(
     plugin: Plugin, kubelet: KubeletLogs, job: str
 ) -> None:
     running = new_stage("pretrain/ssl", "Running")
-    plugin.tell(job, stages=[running])
+    tell(plugin, job, stages=[running])
     run_pod(plugin, kubelet, running["attemptName"], "ray-head", None)
     with plugin.start(*in_namespace("logs", job, "--follow")) as following:
         assert following.stderr is not None
@@ -561,7 +523,7 @@ def test_after_its_cluster_is_gone_the_log_of_the_failed_stage_comes_from_the_ar
         versitygw_server, monkeypatch, f"{failed['attemptName']}-x7k2p-abc123", "epoch 1\nepo", "ch 2\n"
     )
     name = submit(plugin, artifacts)
-    plugin.tell(name, phase="Failed", stages=[stage("ingest/archive", "Finished"), failed])
+    tell(plugin, name, phase="Failed", stages=[stage("ingest/archive", "Finished"), failed])
     done = plugin(*in_namespace("logs", name), **versitygw_server.environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "epoch 1\nepoch 2\n"
@@ -579,7 +541,7 @@ def test_the_log_of_a_preflight_that_is_gone_comes_from_the_archive(
     folder = open_storage(preflight_logs(artifacts, f"{failed['attemptName']}-abc123"))
     folder.write_bytes("driver-00001.log", b"no such bucket\n")
     name = submit(plugin, artifacts)
-    plugin.tell(name, phase="Failed", stages=[failed])
+    tell(plugin, name, phase="Failed", stages=[failed])
     done = plugin(*in_namespace("logs", name, "--stage", "preflight"), **versitygw_server.environment)
     assert done.stdout == "no such bucket\n", done.stderr
 
@@ -589,7 +551,7 @@ def test_an_archive_that_may_not_be_read_is_named(
 ) -> None:
     failed = stage("pretrain/ssl", "Failed")
     name = submit(plugin, archive(versitygw_server, monkeypatch, f"{failed['attemptName']}-abc", "secret"))
-    plugin.tell(name, phase="Failed", stages=[failed])
+    tell(plugin, name, phase="Failed", stages=[failed])
     denied = plugin(
         *in_namespace("logs", name), **versitygw_server.environment | {"AWS_SECRET_ACCESS_KEY": "wrong"}
     )
@@ -608,7 +570,7 @@ def test_an_archive_that_may_not_be_read_is_named(
     ],
 )
 def test_a_stage_without_a_log_is_told(plugin: Plugin, job: str, words: tuple[str, ...], told: str) -> None:
-    plugin.tell(job, stages=[{"name": "ingest/archive", "state": "Finished"}])
+    tell(plugin, job, stages=[{"name": "ingest/archive", "state": "Finished"}])
     done = plugin(*in_namespace("logs", job, *words))
     assert done.returncode == 1
     assert told in done.stderr
@@ -629,7 +591,7 @@ def reported(plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.Mon
     finished = attempt.commit({"page": f"{attempt.uri}/report.html"})
     name = submit(plugin, artifacts)
     pinned = {"manifestURI": finished.manifest_uri, "manifestSha256": finished.manifest_sha256}
-    plugin.tell(name, phase="Complete", stages=[{**stage("report/tiny", "Finished"), **pinned}])
+    tell(plugin, name, phase="Complete", stages=[{**stage("report/tiny", "Finished"), **pinned}])
     return name
 
 
@@ -664,7 +626,7 @@ def test_a_report_is_opened_in_the_browser(
 
 
 def test_a_job_without_a_report_says_where_it_is(plugin: Plugin, job: str) -> None:
-    plugin.tell(job, phase="Pretraining")
+    tell(plugin, job, phase="Pretraining")
     done = plugin(*in_namespace("report", job))
     assert done.returncode == 1
     assert "has no report yet: it is Pretraining" in done.stderr

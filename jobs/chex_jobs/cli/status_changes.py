@@ -2,7 +2,7 @@
 
 from chex_api.status import Condition, HospitalStatus, JobStatus, StageStatus
 from chex_jobs.cli.cluster_job import ClusterJob
-from chex_jobs.cli.status_page import auroc, because, headline, printable
+from chex_jobs.cli.status_page import auroc, because, headline, printable, reason_of
 
 NOTHING_HELD = ("False",)
 
@@ -25,7 +25,7 @@ def changes(before: ClusterJob | None, after: ClusterJob) -> list[str]:
 def _conditions(old: tuple[Condition, ...], new: tuple[Condition, ...]) -> list[str]:
     held = {condition.type: _held(condition) for condition in old}
     return [
-        f"{condition.type}={condition.status}: {because(condition)}"
+        f"{condition.type}={condition.status}{because(condition)}"
         for condition in new
         if _held(condition) != held.get(condition.type, NOTHING_HELD)
     ]
@@ -51,7 +51,7 @@ def _told_of(stage: StageStatus) -> tuple[object, ...]:
 
 def _stage_line(stage: StageStatus) -> str:
     attempt = f", attempt {stage.attempt}" if stage.attempt else ""
-    why = ": ".join(filter(None, (stage.reason, stage.message)))
+    why = ": ".join(filter(None, (reason_of(stage), stage.message)))
     return f"{stage.name}: {stage.state}{attempt}" + (f" ({why})" if why else "")
 
 

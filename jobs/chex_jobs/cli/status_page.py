@@ -88,16 +88,21 @@ def _conditions(job: ClusterJob, now: datetime, width: int) -> list[str]:
     lines = []
     for each in told:
         since = age(moment(each.last_transition_time), now)
-        head = f"{each.type}={each.status} for {since}: "
-        lines += _wrapped(head + because(each), width, "  ")
+        lines += _wrapped(f"{each.type}={each.status} for {since}{because(each)}", width, "  ")
     if (job.status.observed_generation or 0) < job.generation:
         lines.append("the operator has not looked at the newest spec yet")
     return lines
 
 
 def because(condition: Condition) -> str:
-    """Reason and message."""
-    return f"{condition.reason}: {condition.message}" if condition.message else condition.reason
+    """Reason and message, to follow the condition; a reason that only repeats it is left out."""
+    reason = condition.reason if condition.reason != condition.type else ""
+    return "".join(f": {part}" for part in (reason, condition.message) if part)
+
+
+def reason_of(stage: StageStatus) -> str:
+    """Its reason, unless that only repeats its state."""
+    return stage.reason if stage.reason != stage.state else ""
 
 
 def _stages(stages: tuple[StageStatus, ...], now: datetime, width: int) -> list[str]:
@@ -112,7 +117,7 @@ def _stages(stages: tuple[StageStatus, ...], now: datetime, width: int) -> list[
             f"{bar(stage.progress_percent)} {stage.progress_percent:>3}%",
             f"{gpu_hours(stage, now):.1f}",
             str(stage.workers) if stage.workers else "",
-            stage.reason,
+            reason_of(stage),
         )
         for stage in stages
     ]

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from chex_jobs.executor.chunk_writer import INTERVAL_SECONDS, LAST_SECONDS
 
@@ -21,6 +20,8 @@ log = logging.getLogger(__name__)
 STDOUT, STDERR = 1, 2
 ENDING_SECONDS = LAST_SECONDS + 10.0
 """The archiver ends by itself after its last chunk; this is for one that hangs."""
+STANDING_IN_SECONDS = 2.0
+"""What an archiver that failed has left unread is printed by then, unless children that live on add to it."""
 
 
 @contextmanager
@@ -67,44 +68,50 @@ def _start(folder: str, interval: float) -> "_Tee | None":
     os.dup2(sink, STDOUT)
     os.dup2(sink, STDERR)
     os.close(sink)
-    threading.Thread(target=tee.stand_in_for_archiver, name="log-archive-watch", daemon=True).start()
+    tee.watcher.start()
     return tee
 
 
-@dataclass(frozen=True)
 class _Tee:
     """The archiver, the output that it reads, the pipe that tells it the end, and where output went before."""
 
-    archiver: subprocess.Popen[bytes]
-    source: int
-    end: int
-    original: tuple[int, int]
+    def __init__(
+        self, archiver: "subprocess.Popen[bytes]", source: int, end: int, original: tuple[int, int]
+    ) -> None:
+        self._archiver = archiver
+        self._source = source
+        self._end = end
+        self._original = original
+        self.watcher = threading.Thread(target=self._stand_in, name="log-archive-watch", daemon=True)
 
     def close(self) -> None:
         """Wait, bounded, until everything is stored."""
         self._restore()
         with suppress(OSError):
-            os.write(self.end, b".")  # closing alone would not be seen while a forked child lives
-        os.close(self.end)
+            os.write(self._end, b".")  # closing alone would not be seen while a forked child lives
+        os.close(self._end)
         try:
-            self.archiver.wait(ENDING_SECONDS)
+            failed = self._archiver.wait(ENDING_SECONDS) != 0
         except subprocess.TimeoutExpired:
-            self.archiver.kill()
+            self._archiver.kill()
+            failed = True
+        if failed:
+            self.watcher.join(STANDING_IN_SECONDS)
 
-    def stand_in_for_archiver(self) -> None:
+    def _stand_in(self) -> None:
         """When the archiver has ended, before its time or not: nobody blocks on a pipe that is not read.
 
         This process holds the reading end too, so that a print between the two is no broken pipe.
         """
-        self.archiver.wait()
+        self._archiver.wait()
         self._restore()
         with suppress(OSError):
-            while data := os.read(self.source, 1 << 16):
-                os.write(self.original[0], data)
+            while data := os.read(self._source, 1 << 16):
+                os.write(self._original[0], data)
 
     def _restore(self) -> None:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
-        for before, now in zip(self.original, (STDOUT, STDERR), strict=True):
+        for before, now in zip(self._original, (STDOUT, STDERR), strict=True):
             os.dup2(before, now)

@@ -106,6 +106,17 @@ def test_a_page_of_a_complete_job_names_its_report_and_how_long_it_took() -> Non
     ]
 
 
+def test_a_reason_that_repeats_what_it_stands_beside_is_left_out() -> None:
+    job = cluster_job(
+        conditions=[condition("Complete", reason="Complete")],
+        stages=[stage("report/network", "Finished", reason="Finished", progressPercent=100)],
+    )
+    shown = page(job, NOW, 80)
+    assert "Complete=True for 2h" in shown
+    assert shown[-1] == "report/network   Finished         1   ██████████ 100%         0.0"
+    assert changes(None, job)[1:] == ["Complete=True", "report/network: Finished, attempt 1"]
+
+
 def test_a_status_of_an_earlier_spec_is_marked() -> None:
     assert "the operator has not looked at the newest spec yet" in page(
         cluster_job(observedGeneration=1), NOW, 80
