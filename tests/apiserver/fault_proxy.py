@@ -25,8 +25,8 @@ from yarl import URL
 from tests.apiserver.control_plane import ApiClient
 
 PATIENCE_SECONDS = 30.0
-FAREWELL_SECONDS = 0.1
-"""What clients have left when the proxy ends."""
+FAREWELL_SECONDS = 0.2
+"""What connections have left when the proxy ends."""
 LARGEST_BODY = 16 * 1024**2
 NOT_FORWARDED = frozenset({"host", "connection", "transfer-encoding", "content-length", "keep-alive"})
 REASONS = {
@@ -300,9 +300,7 @@ class _Relay:
                 return told
 
     def _send(self, request: web.Request, body: bytes):
-        headers = {
-            name: value for name, value in request.headers.items() if name.lower() not in NOT_FORWARDED
-        }
+        headers = _passed_on(request.headers)
         url = URL(self._upstream + request.raw_path, encoded=True)
         return self._session.request(request.method, url, headers=headers, data=body or None)
 
@@ -400,3 +398,4 @@ async def _serve(
         started.set_result(loop)
         await over.wait()
         await runner.cleanup()
+    await asyncio.sleep(FAREWELL_SECONDS)  # aiohttp does not wait for the farewells of TLS

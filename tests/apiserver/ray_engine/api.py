@@ -1,5 +1,6 @@
 """Calls of the API server by the engine, in plain dicts. Not the operator's client, whose faults would then be shared."""
 
+import asyncio
 import json
 import ssl
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from chex_operator.runtime.wire import refusal
 
 Held = Callable[[Resource, str, str], Object | None]
 """An object, by kind, namespace and name, as it was heard of last."""
+FAREWELL_SECONDS = 0.2
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -33,6 +35,7 @@ class Api:
     async def __aexit__(self, *_: object) -> None:
         if self._session is not None:
             await self._session.close()
+            await asyncio.sleep(FAREWELL_SECONDS)  # aiohttp does not wait for the farewells of TLS
 
     async def call(
         self,
