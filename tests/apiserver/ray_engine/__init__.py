@@ -4,10 +4,14 @@ definitions     CRDs with the fields that we render or read
 objects         what KubeRay makes of a RayJob: the RayCluster, its Pods, the submitter's Job
 ray_jobs        the state machine of a RayJob, as KubeRay 1.7 has it
 ray_clusters    Pods made, replaced and counted
-kubelet         Pods scheduled, started, ended and removed, and what their containers do
+submitters      the Jobs of submitters
+kubelet         Pods scheduled, started, ended and removed
+mounts, ends    what containers are given; how they end, and what the status of their Pod says
+programs        what containers do
 heads           the Ray jobs that a head holds: all of them are lost with it
-script          what happens to which attempt, and what a driver may do
-drives          drivers for scripts: finish, fail, hang, stop when asked, lose a Pod
+script          what happens to which attempt
+timings         how long things take
+driver, drives  what a driver may do; drivers for scripts: finish, fail, hang, stop when asked, lose a Pod
 local_process   a driver that really runs what the Pod would run
 engine          all of it, in a thread of the test's process
 api             calls of the API server

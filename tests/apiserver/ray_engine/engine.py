@@ -8,10 +8,10 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, TypeVar
 
-from chex_api.stage import StageResult
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import SystemClock
 from chex_operator.runtime.connection import Connection
@@ -21,15 +21,13 @@ from chex_operator.runtime.queue import Backoff, QueueClosed, WorkQueue
 from chex_operator.runtime.resource import BATCH_JOBS, PODS, RAYCLUSTERS, RAYJOBS, Object, Resource
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient
 from tests.apiserver.ray_engine.api import Api
-from tests.apiserver.ray_engine.driver import Driver
 from tests.apiserver.ray_engine.ends import End
-from tests.apiserver.ray_engine.heads import HeadLost, Heads
+from tests.apiserver.ray_engine.heads import Heads
 from tests.apiserver.ray_engine.kubelet import Kubelet
-from tests.apiserver.ray_engine.mounts import Given, Tokens
-from tests.apiserver.ray_engine.objects import CLUSTER_LABEL, RAY_JOB_LABEL
+from tests.apiserver.ray_engine.programs import Programs
 from tests.apiserver.ray_engine.ray_clusters import RayClusters
 from tests.apiserver.ray_engine.ray_jobs import RayJobs
-from tests.apiserver.ray_engine.script import Run, Script, role_of
+from tests.apiserver.ray_engine.script import Run, Script
 from tests.apiserver.ray_engine.submitters import Submitters
 from tests.apiserver.ray_engine.timings import Timings
 
@@ -48,20 +46,21 @@ class Engine:
         script: What happens to which attempt.
         faults: What went wrong in the engine or in a script: a test that ends well has none.
         refusals: What the API server refused it and its drivers, such as a Pod that admission turned away.
-        started: Every start of a program in a container, in order.
-        artifacts: What scripted drivers have finished, by namespace and URI of the manifest: each has its own storage.
     """
 
     def __init__(self, server: ApiClient, script: Script, timings: Timings) -> None:
         self.script, self._timings, self._server = script, timings, server
         self.faults: list[Exception] = []
         self.refusals: list[ApiError] = []
-        self.started: list[Run] = []
-        self.artifacts: dict[tuple[str, str], StageResult] = {}
         self._kuberay_runs = True
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ready = threading.Event()
+        self._ready: Future[None] = Future()
         self._over: asyncio.Event | None = None
+
+    @property
+    def started(self) -> list[Run]:
+        """Every start of a driver, in order."""
+        return list(self._programs.started)
 
     def kuberay_down(self) -> None:
         """KubeRay stops, as for an upgrade; Pods, and what runs in them, go on."""
@@ -87,8 +86,16 @@ class Engine:
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
-    async def run(self) -> None:
-        """Play until `stop`."""
+    def play(self) -> None:
+        """Play, in this thread, until `stop`."""
+        try:
+            asyncio.run(self._play())
+        except Exception as fault:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(fault)
+
+    async def _play(self) -> None:
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
         async with AsyncExitStack() as stack:
             api = await stack.enter_async_context(
@@ -103,7 +110,7 @@ class Engine:
             for informer in self._informers.values():
                 await informer.wait_synced()
             tasks += [asyncio.create_task(self._guarded(self._work())) for _ in range(WORKERS)]
-            self._ready.set()
+            self._ready.set_result(None)
             await self._over.wait()
             await self._queue.shutdown()
             for task in tasks:
@@ -112,20 +119,18 @@ class Engine:
             await self._kubelet.close()
 
     def wait_ready(self) -> None:
-        """Return when it plays."""
-        if not self._ready.wait(PATIENCE_SECONDS):
-            raise TimeoutError(f"the engine did not begin: {self.faults}")
+        """Return when it plays. Raises what kept it from playing."""
+        self._ready.result(PATIENCE_SECONDS)
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Let `play` return."""
         if self._loop is not None and self._over is not None:
             self._loop.call_soon_threadsafe(self._over.set)
 
     def _assemble(self, api: Api, client: Client) -> None:
-        self._api = api
-        self._tokens = Tokens(api)
         self._heads = Heads(self._timings.submit)
-        self._kubelet = Kubelet(api, self.script, self._timings, self._program, self._report)
+        self._programs = Programs(api, self._held, self._heads, self.script, self._timings, self._report)
+        self._kubelet = Kubelet(api, self.script, self._timings, self._programs, self._report)
         self._ray_jobs = RayJobs(api, self._held, self._heads, self._timings)
         self._ray_clusters = RayClusters(api, self._held)
         self._submitters = Submitters(api, self._held)
@@ -181,74 +186,6 @@ class Engine:
             return False
         return await self._ray_jobs.step(item)
 
-    async def _program(self, pod: Object, given: Given) -> int:
-        """What the container of a Pod does."""
-        role = role_of(pod)
-        if role == "submitter":
-            return await self._submit(pod, given)
-        if role == "program":
-            return await self._drive(pod, given, 1, None)
-        cluster = (pod["metadata"]["namespace"], pod["metadata"]["labels"][CLUSTER_LABEL])
-        if role == "head":
-            self._heads.up(cluster, pod["metadata"]["uid"])
-        try:
-            await asyncio.Event().wait()  # until it is told to end
-        finally:
-            if role == "head":
-                self._heads.down(cluster, pod["metadata"]["uid"])
-        return 0
-
-    async def _submit(self, pod: Object, given: Given) -> int:
-        """`ray job submit`, then its logs: fails when the head is lost, not when the entry point fails."""
-        address, submission = (
-            given.environment["RAY_DASHBOARD_ADDRESS"],
-            given.environment["RAY_JOB_SUBMISSION_ID"],
-        )
-        service, namespace, *_ = address.split(".")
-        cluster = (namespace, service.removesuffix("-head-svc"))
-        while not self._heads.reachable(cluster):
-            await asyncio.sleep(self._timings.poll)
-        if self._heads.run(cluster, submission) is None:
-            uid = self._heads.pod_uid(cluster)
-            nth = self._heads.nth(cluster, submission) + 1
-            job = self._held(RAYJOBS, namespace, pod["metadata"]["labels"][RAY_JOB_LABEL])
-            self._heads.submit(cluster, submission, lambda: self._on_head(uid, nth, job))
-        try:
-            await self._heads.follow(cluster, submission)
-        except HeadLost:
-            return 1
-        return 0
-
-    async def _on_head(self, uid: str, nth: int, ray_job: Object | None) -> int:
-        pod, given = self._kubelet.on_node(uid)
-        return await self._drive(pod, given, nth, ray_job)
-
-    async def _drive(self, pod: Object, given: Given, nth: int, ray_job: Object | None) -> int:
-        run = Run.of(pod)
-        self.started.append(run)
-        try:
-            driver = await self._driver(run, nth, pod, given, ray_job)
-            return await self.script.part(run).drive(driver)
-        except Exception as fault:
-            self._report(fault)
-            return 1
-
-    async def _driver(self, run: Run, nth: int, pod: Object, given: Given, ray_job: Object | None) -> Driver:
-        token = await self._tokens.of(pod)
-        return Driver(
-            run,
-            nth,
-            pod,
-            ray_job,
-            given,
-            token,
-            self.artifacts,
-            self._api,
-            self._kubelet,
-            self._timings,
-            self._report,
-        )
-
     def _held(self, resource: Resource, namespace: str, name: str) -> Object | None:
         return self._informers[resource].get(namespace, name)
 
@@ -289,7 +226,7 @@ def _owners(item: Object) -> Iterator[tuple[Resource, str]]:
 def ray_engine(server: ApiClient, script: Script, timings: Timings | None = None) -> Iterator[Engine]:
     """An engine at this API server, gone when the block ends. One at a time: two would both make Pods."""
     engine = Engine(server, script, timings or Timings())
-    thread = threading.Thread(target=lambda: asyncio.run(engine.run()), name="ray-engine", daemon=True)
+    thread = threading.Thread(target=engine.play, name="ray-engine", daemon=True)
     thread.start()
     try:
         engine.wait_ready()

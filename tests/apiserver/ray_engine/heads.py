@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from chex_operator.runtime.resource import Object
+from tests.apiserver.ray_engine.mounts import Given
 
 FINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 
@@ -24,7 +28,8 @@ class RayJobRun:
 
 @dataclass
 class _Head:
-    pod_uid: str
+    pod: Object
+    given: Given
     runs: dict[str, RayJobRun] = field(default_factory=dict)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,27 +47,27 @@ class Heads:
         self._heads: dict[Cluster, _Head] = {}
         self._submissions: dict[tuple[Cluster, str], int] = {}
 
-    def up(self, cluster: Cluster, pod_uid: str) -> None:
-        """The head's container runs, and holds no job yet."""
-        self._heads[cluster] = _Head(pod_uid)
-
-    def down(self, cluster: Cluster, pod_uid: str) -> None:
-        """The head's container has ended."""
-        head = self._heads.get(cluster)
-        if head is None or head.pod_uid != pod_uid:
-            return
-        del self._heads[cluster]
-        head.lost.set()
-        for task in head.tasks:
-            task.cancel()
+    @contextmanager
+    def up(self, cluster: Cluster, pod: Object, given: Given) -> Iterator[None]:
+        """The head's container runs as long as the block lasts; it holds no job at first."""
+        head = self._heads[cluster] = _Head(pod, given)
+        try:
+            yield
+        finally:
+            if self._heads.get(cluster) is head:
+                del self._heads[cluster]
+            head.lost.set()
+            for task in head.tasks:
+                task.cancel()
 
     def reachable(self, cluster: Cluster) -> bool:
         """Whether the dashboard would answer."""
         return cluster in self._heads
 
-    def pod_uid(self, cluster: Cluster) -> str:
-        """The Pod that is the head."""
-        return self._heads[cluster].pod_uid
+    def pod(self, cluster: Cluster) -> tuple[Object, Given]:
+        """The Pod that is the head, and what its container was given."""
+        head = self._heads[cluster]
+        return head.pod, head.given
 
     def run(self, cluster: Cluster, submission: str) -> RayJobRun | None:
         """What the dashboard tells of a job. Raises `HeadLost`."""

@@ -24,7 +24,7 @@ from tests.apiserver.ray_engine.script import UNSCHEDULABLE, Run, Script, role_o
 from tests.apiserver.ray_engine.timings import Timings
 
 NODE = "node-1"
-Program = Callable[[Object, Given], Awaitable[int]]
+Program = Callable[["Kubelet", Object, Given], Awaitable[int]]
 """What the container of a Pod does, given its files and environment; its answer is the exit code."""
 
 
@@ -33,7 +33,6 @@ class _Life:
 
     def __init__(self, pod: Object) -> None:
         self.pod = pod
-        self.given: Given | None = None
         self.told: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.task: asyncio.Task[None] | None = None
         self.removal: asyncio.Task[None] | None = None
@@ -80,12 +79,6 @@ class Kubelet:
         """Every Pod there is, as it was heard of last."""
         return [life.pod for life in self._lives.values()]
 
-    def on_node(self, uid: str) -> tuple[Object, Given]:
-        """A running Pod, and what its container was given."""
-        life = self._lives[uid]
-        assert life.given is not None
-        return life.pod, life.given
-
     async def close(self) -> None:
         """Stop all containers."""
         tasks = [
@@ -112,7 +105,7 @@ class Kubelet:
             if trouble is not None:
                 await self._tell(pod, waiting_status(pod, trouble.reason, trouble.message))
                 return
-            life.given = given = await self._mounted(pod)
+            given = await self._mounted(pod)
             await asyncio.sleep(self._timings.start)
             await self._tell(pod, running_status(pod))
             end = await self._ended(life, given)
@@ -137,7 +130,7 @@ class Kubelet:
 
     async def _ended(self, life: _Life, given: Given) -> End:
         """The end of the container: by itself, or as somebody wants it."""
-        program = asyncio.ensure_future(self._program(life.pod, given))
+        program = asyncio.ensure_future(self._program(self, life.pod, given))
         try:
             await asyncio.wait({program, life.told}, return_when=asyncio.FIRST_COMPLETED)
             return life.told.result() if life.told.done() else exited(program.result())

@@ -122,12 +122,10 @@ def test_a_lost_head_runs_the_entry_point_twice_where_the_submitter_may_try_agai
     engine.script.plan(hang(), namespace=pad.namespace)
     name = pad.launch(submitterConfig=None)
     eventually(lambda: pad.status(name).get("jobStatus") == "RUNNING", "it does not run")
-    engine.script.plan(finish(steps=20), namespace=pad.namespace)
+    engine.script.plan(finish(), namespace=pad.namespace)
     pad.delete(PODS, pad.pods("head")[0]["metadata"]["name"])
     pad.reaches(name, "Complete")
     assert [run.attempt for run in engine.started].count(name) == 2
-    statuses = [status for _, status in pad.states(name)]
-    assert statuses.count("RUNNING") == 2
     assert submitter(pad, name)["status"]["failed"] == 1
 
 
