@@ -54,7 +54,7 @@ async def operate(
             identity=options.identity,
         )
         recorder = EventRecorder(client, clock, metrics, instance=options.identity)
-        reconciler = Reconciler(caches, client, clock, recorder, metrics)
+        reconciler = Reconciler(caches, client, clock, recorder, metrics, lambda: election.leads)
         metrics.measure_queue(queue)
         metrics.measure_leadership(lambda: election.leads)
         port = await stack.enter_async_context(serve_endpoints(options.port, caches.missing, metrics.page))

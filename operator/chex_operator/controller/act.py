@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.fields import parts, text
 from chex_operator.controller.views import FINALIZER, JobView, stop_text
 from chex_operator.policy.actions import (
-    DESTRUCTIVE,
+    NEEDS_THE_JOB_AS_IT_IS,
     Action,
     AddFinalizer,
     DeletePlan,
@@ -60,11 +60,16 @@ SOFT_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
+class NotLeading(Exception):
+    """Another replica may act by now: nothing more is written."""
+
+
 class Actor:
     """Writes for one job at a time; passes over different jobs may overlap."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client, self._clock = client, clock
+    def __init__(self, client: Client, clock: Clock, leads: Callable[[], bool]) -> None:
+        """`leads` is asked before each write: a process that was stopped for a while must not go on where it was."""
+        self._client, self._clock, self._leads = client, clock, leads
         self._written_at: dict[str, float] = {}
 
     def forget(self, uid: str) -> None:
@@ -76,12 +81,14 @@ class Actor:
 
         Raises:
             Conflict: The job is not what was looked at any more; the pass is to be repeated.
+            NotLeading: Leadership has ended.
             ApiError: Some other call failed; likewise, later.
         """
-        if any(isinstance(action, DESTRUCTIVE) for action in decision.actions):
+        if any(isinstance(action, NEEDS_THE_JOB_AS_IT_IS) for action in decision.actions):
             await self._make_sure(view)
         version, refusals = view.version, dict[str, str]()
         for action in decision.actions:
+            self._make_sure_to_lead()
             if isinstance(action, AddFinalizer):
                 version = await self._set_finalizers(view, (*view.finalizers, FINALIZER), version)
             elif isinstance(action, RemoveFinalizer):
@@ -92,8 +99,12 @@ class Actor:
                 await self._carry_out(view, observed, action, refusals)
         return await self._tell(view, _with_refusals(decision.status, refusals), version)
 
+    def _make_sure_to_lead(self) -> None:
+        if not self._leads():
+            raise NotLeading("leadership has ended; nothing more is written")
+
     async def _make_sure(self, view: JobView) -> None:
-        """What stops or deletes rests on the job as it is, not on a cache that may be behind."""
+        """What starts, stops or deletes rests on the job as it is, not on a cache that may be behind."""
         try:
             live = await self._client.get(JOBS, view.namespace, view.name)
         except NotFound:
@@ -169,6 +180,7 @@ class Actor:
     async def _create(self, view: JobView, rendered: Object) -> None:
         """Create an object once. One of this name that is ours was created by a pass before."""
         kind, metadata = KINDS[rendered["kind"]], rendered["metadata"]
+        self._make_sure_to_lead()
         try:
             await self._client.create(kind, rendered)
         except AlreadyExists:
@@ -233,6 +245,7 @@ class Actor:
         if changed <= set(SOFT_FIELDS) and now - self._written_at.get(view.uid, -SOFT_SECONDS) < SOFT_SECONDS:
             return False
         change = {name: plain.get(name) for name in sorted(changed)}
+        self._make_sure_to_lead()
         await self._client.patch_status(JOBS, view.namespace, view.name, change, resource_version=version)
         self._written_at[view.uid] = now
         return True

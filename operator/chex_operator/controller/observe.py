@@ -11,16 +11,24 @@ from chex_api.loading import validate_job
 from chex_api.runtime import RuntimeSpec
 from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
-from chex_operator.controller.views import FINALIZER, ConfigMapView, JobView, config_map_view, notes_of
+from chex_operator.controller.views import (
+    FINALIZER,
+    ConfigMapView,
+    JobView,
+    config_map_view,
+    job_run_view,
+    notes_of,
+    ray_job_view,
+)
 from chex_operator.policy.admission import Judgement, Refused, judge, refusal_of_faults
 from chex_operator.policy.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
 from chex_operator.policy.lifecycle import LIVE_STATES
 from chex_operator.policy.observed import Notes, Observed, Pod, Run
 from chex_operator.policy.outcome import has_ended
-from chex_operator.rendering import JobReference
+from chex_operator.rendering import PREFLIGHT, JobReference
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.errors import NotFound
-from chex_operator.runtime.resource import CONFIGMAPS, Object
+from chex_operator.runtime.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
 
 REMEMBERED = 512
 """Judgements and plans: what passes need again and again, and what is read anew for jobs that rest."""
@@ -60,7 +68,7 @@ class Observer:
         status = read_status(plain_status)
         job = JobReference(view.namespace, view.name, view.uid, view.generation)
         plan = await self._plan(view, status)
-        runs = self._runs(view)
+        runs = self._runs(view) | await self._unseen_runs(view, status)
         return Observed(
             job=job,
             judgement=self._judgement(view, spec, plan),
@@ -78,6 +86,20 @@ class Observer:
         # KubeRay's submitter is a Job of its own that bears our labels too: it belongs to its RayJob.
         own = [each.run for each in views if each.job_name == view.name]
         return {run.name: run for run in own}
+
+    async def _unseen_runs(self, view: JobView, status: JobStatus) -> dict[str, Run]:
+        """Runs of attempts that were asked to stop before anybody saw them: a cache that lacks them proves nothing."""
+        found: dict[str, Run] = {}
+        for stage in status.stages:
+            if stage.state != "Stopping" or stage.launch_time is not None:
+                continue
+            kind, project = (BATCH_JOBS, job_run_view) if stage.name == PREFLIGHT else (RAYJOBS, ray_job_view)
+            try:
+                item = await self._client.get(kind, view.namespace, stage.attempt_name)
+            except NotFound:
+                continue
+            found[stage.attempt_name] = project(item).run
+        return found
 
     def _pods(self, view: JobView) -> dict[str, tuple[Pod, ...]]:
         found: dict[str, list[Pod]] = {}

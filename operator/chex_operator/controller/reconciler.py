@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from chex_api.status import JobStatus
 from chex_operator.controller.act import Actor
@@ -28,10 +28,16 @@ class Reconciler:
     """Called by workers, for one key at a time each."""
 
     def __init__(
-        self, caches: Caches, client: Client, clock: Clock, recorder: EventRecorder, metrics: Metrics
+        self,
+        caches: Caches,
+        client: Client,
+        clock: Clock,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        leads: Callable[[], bool],
     ) -> None:
         self._caches, self._clock, self._recorder = caches, clock, recorder
-        self._observer, self._actor = Observer(caches, client), Actor(client, clock)
+        self._observer, self._actor = Observer(caches, client), Actor(client, clock, leads)
         self._stages = StageCensus(metrics)
         self._uids: dict[Key, str] = {}
 

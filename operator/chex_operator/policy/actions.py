@@ -88,7 +88,15 @@ Action = (
     | DeleteRun
     | DeleteSupport
 )
-DESTRUCTIVE = (RemoveFinalizer, DeletePlan, RequestStop, DeleteRun, DeleteSupport)
+NEEDS_THE_JOB_AS_IT_IS = (
+    StartPreflight,
+    StartStage,
+    RemoveFinalizer,
+    DeletePlan,
+    RequestStop,
+    DeleteRun,
+    DeleteSupport,
+)
 """Not done on the word of a cache alone: the job is read once more before."""
 
 

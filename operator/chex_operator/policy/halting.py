@@ -16,9 +16,6 @@ def stop_all(course: Course, halt: Halt) -> None:
                 course.stages[index] = rest(stage, "Suspended", halt.reason)
             continue
         run = course.observed.runs.get(stage.attempt_name)
-        if run is None and stage.launch_time is None:
-            course.stages[index] = rest(stage, "Suspended", halt.reason)
-            continue
         course.stages[index] = stage.model_copy(
             update={"state": "Stopping", "reason": halt.reason, "message": "stops with a checkpoint"}
         )

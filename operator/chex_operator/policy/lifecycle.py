@@ -35,6 +35,8 @@ def advance(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> St
     if stage.state not in LIVE_STATES:
         return stage
     if seen.run is None:
+        if stage.launch_time is None and stage.state == "Stopping":
+            return rest(stage, "Suspended", "Stopped", "it had not begun")  # the API server itself was asked
         if stage.launch_time is None:
             return stage  # not created yet, or not seen yet
         return _ended(stage, LOST, seen, policy, now)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chex_api.status import JobStatus
-from chex_operator.controller.act import Actor
+from chex_operator.controller.act import Actor, NotLeading
 from chex_operator.controller.views import JobView, job_view
 from chex_operator.policy.actions import AddFinalizer, DeleteRun, RemoveFinalizer
 from chex_operator.policy.admission import Refused
@@ -60,7 +60,7 @@ def observed(status: JobStatus | None = None) -> Observed:
 
 
 async def act(api: Api, decision: Decision, seen: JobView | None = None, actor: Actor | None = None) -> bool:
-    actor = actor or Actor(api, VirtualClock())  # pyright: ignore[reportArgumentType]
+    actor = actor or Actor(api, VirtualClock(), lambda: True)  # pyright: ignore[reportArgumentType]
     return await actor.act(seen or view(), observed(), decision)
 
 
@@ -80,6 +80,17 @@ def test_a_run_is_deleted_by_its_uid() -> None:
     api = Api()
     asyncio.run(act(api, Decision((DELETION,), JobStatus())))
     assert api.calls[:2] == [("get", "j"), ("delete", ("attempt-1", "run-uid"))]
+
+
+@pytest.mark.parametrize(
+    "decision", [Decision((DELETION,), JobStatus()), Decision((), JobStatus(phase="Preflight"))]
+)
+def test_whoever_does_not_lead_any_more_writes_nothing(decision: Decision) -> None:
+    api = Api()
+    actor = Actor(api, VirtualClock(), lambda: False)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(NotLeading):
+        asyncio.run(act(api, decision, actor=actor))
+    assert [name for name, _ in api.calls if name != "get"] == []
 
 
 def test_the_status_is_told_last_of_the_version_that_the_finalizer_left() -> None:
@@ -119,7 +130,7 @@ def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None
 
 def test_time_left_alone_is_told_once_a_minute() -> None:
     clock, api = VirtualClock(), Api()
-    actor = Actor(api, clock)  # pyright: ignore[reportArgumentType]
+    actor = Actor(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
     seen = view(JobStatus(eta="~2h").plain())
 
     async def thrice() -> list[bool]:

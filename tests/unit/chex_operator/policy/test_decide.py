@@ -1,5 +1,7 @@
 """A job's life as the operator decides it, one behaviour a test."""
 
+from dataclasses import replace
+
 import pytest
 
 from chex_operator.policy.admission import Refused
@@ -214,6 +216,28 @@ def test_suspending_stops_with_a_checkpoint_and_resuming_goes_on() -> None:
     assert sum(each == "preflight" for each in world.stage_of.values()) == 1
     world.run_to_the_end()
     assert world.status.phase == "Complete"
+
+
+def test_an_attempt_that_was_created_and_not_seen_yet_keeps_the_job_from_being_told_stopped() -> None:
+    world = World()
+    world.run_to("pretrain/ssl")
+    stages = tuple(
+        stage.model_copy(update={"launch_time": None, "start_time": None})
+        if stage.state == "Running"
+        else stage
+        for stage in world.status.stages
+    )
+    world.status = world.status.model_copy(update={"stages": stages})
+    world.edit(lambda: accepted(manifest(suspend=True)))
+    lagging = world.observe()
+    world.step(replace(lagging, observed=replace(lagging.observed, runs={}, pods={})))
+    assert world.stage("pretrain/ssl").state == "Stopping"
+    assert world.condition("Suspended") == "False"
+    world.settle()
+    assert world.live("pretrain/ssl")
+    world.stop_obediently()
+    world.settle()
+    assert world.condition("Suspended") == "True"
 
 
 def test_a_driver_that_does_not_stop_is_deleted_after_a_while() -> None:

@@ -13,7 +13,7 @@ from chex_api.plan import locations, make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.policy.actions import (
-    DESTRUCTIVE,
+    NEEDS_THE_JOB_AS_IT_IS,
     Action,
     AddFinalizer,
     DeletePlan,
@@ -117,8 +117,8 @@ class World:
 
     def _act(self, snapshot: Snapshot, decision: Decision, die_after: int | None) -> None:
         version = snapshot.version
-        destructive = any(isinstance(action, DESTRUCTIVE) for action in decision.actions)
-        if destructive and version != self.version:
+        fresh = any(isinstance(action, NEEDS_THE_JOB_AS_IT_IS) for action in decision.actions)
+        if fresh and version != self.version:
             raise Stale
         writes = 0
         for action in decision.actions:
