@@ -103,7 +103,9 @@ class Caches:
             "pods": self.pods,
             "configmaps": self.config_maps,
         }
-        return found | ({"clusterchexruntimes": self.cluster_runtimes} if self.cluster_runtimes else {})
+        if self.cluster_runtimes is not None:
+            found["clusterchexruntimes"] = self.cluster_runtimes
+        return found
 
     def missing(self) -> list[str]:
         """What has not been listed yet."""

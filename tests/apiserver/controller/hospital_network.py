@@ -63,7 +63,7 @@ class HospitalNetwork:
         )
 
     def create(self, resource: Resource, body: Object) -> Object:
-        answer = self.server.create(resource.path(self.namespace), body)
+        answer = self.server.create(resource.path(self.namespace if resource.namespaced else None), body)
         assert answer.accepted, answer.message
         return answer.body
 
@@ -140,29 +140,38 @@ class HospitalNetwork:
 
 @contextmanager
 def hospital_network(
-    server: ApiClient, engine: Engine, folder: Path, *options: str
+    server: ApiClient, engine: Engine, folder: Path, *options: str, whole_cluster: bool = False
 ) -> Iterator[HospitalNetwork]:
-    """A namespace of its own, served by an operator of its own in namespaced mode, with the permissions that the chart gives."""
+    """A namespace of its own, served by an operator of its own with the permissions that the chart gives.
+
+    In namespaced mode, unless it is to serve the whole cluster; then there is no runtime yet.
+    """
     namespace = f"net-{uuid.uuid4().hex[:8]}"
     assert server.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).accepted
     account = {"metadata": {"name": "chex-jobs"}}
     assert server.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", account).accepted
-    spec = copy.deepcopy(RUNTIME)
-    spec["storage"]["readPrefixes"] = spec["storage"]["writePrefixes"] = [
-        "s3://radiology-models/{namespace}/"
-    ]
-    runtime = {
-        "apiVersion": RUNTIMES.api_version,
-        "kind": RUNTIMES.kind,
-        "metadata": {"name": "h200"},
-        "spec": spec,
-    }
-    created = server.create(RUNTIMES.path(namespace), runtime)
-    assert created.accepted, created.message
-    objects = render({"watchNamespace": namespace}, namespace=namespace)
+    values = {"crds": {"enabled": False}} if whole_cluster else {"watchNamespace": namespace}
+    objects = render(values, release=namespace, namespace=namespace)
     apply_objects(server, objects)
     token = operator_token(server, objects)
     kubeconfig = write_kubeconfig(folder / f"{namespace}.kubeconfig", server, token)
     served = (*operator_options(objects), f"--lease-namespace={namespace}", *options)
     with OperatorProcess(kubeconfig, folder / f"{namespace}.log", *served) as operator:
-        yield HospitalNetwork(server, engine, namespace, operator)
+        network = HospitalNetwork(server, engine, namespace, operator)
+        if not whole_cluster:
+            network.create(RUNTIMES, runtime_object(RUNTIMES, "h200"))
+        yield network
+
+
+def runtime_object(resource: Resource, name: str) -> Object:
+    """A runtime that lets jobs use the folder of their namespace."""
+    spec = copy.deepcopy(RUNTIME)
+    spec["storage"]["readPrefixes"] = spec["storage"]["writePrefixes"] = [
+        "s3://radiology-models/{namespace}/"
+    ]
+    return {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }

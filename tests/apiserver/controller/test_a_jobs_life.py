@@ -1,11 +1,14 @@
 """From `kubectl apply` to the end, as the operator tells it."""
 
 import json
+from pathlib import Path
 
-from chex_operator.runtime.resource import CONFIGMAPS, EVENTS, JOBS, PODS, RAYJOBS, ROLES
-from tests.apiserver.controller.hospital_network import HospitalNetwork
+from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, EVENTS, JOBS, PODS, RAYJOBS, ROLES
+from tests.apiserver.control_plane import ApiClient
+from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network, runtime_object
 from tests.apiserver.controller.recorder import contradictions, told
 from tests.apiserver.ray_engine.drives import die, fail, finish, hang, lose
+from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.script import Part, no_image, unschedulable, wrong_configuration
 
@@ -250,3 +253,20 @@ def test_the_rendered_pods_are_admitted_where_restricted_is_enforced(network: Ho
     network.apply()
     network.reaches("Complete")
     assert network.list(PODS)
+
+
+def test_an_operator_of_the_whole_cluster_serves_every_namespace_and_cluster_runtimes(
+    controllers: ApiClient, engine: Engine, tmp_path: Path
+) -> None:
+    with hospital_network(controllers, engine, tmp_path, whole_cluster=True) as network:
+
+        def on_a_cluster_runtime(spec: dict) -> None:
+            spec["runtimeRef"] = {"kind": "ClusterChexRuntime", "name": network.namespace}
+
+        network.apply(change=on_a_cluster_runtime)
+        network.reaches("Pending")
+        eventually(
+            lambda: network.condition("Valid").get("reason") == "RuntimeNotFound", "nobody misses the runtime"
+        )
+        network.create(CLUSTER_RUNTIMES, runtime_object(CLUSTER_RUNTIMES, network.namespace))
+        network.reaches("Complete")
