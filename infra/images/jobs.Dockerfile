@@ -14,7 +14,12 @@ ARG VARIANT=cuda
 FROM ${PYTHON_IMAGE} AS build
 ARG PYTHON_IMAGE
 RUN case "${PYTHON_IMAGE}" in *@sha256:*) ;; *) echo "PYTHON_IMAGE must hold a digest: NAME@sha256:..." >&2; exit 1 ;; esac
-COPY infra/images/requirements-jobs.lock infra/images/requirements-jobs-cpu.lock /build/
+COPY crds/chex_api /chex/chex_api
+COPY jobs/chex_jobs /chex/chex_jobs
+COPY LICENSE /chex/LICENSE
+COPY pyproject.toml infra/images/write_metadata.py infra/images/requirements-jobs.lock infra/images/requirements-jobs-cpu.lock /build/
+RUN python /build/write_metadata.py /build/pyproject.toml /chex \
+    && python -m compileall -q --invalidation-mode unchecked-hash /chex
 # Into a prefix that becomes /usr/local: a login shell, which KubeRay can be told to use, would forget another PATH. What the
 # base has already counts for nothing. pip compiles as it installs: a Pod would do so again at each start.
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PREFIX=/install PIP_IGNORE_INSTALLED=1 PIP_NO_DEPS=1
@@ -33,10 +38,7 @@ FROM with-${VARIANT} AS installed
 
 FROM ${PYTHON_IMAGE}
 COPY --from=installed /install /usr/local
-COPY crds/chex_api /chex/chex_api
-COPY jobs/chex_jobs /chex/chex_jobs
-COPY LICENSE /chex/LICENSE
-RUN python -m compileall -q --invalidation-mode unchecked-hash /chex
+COPY --from=installed /chex /chex
 # No model hub is asked and nothing is reported; without a GPU DeepSpeed needs to be told so by DS_ACCELERATOR, which the code does.
 ENV PYTHONPATH=/chex PYTHONUNBUFFERED=1 HOME=/home/chex \
     HF_HUB_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 \

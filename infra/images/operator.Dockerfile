@@ -16,6 +16,8 @@ RUN python -m pip install --no-cache-dir --disable-pip-version-check --no-compil
 COPY crds/chex_api /chex/chex_api
 COPY operator/chex_operator /chex/chex_operator
 COPY LICENSE /chex/LICENSE
+COPY pyproject.toml infra/images/write_metadata.py /build/
+RUN python /build/write_metadata.py /build/pyproject.toml /chex
 # Compiled here, because nothing can write beside the sources later. Checked hashes would read every source at each start.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /chex \
     && PYTHONPATH=/chex python -m chex_operator --help > /dev/null

@@ -126,6 +126,12 @@ def test_the_operators_image_holds_no_code_of_the_jobs() -> None:
     assert not [source for source in sources if "jobs" in source]
 
 
+def test_packages_that_are_copied_know_their_version(recipe: Dockerfile) -> None:
+    """Both programs ask for it when they run: without metadata they would end there."""
+    runs = [each.rest for stage in recipe.stages for each in stage.all("RUN")]
+    assert any("write_metadata.py /build/pyproject.toml /chex" in run for run in runs)
+
+
 def test_variants_of_the_jobs_image_are_those_that_are_described() -> None:
     stages = {stage.name for stage in read_dockerfile(PATHS["jobs.Dockerfile"]).stages}
     assert {"with-cuda", "with-cpu"} <= stages
