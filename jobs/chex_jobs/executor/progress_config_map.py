@@ -102,16 +102,18 @@ class ProgressConfigMap:
         for number in range(tries):
             if number:
                 self._ended.wait(2.0**number)
-            if self._exchange({key: json.dumps(plain, ensure_ascii=False)}):
+            if self._exchange({**self._progress(), key: json.dumps(plain, ensure_ascii=False)}):
                 return True
         return False
 
     def _send_until_ended(self) -> None:
         while not self._ended.wait(self._interval):
-            newest = self._newest
-            self._exchange(
-                {} if newest is None else {PROGRESS: json.dumps(newest.plain(), ensure_ascii=False)}
-            )
+            self._exchange(self._progress())
+
+    def _progress(self) -> dict[str, str]:
+        """The newest progress; a short stage's is sent with its outcome, at the latest."""
+        newest = self._newest
+        return {} if newest is None else {PROGRESS: json.dumps(newest.plain(), ensure_ascii=False)}
 
     def _exchange(self, data: dict[str, str]) -> bool:
         try:
