@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chex_api.attempt import FAILURE, RESULT
+from chex_api.attempt import FAILURE, PROGRESS, RESULT
+from chex_jobs.artifacts import open_storage
 from chex_operator.runtime.resource import BATCH_JOBS, JOBS, Object
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.ray_engine.ends import OUT_OF_MEMORY
@@ -47,8 +48,20 @@ def artifacts(pad: Launchpad, server: S3Server) -> str:
     return f"s3://{server.bucket}/{pad.namespace}"
 
 
+def archived_log(pad: Launchpad, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a driver of this namespace has left for those who come after its Pods."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    storage = open_storage(artifacts(pad, server))
+    return b"".join(storage.read_bytes(key) for key in storage.sizes() if "/logs/driver-" in key).decode()
+
+
 def test_an_entry_point_really_runs_and_its_result_arrives(
-    pad: Launchpad, storage: Object, versitygw_server: S3Server, tmp_path: Path
+    pad: Launchpad,
+    storage: Object,
+    versitygw_server: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     uri = artifacts(pad, versitygw_server)
     name = pad.launch("ingest", "archive", artifacts=uri, storage=storage)
@@ -59,11 +72,18 @@ def test_an_entry_point_really_runs_and_its_result_arrives(
     )
     logs = "".join(file.read_text() for file in sorted(tmp_path.glob("*.log")))
     assert pad.status(name)["jobStatus"] == "SUCCEEDED", logs[-3000:]
-    assert pad.told(name)[RESULT]["manifestUri"].startswith(f"{uri}/stages/ingest-archive-")
+    told = pad.told(name)
+    assert told[RESULT]["manifestUri"].startswith(f"{uri}/stages/ingest-archive-")
+    assert PROGRESS in told
+    assert "ingest/archive: finished" in archived_log(pad, versitygw_server, monkeypatch)
 
 
 def test_a_preflight_really_looks(
-    pad: Launchpad, storage: Object, versitygw_server: S3Server, tmp_path: Path
+    pad: Launchpad,
+    storage: Object,
+    versitygw_server: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = pad.launch_preflight(artifacts=artifacts(pad, versitygw_server), storage=storage)
     job = eventually(
@@ -73,6 +93,7 @@ def test_a_preflight_really_looks(
     )
     assert ended(job) == "Complete", (tmp_path / f"{name}.log").read_text()[-3000:]
     assert "report/tiny" in pad.told(name)[RESULT]["identities"]
+    assert "preflight passed" in archived_log(pad, versitygw_server, monkeypatch)
 
 
 def test_a_preflight_without_storage_really_says_so(
