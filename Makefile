@@ -103,8 +103,8 @@ bench: $(INSTALLED) ## the benchmarks, each against a rival in the same run
 	@for benchmark in tests/benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$benchmark" .py)"; done
 
 .PHONY: e2e
-e2e: $(INSTALLED) ## against the cluster of KUBECONFIG
-	@echo "there are no end-to-end tests yet: they come with the operator" >&2; exit 1
+e2e: $(INSTALLED) ## against the cluster of KUBECONFIG, with KubeRay and the operator; see tests/e2e/__init__.py
+	@$(BIN)/pytest --timeout=3600 tests/e2e $(PYTEST_ARGS)
 
 .PHONY: clean
 clean: ## remove what was built and generated here, not the artifacts

@@ -1,0 +1,38 @@
+"""Real Pods, real Ray, real KubeRay."""
+
+from tests.e2e.cluster import Cluster
+
+LONG = 400
+"""Epochs of a pretraining that takes some minutes on half a core."""
+
+
+def test_a_manifest_becomes_a_report(cluster: Cluster) -> None:
+    name = cluster.submit()
+    cluster.kubectl("wait", f"ctj/{name}", "--for=condition=Complete", "--timeout=20m")
+    status = cluster.status(name)
+    assert status["reportURI"].endswith("/report.html")
+    assert [hospital["name"] for hospital in status["hospitals"]] == ["north"]
+    cluster.wait(name, lambda: not cluster.ray_pods_of(name), "machines are still held")
+    cluster.kubectl("delete", "ctj", name, "--timeout=5m")
+
+
+def test_a_lost_head_a_suspension_and_a_deletion_cost_no_checkpoint_and_leave_no_pod(
+    cluster: Cluster,
+) -> None:
+    name = cluster.submit(epochs=LONG)
+    cluster.comes_to(name, "pretrain/ssl", percent=5)
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=pretrain,ray.io/node-type=head"
+    cluster.kubectl("delete", "pod", "-l", selector, "--grace-period=0", "--force")
+    cluster.comes_to(name, "pretrain/ssl", attempt=2, percent=10)
+
+    cluster.apply(name, epochs=LONG, suspend=True)
+    cluster.reaches(name, "Suspended")
+    cluster.wait(name, lambda: not cluster.ray_pods_of(name), "machines are still held")
+    before = cluster.stage(name, "pretrain/ssl")
+    assert float(before["committed"]) > 0
+
+    cluster.apply(name, epochs=LONG)
+    cluster.comes_to(name, "pretrain/ssl", attempt=3, percent=before["progressPercent"] + 1)
+
+    cluster.kubectl("delete", "ctj", name, "--timeout=8m")
+    assert not cluster.ray_pods_of(name)
