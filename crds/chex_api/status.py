@@ -1,6 +1,6 @@
 """`status`: what the operator tells. Bounded; numbers are strings, as Kubernetes' conventions ask; trial tables live in S3."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -134,3 +134,11 @@ class JobStatus(ApiModel):
     )
     stages: tuple[StageStatus, ...] = Field(default=(), max_length=256, description="The plan's stages.")
     hospitals: tuple[HospitalStatus, ...] = Field(default=(), max_length=64, description="The hospitals.")
+
+    def told(self) -> dict[str, Any]:
+        """As it is written: what there is nothing to say of is left out, so that `kubectl describe` stays readable.
+
+        Conditions are written in full, as their readers expect.
+        """
+        plain = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        return {**plain, "phase": self.phase, "conditions": [each.plain() for each in self.conditions]}

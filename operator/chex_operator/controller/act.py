@@ -237,7 +237,7 @@ class Actor:
 
     async def _tell(self, view: JobView, status: JobStatus, version: str) -> bool:
         _, before = view.spec_and_status()
-        plain = status.plain()
+        plain = status.told()
         changed = {name for name in {*plain, *before} if plain.get(name) != before.get(name)}
         now = self._clock.monotonic()
         if not changed:

@@ -114,7 +114,7 @@ def test_other_finalizers_stay() -> None:
 
 
 def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None:
-    told = JobStatus(phase="Preflight").plain()
+    told = JobStatus(phase="Preflight").told()
     api = Api()
     assert not asyncio.run(act(api, Decision((), JobStatus(phase="Preflight")), view(told)))
     assert api.calls == []
@@ -131,7 +131,7 @@ def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None
 def test_time_left_alone_is_told_once_a_minute() -> None:
     clock, api = VirtualClock(), Api()
     actor = Actor(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
-    seen = view(JobStatus(eta="~2h").plain())
+    seen = view(JobStatus(eta="~2h").told())
 
     async def thrice() -> list[bool]:
         told = [await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)]
