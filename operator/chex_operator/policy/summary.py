@@ -89,7 +89,8 @@ def _eta(
     if done < 0.05 or active_seconds < 5 * MINUTE:
         return ""
     guess = active_seconds * (1.0 - done) / done
-    return f"{rounded(guess / 2)}-{rounded(guess * 2)}"
+    shortest, longest = rounded(guess / 2), rounded(guess * 2)
+    return f"~{longest}" if shortest == longest else f"{shortest}-{longest}"
 
 
 def rounded(seconds: float) -> str:
