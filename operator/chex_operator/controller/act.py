@@ -160,7 +160,7 @@ class Actor:
         run: Object,
         refusals: dict[str, str],
     ) -> None:
-        """Apply what an attempt needs, then create its run. A refusal (quota, admission) is told, and tried again later.
+        """Create what an attempt needs, then its run. A refusal (quota, admission) is told, and tried again later.
 
         RoleBindings come after the Roles: to find out whether we may hand on what a Role grants, the API server reads it, and
         answers 404 where it is not there. It does not ask this of administrators.
@@ -170,12 +170,24 @@ class Actor:
             for wave in (others, bindings):
                 async with asyncio.TaskGroup() as group:
                     for rendered in wave:
-                        group.create_task(self._client.apply(KINDS[rendered["kind"]], rendered))
+                        group.create_task(self._provide(rendered))
             await self._create(view, run)
         except* (Forbidden, Invalid) as refused:
             first = refused.exceptions[0]
             logger.warning("%s %s was refused: %s", run["kind"], run["metadata"]["name"], first)
             refusals[label] = str(first)
+
+    async def _provide(self, rendered: Object) -> None:
+        """Create an object, or bring it up to date where a pass before created it.
+
+        Applying would do both at once, and costs the API server half as much again.
+        """
+        kind = KINDS[rendered["kind"]]
+        self._make_sure_to_lead()
+        try:
+            await self._client.create(kind, rendered)
+        except AlreadyExists:
+            await self._client.apply(kind, rendered)
 
     async def _create(self, view: JobView, rendered: Object) -> None:
         """Create an object once. One of this name that is ours was created by a pass before."""
@@ -242,7 +254,8 @@ class Actor:
         now = self._clock.monotonic()
         if not changed:
             return False
-        if changed <= set(SOFT_FIELDS) and now - self._written_at.get(view.uid, -SOFT_SECONDS) < SOFT_SECONDS:
+        # Of a job that this process has not written yet, the process before may have done so a moment ago.
+        if changed <= set(SOFT_FIELDS) and now - self._written_at.setdefault(view.uid, now) < SOFT_SECONDS:
             return False
         change = {name: plain.get(name) for name in sorted(changed)}
         self._make_sure_to_lead()

@@ -117,6 +117,11 @@ class Caches:
             return self.runtimes.get(namespace, name)
         return self.cluster_runtimes.get(None, name) if self.cluster_runtimes is not None else None
 
+    def has_children(self, job_uid: str) -> bool:
+        """Whether anything of a job is left, beside the job."""
+        followed = (self.ray_jobs, self.batch_jobs, self.pods, self.config_maps)
+        return any(informer.has_labelled(job_uid) for informer in followed)
+
     def orphans(self) -> list[RunView]:
         """RayJobs whose job is not there."""
         return [view for view in self.ray_jobs.list() if view.job_uid not in self._key_of]

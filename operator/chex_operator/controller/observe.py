@@ -2,12 +2,14 @@
 
 import json
 from collections import OrderedDict
+from functools import partial
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from chex_api.faults import Fault
-from chex_api.loading import validate_job
+from chex_api.job import ChexTrainingJob
+from chex_api.loading import LoadResult, validate_job
 from chex_api.runtime import RuntimeSpec
 from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
@@ -30,7 +32,7 @@ from chex_operator.runtime.client import Client
 from chex_operator.runtime.errors import NotFound
 from chex_operator.runtime.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
 
-REMEMBERED = 512
+REMEMBERED = 2048
 """Judgements and plans: what passes need again and again, and what is read anew for jobs that rest."""
 Value = TypeVar("Value")
 
@@ -61,6 +63,11 @@ class Observer:
         self._caches, self._client = caches, client
         self._judgements: _Recent[Judgement] = _Recent()
         self._plans: _Recent[FrozenPlan] = _Recent()
+
+    def status(self, view: JobView) -> JobStatus:
+        """What is told of a job."""
+        _, plain_status = view.spec_and_status()
+        return read_status(plain_status)
 
     async def observe(self, view: JobView) -> Observed:
         """Everything about a job."""
@@ -154,22 +161,15 @@ class Observer:
         return known if known is not None else self._judgements.put(key, self._judge(view, spec, plan))
 
     def _judge(self, view: JobView, spec: Object, plan: FrozenPlan | None) -> Judgement:
-        plain: Object = {
-            "apiVersion": "chexdragon.dev/v1alpha1",
-            "kind": "ChexTrainingJob",
-            "metadata": {"name": view.name, "namespace": view.namespace},
-            "spec": spec,
-        }
-        loaded = validate_job(plain)
+        """What runs keeps the runtime that it was begun with."""
+        loaded = _loaded(view, spec)
         if loaded.job is None:
             return refusal_of_faults(loaded.faults)
         identity = plan_identity(loaded.job.spec)
-        if plan is not None and plan.identity == identity:  # what runs keeps the runtime it was begun with
-            return judge(loaded.job, plan.runtime, identity, view.namespace)
-        runtime = self._runtime(view)
+        runtime = plan.runtime if plan is not None and plan.identity == identity else self._runtime(view)
         if isinstance(runtime, Refused):
             return runtime
-        return judge(loaded.job, runtime, identity, view.namespace)
+        return judge(loaded.job, runtime, identity, view.namespace, partial(_manifest, view))
 
     def _runtime(self, view: JobView) -> RuntimeSpec | Refused:
         kind, name = view.runtime
@@ -193,6 +193,24 @@ class Observer:
                 for each in error.errors()
             )
             return Refused("RuntimeInvalid", f"{kind} {name!r}: {refusal_of_faults(faults).message}")
+
+
+def _loaded(view: JobView, spec: Object) -> LoadResult:
+    plain: Object = {
+        "apiVersion": "chexdragon.dev/v1alpha1",
+        "kind": "ChexTrainingJob",
+        "metadata": {"name": view.name, "namespace": view.namespace},
+        "spec": spec,
+    }
+    return validate_job(plain)
+
+
+def _manifest(view: JobView) -> ChexTrainingJob:
+    """The manifest of a job that was found valid before."""
+    spec, _ = view.spec_and_status()
+    job = _loaded(view, spec).job
+    assert job is not None
+    return job
 
 
 def read_status(plain: Object) -> JobStatus:

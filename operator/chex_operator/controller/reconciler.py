@@ -1,6 +1,7 @@
 """One pass over one job: observe, decide, act; and what people and Prometheus hear of it."""
 
 import logging
+import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -20,6 +21,9 @@ from chex_operator.runtime.logs import job_context
 from chex_operator.runtime.metrics import Metrics
 from chex_operator.runtime.resource import JOBS
 from chex_operator.runtime.worker import Requeue
+
+EARLIEST = 0.75
+"""Share of the time after which a job is looked at again at the earliest. A look too early asks for one more."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,9 @@ class Reconciler:
             self._stages.forget(uid)
             return None
         self._uids[key] = view.uid
+        if self._is_at_rest(view):
+            self._stages.take(view.uid, self._observer.status(view))
+            return None
         with job_context(namespace, name, view.generation):
             observed = await self._observer.observe(view)
             decision = decide(observed, self._clock.now())
@@ -59,7 +66,17 @@ class Reconciler:
                 self._record(view, decision)
                 self._stages.count_gpu_seconds(observed, decision.status)
         self._stages.take(view.uid, decision.status)
-        return Requeue(decision.look_again) if decision.look_again is not None else None
+        if decision.look_again is None:
+            return None
+        # Spread: else all that was looked at when the process began would be looked at again in the same second.
+        return Requeue(decision.look_again * random.uniform(EARLIEST, 1.0))
+
+    def _is_at_rest(self, view: JobView) -> bool:
+        """Its end is told and its objects are gone: nothing is due before it is edited or deleted, whatever its runtime does.
+
+        Most jobs of a cluster are like that. They are not judged again, and nobody asks the API server for their plans.
+        """
+        return view.is_at_its_end and view.deleting_since is None and not self._caches.has_children(view.uid)
 
     def _record(self, view: JobView, decision: Decision) -> None:
         regarding = {

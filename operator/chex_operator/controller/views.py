@@ -30,7 +30,11 @@ MOST_PREFLIGHT_BYTES = 900 * 1024
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A `ChexTrainingJob`."""
+    """A `ChexTrainingJob`.
+
+    Attributes:
+        is_at_its_end: its status tells the end of this very generation.
+    """
 
     namespace: str
     name: str
@@ -39,6 +43,7 @@ class JobView:
     version: str
     deleting_since: float | None
     finalizers: tuple[str, ...]
+    is_at_its_end: bool
     runtime: tuple[str, str]
     document: bytes
 
@@ -92,18 +97,19 @@ class RuntimeView:
 
 def job_view(item: Object) -> JobView:
     """Of a `ChexTrainingJob`."""
-    metadata, spec = item["metadata"], part(item, "spec")
-    reference = part(spec, "runtimeRef")
+    metadata, spec, status = item["metadata"], part(item, "spec"), part(item, "status")
+    reference, generation = part(spec, "runtimeRef"), int(metadata.get("generation") or 0)
     return JobView(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
-        generation=int(metadata.get("generation") or 0),
+        generation=generation,
         version=metadata["resourceVersion"],
         deleting_since=seconds_of(metadata.get("deletionTimestamp")),
         finalizers=tuple(metadata.get("finalizers") or ()),
+        is_at_its_end=bool(status.get("completionTime")) and status.get("observedGeneration") == generation,
         runtime=(text(reference, "kind") or "ClusterChexRuntime", text(reference, "name")),
-        document=_packed({"spec": spec, "status": part(item, "status")}),
+        document=_packed({"spec": spec, "status": status}),
     )
 
 

@@ -4,7 +4,7 @@ The API server has checked the schema and CEL rules; it knows neither the runtim
 rules are checked here again, since an object may be older than they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chex_api.base import Uri
@@ -23,14 +23,16 @@ class Accepted:
     """A manifest that can be run.
 
     Attributes:
-        manifest: the job, without status.
+        policy: its run policy.
         runtime: what it runs on.
         identity: see `frozen_plan.plan_identity`.
+        manifest: reads the job, without status. Few passes need it, and it is large: a judgement that is kept does not keep it.
     """
 
-    manifest: ChexTrainingJob
+    policy: RunPolicy
     runtime: RuntimeSpec
     identity: str
+    manifest: Callable[[], ChexTrainingJob]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,18 @@ def refusal_of_faults(faults: tuple[Fault, ...]) -> Refused:
     return Refused("InvalidSpec", _told(list(faults)))
 
 
-def judge(manifest: ChexTrainingJob, runtime: RuntimeSpec, identity: str, namespace: str) -> Judgement:
-    """Whether a valid manifest may be run on this runtime."""
-    faults = list(_faults(manifest.spec, runtime, namespace))
+def judge(
+    job: ChexTrainingJob,
+    runtime: RuntimeSpec,
+    identity: str,
+    namespace: str,
+    manifest: Callable[[], ChexTrainingJob],
+) -> Judgement:
+    """Whether a valid job may be run on this runtime. `manifest` reads it again; for the others see `Accepted`."""
+    faults = list(_faults(job.spec, runtime, namespace))
     if faults:
-        return Refused("NotAllowedByRuntime", _told(faults), manifest.spec.run_policy)
-    return Accepted(manifest, runtime, identity)
+        return Refused("NotAllowedByRuntime", _told(faults), job.spec.run_policy)
+    return Accepted(job.spec.run_policy, runtime, identity, manifest)
 
 
 def _faults(spec: JobSpec, runtime: RuntimeSpec, namespace: str) -> Iterator[Fault]:

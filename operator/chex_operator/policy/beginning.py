@@ -42,7 +42,7 @@ def _begin_preflight(course: Course, accepted: Accepted) -> None:
             StartPreflight(
                 Preflight(
                     job=course.observed.job,
-                    manifest=accepted.manifest.plain(),
+                    manifest=accepted.manifest().plain(),
                     identity=preflight.identity,
                     number=preflight.attempt,
                     runtime=accepted.runtime,

@@ -79,5 +79,5 @@ def is_unknown(stage: StageStatus) -> bool:
 def _policy_of(observed: Observed) -> RunPolicy:
     judgement = observed.judgement
     if isinstance(judgement, Accepted):
-        return judgement.manifest.spec.run_policy
+        return judgement.policy
     return judgement.policy or RunPolicy()

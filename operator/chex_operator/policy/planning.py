@@ -75,8 +75,9 @@ def _new_preflight(identity: str) -> StageStatus:
 def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | CannotPlan:
     """The plan that follows from what preflight found."""
     try:
-        plan = make_plan(_as_seen(accepted.manifest), found.digests)
-        frozen = freeze(job, accepted.manifest.spec, plan, accepted.runtime)
+        manifest = accepted.manifest()
+        plan = make_plan(_as_seen(manifest), found.digests)
+        frozen = freeze(job, manifest.spec, plan, accepted.runtime)
     except (UnresolvedDigest, NoSuchPool) as error:
         return CannotPlan("PlanFailed", str(error))
     strangers = _strangers(plan, found)

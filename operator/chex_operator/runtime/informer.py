@@ -151,6 +151,10 @@ class Informer(Generic[Projection]):
         """What is held of the objects whose `index_label` has this value, in order of their keys."""
         return [self._entries[key].projection for key in sorted(self._by_label.get(value, ()))]
 
+    def has_labelled(self, value: str) -> bool:
+        """Whether `labelled` would find anything."""
+        return value in self._by_label
+
     def list(self) -> list[Projection]:
         """All that is held."""
         return [entry.projection for entry in self._entries.values()]

@@ -62,6 +62,7 @@ class Metrics:
             ["kind", "state"],
             registry=self.registry,
         )
+        self._stage_counts: Mapping[tuple[str, str], int] = {}
         self._gpu_seconds = Counter(
             "chex_operator_gpu_seconds",
             "GPU-seconds that attempts held, start-up and idle time included, by the runtime's pool.",
@@ -108,9 +109,7 @@ class Metrics:
 
     def set_stages(self, counts: Mapping[tuple[str, str], int]) -> None:
         """How many stages there are, by kind and state. What is not named is 0 from now on."""
-        self._stages.clear()
-        for (kind, state), count in counts.items():
-            self._stages.labels(kind, state).set(count)
+        self._stage_counts = counts  # shown when somebody looks: they change more often
 
     def add_gpu_seconds(self, pool: str, seconds: float) -> None:
         """GPU-seconds were used in a pool, which a runtime names, never a job. Raises `ValueError` for less than 0."""
@@ -118,6 +117,9 @@ class Metrics:
 
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""
+        self._stages.clear()
+        for (kind, state), count in self._stage_counts.items():
+            self._stages.labels(kind, state).set(count)
         return generate_latest(self.registry)
 
     def _moments(self, verb: str, meaning: str) -> Gauge:

@@ -42,9 +42,11 @@ def filled() -> Metrics:
 
 
 def test_no_label_grows_with_jobs_trials_or_patients() -> None:
+    metrics = filled()
+    metrics.page()
     names = {
         name
-        for family in filled().registry.collect()
+        for family in metrics.registry.collect()
         for sample in family.samples
         for name in sample.labels
         if family.name.startswith("chex_")

@@ -17,7 +17,8 @@ def judged(change: Any, uri: str = "s3://radiology-models/radiology/tiny") -> Ac
     change(plain["spec"])
     loaded = validate_job(plain)
     assert loaded.job is not None, loaded.faults
-    return judge(loaded.job, RUNTIME, "identity", "radiology")
+    job = loaded.job
+    return judge(job, RUNTIME, "identity", "radiology", lambda: job)
 
 
 def of_policy(**policy: Any) -> Any:
@@ -64,7 +65,8 @@ def test_artifacts_lie_within_the_prefixes_of_the_jobs_own_namespace(uri: str) -
     assert loaded.job is not None
     artifacts = loaded.job.spec.artifacts.model_copy(update={"uri": uri})
     spec = loaded.job.spec.model_copy(update={"artifacts": artifacts})
-    refused = judge(loaded.job.model_copy(update={"spec": spec}), RUNTIME, "identity", "radiology")
+    job = loaded.job.model_copy(update={"spec": spec})
+    refused = judge(job, RUNTIME, "identity", "radiology", lambda: job)
     assert isinstance(refused, Refused)
     assert "spec.artifacts.uri" in refused.message
     assert uri in refused.message

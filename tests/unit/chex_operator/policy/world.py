@@ -47,7 +47,7 @@ def manifest(**policy: object) -> ChexTrainingJob:
 
 
 def accepted(job: ChexTrainingJob) -> Accepted:
-    return Accepted(job, runtime(), plan_identity(job.spec))
+    return Accepted(job.spec.run_policy, runtime(), plan_identity(job.spec), lambda: job)
 
 
 class Stale(Exception):
@@ -269,7 +269,7 @@ class World:
 
     def preflight_result(self) -> PreflightResult:
         assert isinstance(self.judgement, Accepted)
-        job = self.judgement.manifest
+        job = self.judgement.manifest()
         digests = {location.key: "0" * 64 for location in locations(job.spec)}
         identities = {
             f"{stage.kind}/{stage.name}": stage.identity for stage in make_plan(job, digests).stages

@@ -1,0 +1,124 @@
+"""Which jobs a pass costs something. What passes do is tested at a real API server."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+from chex_operator.controller.caches import Caches
+from chex_operator.controller.reconciler import Reconciler
+from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
+from chex_operator.runtime.errors import NotFound
+from chex_operator.runtime.metrics import Metrics
+from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Object, Resource
+from chex_operator.runtime.wire import Page, WatchEvent
+from chex_operator.runtime.worker import Requeue
+from tests.unit.chex_operator.policy.world import World, accepted, manifest
+from tests.unit.chex_operator.virtual_clock import VirtualClock
+
+KEY = ("radiology", "tiny")
+LEFT = {
+    "metadata": {
+        "namespace": "radiology",
+        "name": "left",
+        "uid": "l",
+        "resourceVersion": "3",
+        "labels": {JOB_UID_LABEL: "u", ROLE_LABEL: "progress"},
+    }
+}
+
+
+class Api:
+    """Lists what it was given, and notes every other call."""
+
+    def __init__(self, **items: list[Object]) -> None:
+        self.calls: list[str] = []
+        self._items = items
+
+    async def list_page(self, resource: Resource, *_: Any, **__: Any) -> Page:
+        return Page(self._items.get(resource.plural, []), "9", "")
+
+    async def watch(self, *_: Any, **__: Any) -> AsyncGenerator[WatchEvent, None]:
+        await asyncio.Event().wait()
+        yield WatchEvent("BOOKMARK", {})
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        self.calls.append(f"get {resource.plural}")
+        if resource is JOBS:
+            return self._items[JOBS.plural][0]
+        raise NotFound(404, "NotFound", name)
+
+    async def patch_metadata(self, *_: Any, **__: Any) -> Object:
+        self.calls.append("finalize")
+        return {"metadata": {"resourceVersion": "6"}}
+
+    async def patch_status(self, resource: Resource, *_: Any, **__: Any) -> Object:
+        self.calls.append(f"patch {resource.plural}")
+        return {}
+
+
+class Recorder:
+    def record(self, *_: Any) -> None:
+        pass
+
+
+def ended(**changes: Any) -> Object:
+    """A job that is complete, and its status as the operator told it."""
+    job = manifest(ttlSecondsAfterFinished=60)
+    world = World(accepted(job))
+    world.run_to_the_end()
+    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
+    return {
+        "metadata": metadata | changes,
+        "spec": job.spec.plain() | {"runtimeRef": {"kind": "ClusterChexRuntime", "name": "gone"}},
+        "status": world.status.plain(),
+    }
+
+
+def look(api: Api) -> tuple[Requeue | None, str]:
+    """One pass over the job; what it asks for, and the metrics then."""
+
+    async def once() -> tuple[Requeue | None, str]:
+        clock = VirtualClock()
+        metrics = Metrics(clock)
+        caches = Caches(api, clock, None, lambda _: None)
+        following = [asyncio.create_task(each.run()) for each in caches.following().values()]
+        for each in caches.following().values():
+            await each.wait_synced()
+        client: Any = api
+        recorder: Any = Recorder()
+        reconciler = Reconciler(caches, client, clock, recorder, metrics, lambda: True)
+        requeue = await reconciler.reconcile(KEY)
+        for task in following:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        return requeue, metrics.page().decode()
+
+    return asyncio.run(once())
+
+
+def test_a_job_at_its_end_whose_objects_are_gone_costs_no_call_whatever_became_of_its_runtime() -> None:
+    api = Api(**{JOBS.plural: [ended()]})
+    requeue, metrics = look(api)
+    assert (requeue, api.calls) == (None, [])
+    assert 'chex_operator_stages{kind="pretrain",state="Finished"} 1.0' in metrics
+
+
+def test_a_job_at_its_end_is_cleared_away_while_something_of_it_is_left() -> None:
+    api = Api(**{JOBS.plural: [ended()], CONFIGMAPS.plural: [LEFT]})
+    look(api)
+    assert api.calls
+
+
+def test_an_edited_job_at_its_end_is_judged_again() -> None:
+    api = Api(**{JOBS.plural: [ended(generation=2)]})
+    look(api)
+    assert "patch chextrainingjobs" in api.calls
+
+
+def test_a_deleted_job_at_its_end_is_let_go() -> None:
+    deleted = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["chexdragon.dev/checkpoint"]}
+    api = Api(**{JOBS.plural: [ended(**deleted)]})
+    look(api)
+    assert "finalize" in api.calls
