@@ -113,6 +113,22 @@ class ApiClient:
             return self.request("POST", path, manifest)
         return self.request("POST", path, json.dumps(manifest), "application/json")
 
+    def again(self) -> ApiClient:
+        """A connection of its own to the same server, for another thread."""
+        return ApiClient(self._port, self.certificate, self._token)
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[tuple[socket.socket, Iterator[bytes]]]:
+        """The lines of an answer that goes on, and the socket that another thread may shut down to end it."""
+        connection = self._connect()
+        connection.timeout = None
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
+            opened = connection.sock
+            yield opened, iter(connection.getresponse().readline, b"")
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

@@ -209,11 +209,11 @@ class Actor:
         text = stop_text(action.why, timestamp(self._clock.now()))
         logger.info("asking %s to stop: %s", action.attempt, action.why)
         name = f"{action.attempt}-progress"
+        change = {"data": {"stop": text}}
         try:
-            await self._client.patch(
-                CONFIGMAPS, view.namespace, name, {"data": {"stop": text}}, resource_version=notes.version
-            )
-        except NotFound:
+            # Of whatever version: a driver that tells much would always be ahead of the cache.
+            await self._client.patch(CONFIGMAPS, view.namespace, name, change, uid=notes.uid)
+        except (NotFound, Invalid):  # Invalid: another one has its name
             raise Conflict(409, "Gone", f"ConfigMap {name} is gone") from None
 
     async def _delete_support(self, namespace: str, action: DeleteSupport) -> None:

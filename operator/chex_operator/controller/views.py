@@ -73,7 +73,7 @@ class ConfigMapView:
     role: str
     attempt: str
     is_preflight: bool
-    version: str
+    uid: str
     document: bytes
 
     def data(self) -> dict[str, str]:
@@ -149,7 +149,7 @@ def config_map_view(item: Object) -> ConfigMapView:
         role=labels.get(ROLE_LABEL, ""),
         attempt=labels.get(ATTEMPT_LABEL, ""),
         is_preflight=labels.get(COMPONENT_LABEL) == PREFLIGHT,
-        version=metadata["resourceVersion"],
+        uid=metadata["uid"],
         document=_packed(part(item, "data")),
     )
 
@@ -180,7 +180,7 @@ def notes_of(view: ConfigMapView) -> Notes:
     else:
         result = _read(StageResult, data.get(RESULT), MOST_NOTE_BYTES)
     return Notes(
-        version=view.version,
+        uid=view.uid,
         is_preflight=view.is_preflight,
         told=told,
         progress=_read(StageProgress, data.get(PROGRESS), MOST_NOTE_BYTES),

@@ -35,11 +35,11 @@ class Notes:
     """The ConfigMap by which driver and operator speak.
 
     Attributes:
-        version: resourceVersion of the ConfigMap.
+        uid: of the ConfigMap.
         stop_since: seconds since the epoch at which the operator asked for a stop; None: it did not.
     """
 
-    version: str
+    uid: str
     is_preflight: bool = False
     told: Told = field(default_factory=Told)
     progress: StageProgress | None = None

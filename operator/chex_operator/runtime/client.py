@@ -249,7 +249,9 @@ class Client:
             Conflict: The object has another version by now.
         """
         path = resource.path(namespace, name, "status")
-        return await self._merge(resource, path, {"status": status}, resource_version)
+        return await self._merge(
+            resource, path, {"status": status}, {"resourceVersion": resource_version}
+        )
 
     async def patch_metadata(
         self, resource: Resource, namespace: str | None, name: str, metadata: Object, *, resource_version: str
@@ -259,19 +261,18 @@ class Client:
         Raises:
             Conflict: The object has another version by now.
         """
-        return await self._merge(
-            resource, resource.path(namespace, name), {"metadata": metadata}, resource_version
-        )
+        known = {"resourceVersion": resource_version}
+        return await self._merge(resource, resource.path(namespace, name), {"metadata": metadata}, known)
 
     async def patch(
-        self, resource: Resource, namespace: str | None, name: str, change: Object, *, resource_version: str
+        self, resource: Resource, namespace: str | None, name: str, change: Object, *, uid: str
     ) -> Object:
-        """Merge `change` into the version of the object that was read.
+        """Merge `change` into whatever version there is by now of the object that was read.
 
         Raises:
-            Conflict: The object has another version by now.
+            Invalid: Another object has its name by now.
         """
-        return await self._merge(resource, resource.path(namespace, name), change, resource_version)
+        return await self._merge(resource, resource.path(namespace, name), change, {"uid": uid})
 
     async def delete(
         self,
@@ -308,13 +309,23 @@ class Client:
         except NotFound:
             return
 
-    async def _merge(self, resource: Resource, path: str, change: Object, resource_version: str) -> Object:
-        if not resource_version:
-            raise ValueError("without a resourceVersion, a patch changes whatever is there")
-        metadata = {**change.get("metadata", {}), "resourceVersion": resource_version}
-        body = {**change, "metadata": metadata}
+    async def _merge(self, resource: Resource, path: str, change: Object, known: dict[str, str]) -> Object:
+        """Merge a change into an object of which something is known that must still hold."""
+        if not all(known.values()):
+            raise ValueError("without a resourceVersion or a uid, a patch changes whatever is there")
+        body = {**change, "metadata": {**change.get("metadata", {}), **known}}
+        repeatable = "resourceVersion" not in known
         return await self._answer(
-            _Call("patch", resource, "PATCH", path, _writing(), body, "application/merge-patch+json")
+            _Call(
+                "patch",
+                resource,
+                "PATCH",
+                path,
+                _writing(),
+                body,
+                "application/merge-patch+json",
+                repeatable=repeatable,
+            )
         )
 
     async def _answer(self, call: _Call) -> Object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,8 +29,17 @@ MERGE_PATCH = "application/merge-patch+json"
 class HospitalNetwork:
     """What users and tests do in one namespace."""
 
-    def __init__(self, server: ApiClient, engine: Engine, namespace: str, operator: OperatorProcess) -> None:
+    def __init__(
+        self,
+        server: ApiClient,
+        engine: Engine,
+        namespace: str,
+        operator: OperatorProcess,
+        another: Callable[[], OperatorProcess],
+    ) -> None:
         self.server, self.engine, self.namespace, self.operator = server, engine, namespace, operator
+        self.another = another
+        """Makes one more replica of the operator, which it does not start."""
 
     def plan(self, part: Part | Drive, **which: Any) -> None:
         """Give attempts of this namespace a part; see `Script.plan`."""
@@ -140,11 +150,25 @@ class HospitalNetwork:
 
 @contextmanager
 def hospital_network(
-    server: ApiClient, engine: Engine, folder: Path, *options: str, whole_cluster: bool = False
+    server: ApiClient,
+    engine: Engine,
+    folder: Path,
+    *,
+    whole_cluster: bool = False,
+    address: str | None = None,
+    process: type[OperatorProcess] = OperatorProcess,
+    started: bool = True,
 ) -> Iterator[HospitalNetwork]:
     """A namespace of its own, served by an operator of its own with the permissions that the chart gives.
 
-    In namespaced mode, unless it is to serve the whole cluster; then there is no runtime yet.
+    Args:
+        server: The API server.
+        engine: Plays KubeRay and the nodes there.
+        folder: For logs and kubeconfigs.
+        whole_cluster: Whether the operator serves all namespaces; then there is no runtime yet.
+        address: Where the operator finds the API server, if not where it is: a proxy's.
+        process: How a replica of the operator is started.
+        started: Whether there is one from the beginning.
     """
     namespace = f"net-{uuid.uuid4().hex[:8]}"
     assert server.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).accepted
@@ -154,13 +178,23 @@ def hospital_network(
     objects = render(values, release=namespace, namespace=namespace)
     apply_objects(server, objects)
     token = operator_token(server, objects)
-    kubeconfig = write_kubeconfig(folder / f"{namespace}.kubeconfig", server, token)
-    served = (*operator_options(objects), f"--lease-namespace={namespace}", *options)
-    with OperatorProcess(kubeconfig, folder / f"{namespace}.log", *served) as operator:
-        network = HospitalNetwork(server, engine, namespace, operator)
-        if not whole_cluster:
-            network.create(RUNTIMES, runtime_object(RUNTIMES, "h200"))
+    kubeconfig = write_kubeconfig(folder / f"{namespace}.kubeconfig", server, token, server=address)
+    options = (*operator_options(objects), f"--lease-namespace={namespace}")
+    numbers = itertools.count(1)
+
+    def replica() -> OperatorProcess:
+        name = f"replica-{next(numbers)}"
+        return process(kubeconfig, folder / f"{namespace}-{name}.log", *options, f"--identity={name}")
+
+    network = HospitalNetwork(server, engine, namespace, replica(), replica)
+    if not whole_cluster:
+        network.create(RUNTIMES, runtime_object(RUNTIMES, "h200"))
+    try:
+        if started:
+            network.operator.start()
         yield network
+    finally:
+        network.operator.kill()
 
 
 def runtime_object(resource: Resource, name: str) -> Object:

@@ -48,6 +48,14 @@ class OperatorProcess:
         """SIGTERM; the exit code."""
         return self._end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still, as on a node that swaps or in a virtual machine that is moved."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it stood, and does not know how long that was."""
+        self._signal(signal.SIGCONT)
+
     def wait(self, seconds: float = START_SECONDS) -> int:
         """The exit code, once it has ended by itself."""
         assert self._process is not None
@@ -62,12 +70,23 @@ class OperatorProcess:
         return self._process.pid
 
     @property
+    def name(self) -> str:
+        """What its identity begins with, where its options name one."""
+        named = [option for option in self._options if option.startswith("--identity=")]
+        return named[-1].partition("=")[2] if named else ""
+
+    @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def ended(self) -> bool:
+        """Whether it was started and has ended by itself."""
+        return self._process is not None and not self.alive
+
     def text(self) -> str:
         """All that it has logged."""
-        return self.log.read_text(errors="replace")
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def ask(self, path: str) -> tuple[int, str]:
         """The answer of one of its endpoints."""
@@ -84,8 +103,12 @@ class OperatorProcess:
 
         return eventually(told, "it does not say its port")
 
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def _end(self, number: int) -> int:
         if self._process is None:
             return 0
-        self._process.send_signal(number)
+        self._signal(number)
         return self.wait()

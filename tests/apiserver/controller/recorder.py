@@ -2,11 +2,12 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from chex_operator.runtime.resource import JOBS, Object
 from tests.apiserver.control_plane import ApiClient
+from tests.apiserver.controller.chronicle import Event
 
 ENDS = ("Running", "Suspended", "Complete", "Failed")
 
@@ -24,6 +25,32 @@ def contradictions(versions: list[Object]) -> list[str]:
     found = [fault for version in versions for fault in _in_itself(version)]
     for before, after in itertools.pairwise(versions):
         found += _between(before.get("status") or {}, after.get("status") or {})
+    return found
+
+
+def two_at_once(events: list[Event], ended: Callable[[Object], bool]) -> list[str]:
+    """Attempts of one stage of which there was something live at the same moment.
+
+    Args:
+        events: Of RayJobs, Jobs or Pods that bear our labels; others are passed over.
+        ended: Whether an object is done, by its status.
+    """
+    live: dict[str, dict[str, str]] = {}
+    found: list[str] = []
+    for event in events:
+        metadata = event.object["metadata"]
+        labels = metadata.get("labels") or {}
+        attempt = labels.get("chexdragon.dev/attempt-name")
+        if attempt is None:
+            continue
+        stage = f"{labels.get('app.kubernetes.io/component')}/{labels.get('chexdragon.dev/stage')}"
+        of_stage = live.setdefault(stage, {})
+        if event.type == "DELETED" or ended(event.object):
+            of_stage.pop(metadata["uid"], None)
+            continue
+        of_stage[metadata["uid"]] = attempt
+        if len(set(of_stage.values())) > 1:
+            found.append(f"{event.resource.plural} of {stage} at once: {sorted(set(of_stage.values()))}")
     return found
 
 

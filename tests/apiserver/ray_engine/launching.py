@@ -181,12 +181,14 @@ def _runtime(storage: Object | None) -> RuntimeSpec:
     return runtime(**({"storage": storage} if storage else {}))
 
 
-def eventually(look: Callable[[], Found | None], otherwise: str, *, seconds: float = SOON_SECONDS) -> Found:
-    """What `look` finds once it finds something."""
+def eventually(
+    look: Callable[[], Found | None], otherwise: str, *, seconds: float = SOON_SECONDS, pause: float = 0.02
+) -> Found:
+    """What `look` finds once it finds something; `pause` lies between two looks."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"{otherwise} after {seconds:.0f} s")

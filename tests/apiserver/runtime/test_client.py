@@ -130,6 +130,22 @@ def test_a_status_for_another_version_than_the_one_read_is_refused(cluster: ApiC
     play(cluster, story)
 
 
+def test_a_change_of_an_object_holds_for_its_next_version_and_not_for_the_next_object_of_its_name(
+    api_server: ApiClient,
+) -> None:
+    async def story(client: Client, namespace: str) -> None:
+        uid = (await client.create(CONFIGMAPS, config_map(namespace, "a")))["metadata"]["uid"]
+        await client.apply(CONFIGMAPS, config_map(namespace, "a", "1"))
+        changed = await client.patch(CONFIGMAPS, namespace, "a", {"data": {"stop": "now"}}, uid=uid)
+        assert changed["data"] == {"value": "1", "stop": "now"}
+        await client.delete(CONFIGMAPS, namespace, "a")
+        await client.create(CONFIGMAPS, config_map(namespace, "a"))
+        with pytest.raises(Invalid, match="uid"):
+            await client.patch(CONFIGMAPS, namespace, "a", {"data": {"stop": "now"}}, uid=uid)
+
+    play(api_server, story)
+
+
 def test_a_finalizer_for_another_version_than_the_one_read_is_refused(cluster: ApiClient) -> None:
     async def story(client: Client, namespace: str) -> None:
         version = (await client.create(JOBS, job(namespace)))["metadata"]["resourceVersion"]

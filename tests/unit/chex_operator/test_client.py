@@ -266,6 +266,8 @@ def test_a_write_without_the_version_that_was_read_is_our_own_mistake() -> None:
                 await client.replace(CONFIGMAPS, NAMED)
             with pytest.raises(ValueError, match="without a resourceVersion"):
                 await client.patch_status(JOBS, "clinic", "a", {}, resource_version="")
+            with pytest.raises(ValueError, match="or a uid"):
+                await client.patch(CONFIGMAPS, "clinic", "a", {}, uid="")
 
     asyncio.run(run())
 

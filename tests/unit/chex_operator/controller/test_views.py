@@ -25,7 +25,7 @@ LABELS = {
 
 def notes(data: dict[str, str], component: str = "pretrain") -> Any:
     labels = {**LABELS, "app.kubernetes.io/component": component}
-    metadata = {"namespace": "n", "name": "a-progress", "resourceVersion": "7", "labels": labels}
+    metadata = {"namespace": "n", "name": "a-progress", "uid": "7", "labels": labels}
     return notes_of(config_map_view({"metadata": metadata, "data": data}))
 
 

@@ -188,7 +188,7 @@ class World:
         return self.version
 
     def _start(self, name: str, stage: str, *, is_preflight: bool) -> None:
-        self.notes.setdefault(name, Notes(version="1", is_preflight=is_preflight))
+        self.notes.setdefault(name, Notes(uid="1", is_preflight=is_preflight))
         if name in self.runs:
             return
         assert not self.live(stage), f"two live attempts of {stage}"
