@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.fields import parts, text
@@ -37,7 +38,7 @@ from chex_operator.rendering import (
 from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from chex_operator.runtime.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
@@ -168,14 +169,11 @@ class Actor:
         bindings, others = _apart(support, ROLEBINDINGS.kind)
         try:
             for wave in (others, bindings):
-                async with asyncio.TaskGroup() as group:
-                    for rendered in wave:
-                        group.create_task(self._provide(rendered))
+                await _together(self._provide(each) for each in wave)
             await self._create(view, run)
-        except* (Forbidden, Invalid) as refused:
-            first = refused.exceptions[0]
-            logger.warning("%s %s was refused: %s", run["kind"], run["metadata"]["name"], first)
-            refusals[label] = str(first)
+        except (Forbidden, Invalid) as refused:
+            logger.warning("%s %s was refused: %s", run["kind"], run["metadata"]["name"], refused)
+            refusals[label] = str(refused)
 
     async def _provide(self, rendered: Object) -> None:
         """Create an object, or bring it up to date where a pass before created it.
@@ -221,9 +219,7 @@ class Actor:
         named = [(NETWORKPOLICIES, name), (ROLEBINDINGS, name), (ROLES, name)]
         if not action.is_preflight:
             named += [(NETWORKPOLICIES, f"{name}-head"), (CONFIGMAPS, f"{name}-stage")]
-        async with asyncio.TaskGroup() as group:
-            for kind, each in named:
-                group.create_task(self._client.delete(kind, namespace, each))
+        await _together(self._client.delete(kind, namespace, each) for kind, each in named)
         await self._client.delete(CONFIGMAPS, namespace, f"{name}-progress")
 
     async def _delete_plan(self, view: JobView, name: str) -> None:
@@ -262,6 +258,19 @@ class Actor:
         await self._client.patch_status(JOBS, view.namespace, view.name, change, resource_version=version)
         self._written_at[view.uid] = now
         return True
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Make calls at once. Raises what the first of them that failed has raised, as it is; the others are cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(call)
+    except* ApiError as failed:
+        first = failed.exceptions[0]
+    else:
+        return
+    raise first
 
 
 def _apart(objects: Iterable[Object], kind: str) -> tuple[list[Object], list[Object]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol
 
 from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.errors import Conflict
+from chex_operator.runtime.errors import ApiError, Conflict
 from chex_operator.runtime.queue import Key, QueueClosed, WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ async def run_workers(
 ) -> None:
     """Work on the queue's keys, on so many at once, until the queue is shut down.
 
-    A pass that raises is logged, and its key comes again after its backoff. `Conflict` is daily business: its key comes
+    A pass that raises is logged (with its traceback, unless the API server has caused it), and its key comes again after its backoff. `Conflict` is daily business: its key comes
     again at once, after a second one in a row after its backoff, since the cache that misled the pass may still be old.
     Cancelling stops all passes where they stand; their keys are back in the queue.
     """
@@ -83,6 +83,10 @@ class _Workers(Generic[Key]):
         except Conflict as error:
             self._after_conflict(key, error)
             return "conflict"
+        except ApiError as error:
+            logger.warning("pass over %s failed; it is tried again: %s", key, error)
+            self._queue.add_rate_limited(key)
+            return "error"
         except Exception:
             logger.exception("pass over %s failed; it is tried again", key)
             self._queue.add_rate_limited(key)

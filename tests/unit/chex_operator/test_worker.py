@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chex_operator.runtime.errors import Conflict
+from chex_operator.runtime.errors import Conflict, ServerError
 from chex_operator.runtime.queue import Backoff, WorkQueue
 from chex_operator.runtime.stop import stop_gracefully, stop_on_signals
 from chex_operator.runtime.worker import PassResult, Requeue, run_workers
@@ -64,6 +64,33 @@ def test_each_key_gets_its_pass_and_workers_end_with_the_queue() -> None:
         await settle()
         assert sorted(seen) == ["a", "b", "c"]
         assert stage.passes.results == ["ok"] * 3
+        await stage.queue.shutdown()
+        await workers
+
+    play(story)
+
+
+def test_what_the_api_server_has_caused_is_told_in_a_line_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcomes: list[Exception | None] = [ServerError(503, "", "etcd is away"), None]
+
+    async def reconcile(key: str) -> None:
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    async def story(stage: Stage) -> None:
+        workers = stage.start(reconcile)
+        stage.queue.add("default/job")
+        await settle()
+        (record,) = caplog.records
+        assert (
+            record.getMessage() == "pass over default/job failed; it is tried again: 503 : etcd is away"
+        )
+        assert record.exc_info is None
+        await stage.clock.advance(1)
+        assert stage.passes.results == ["error", "ok"]
         await stage.queue.shutdown()
         await workers
 

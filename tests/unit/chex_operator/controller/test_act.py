@@ -8,7 +8,7 @@ import pytest
 from chex_api.status import JobStatus
 from chex_operator.controller.act import Actor, NotLeading
 from chex_operator.controller.views import JobView, job_view
-from chex_operator.policy.actions import AddFinalizer, DeleteRun, RemoveFinalizer
+from chex_operator.policy.actions import AddFinalizer, DeleteRun, DeleteSupport, RemoveFinalizer
 from chex_operator.policy.admission import Refused
 from chex_operator.policy.decide import Decision
 from chex_operator.policy.observed import Observed
@@ -74,6 +74,15 @@ def test_nothing_is_deleted_on_the_word_of_an_old_cache(api: Api) -> None:
     with pytest.raises(Conflict):
         asyncio.run(act(api, Decision((DELETION,), JobStatus())))
     assert api.calls == [("get", "j")]
+
+
+def test_a_conflict_among_calls_made_at_once_is_a_conflict() -> None:
+    class Refusing(Api):
+        async def delete(self, *args: Any, **kwargs: Any) -> None:
+            raise Conflict(409, "Conflict", "somebody was faster")
+
+    with pytest.raises(Conflict, match="faster"):
+        asyncio.run(act(Refusing(), Decision((DeleteSupport("a", is_preflight=False),), JobStatus())))
 
 
 def test_a_run_is_deleted_by_its_uid() -> None:
