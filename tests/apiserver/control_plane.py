@@ -34,6 +34,8 @@ CONTROLLERS = (
     "namespace-controller",
     "serviceaccount-controller",  # makes the account `default` of each namespace, without which no Pod is admitted
 )
+IDLE_SECONDS = 20.0
+"""A connection that was not used for longer is not trusted."""
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -68,6 +70,7 @@ class ApiClient:
         self._context = ssl.create_default_context(cafile=str(certificate))
         self._port, self._token = port, token
         self._connection = self._connect()
+        self._used = time.monotonic()
 
     @property
     def url(self) -> str:
@@ -89,6 +92,9 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {self._token}", "Accept": accept}
         if body is not None:
             headers["Content-Type"] = content_type
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._connection.close()  # the server may have done so too; the next request opens it again
+        self._used = time.monotonic()
         try:
             self._connection.request(method, path, body.encode() if body is not None else None, headers)
             response = self._connection.getresponse()

@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -293,10 +293,11 @@ class _Relay:
                 told = web.StreamResponse(status=answer.status, headers=_passed_on(answer.headers))
                 told.enable_chunked_encoding()
                 await told.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    await self._proxy.watches.turn(call.resource)
-                    await told.write(chunk)
-                await told.write_eof()
+                with suppress(ConnectionResetError):  # whoever watched is gone
+                    async for chunk in answer.content.iter_any():
+                        await self._proxy.watches.turn(call.resource)
+                        await told.write(chunk)
+                    await told.write_eof()
                 return told
 
     def _send(self, request: web.Request, body: bytes):

@@ -249,9 +249,7 @@ class Client:
             Conflict: The object has another version by now.
         """
         path = resource.path(namespace, name, "status")
-        return await self._merge(
-            resource, path, {"status": status}, {"resourceVersion": resource_version}
-        )
+        return await self._merge(resource, path, {"status": status}, {"resourceVersion": resource_version})
 
     async def patch_metadata(
         self, resource: Resource, namespace: str | None, name: str, metadata: Object, *, resource_version: str

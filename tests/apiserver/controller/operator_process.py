@@ -63,6 +63,13 @@ class OperatorProcess:
         self._process = None
         return code
 
+    def option(self, name: str) -> str:
+        """What its command line says of an option. Raises `LookupError`."""
+        for given in self._options:
+            if given.startswith(f"{name}="):
+                return given.partition("=")[2]
+        raise LookupError(f"{name} is not among {self._options}")
+
     @property
     def pid(self) -> int:
         """Of the running process."""
@@ -71,9 +78,8 @@ class OperatorProcess:
 
     @property
     def name(self) -> str:
-        """What its identity begins with, where its options name one."""
-        named = [option for option in self._options if option.startswith("--identity=")]
-        return named[-1].partition("=")[2] if named else ""
+        """What its identity begins with."""
+        return self.option("--identity")
 
     @property
     def alive(self) -> bool:

@@ -85,9 +85,7 @@ def test_what_the_api_server_has_caused_is_told_in_a_line_and_tried_again(
         stage.queue.add("default/job")
         await settle()
         (record,) = caplog.records
-        assert (
-            record.getMessage() == "pass over default/job failed; it is tried again: 503 : etcd is away"
-        )
+        assert record.getMessage() == "pass over default/job failed; it is tried again: 503 : etcd is away"
         assert record.exc_info is None
         await stage.clock.advance(1)
         assert stage.passes.results == ["error", "ok"]
