@@ -81,8 +81,9 @@ def place(
 def outcomes(place: Trials, request: pytest.FixtureRequest) -> dict[Trial, Future[Outcome]]:
     """Of the trials that were selected, all of which begin at once."""
     selected = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    chosen = [item.callspec.params.get("trial") for item in selected if hasattr(item, "callspec")]
-    return {trial: place.begin(trial) for trial in chosen if trial in SAMPLE}
+    given = [item.callspec.params.get("trial") for item in selected if hasattr(item, "callspec")]
+    chosen = [trial for trial in given if isinstance(trial, Trial) and trial in SAMPLE]
+    return {trial: place.begin(trial) for trial in chosen}
 
 
 @pytest.mark.parametrize("trial", SAMPLE, ids=str)

@@ -14,7 +14,6 @@ from tests.apiserver.controller.chronicle import Chronicle, chronicle
 from tests.apiserver.controller.hospital_network import HospitalNetwork, runtime_object
 from tests.apiserver.controller.recorder import contradictions
 from tests.apiserver.kubectl import Kubectl, kubectl_for
-from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.local_process import LocalNode
 from tests.pipeline.conftest import FinishedRun
