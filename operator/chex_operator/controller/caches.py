@@ -117,10 +117,10 @@ class Caches:
             return self.runtimes.get(namespace, name)
         return self.cluster_runtimes.get(None, name) if self.cluster_runtimes is not None else None
 
-    def has_children(self, job_uid: str) -> bool:
+    def has_children(self, namespace: str, job_uid: str) -> bool:
         """Whether anything of a job is left, beside the job."""
         followed = (self.ray_jobs, self.batch_jobs, self.pods, self.config_maps)
-        return any(informer.has_labelled(job_uid) for informer in followed)
+        return any(informer.has_labelled(namespace, job_uid) for informer in followed)
 
     def orphans(self) -> list[RunView]:
         """RayJobs whose job is not there."""
@@ -138,10 +138,10 @@ class Caches:
             self._key_of[new.uid] = key
         self._enqueue(key)
 
-    def _child_changed(self, _key: Key, old: Child | None, new: Child | None) -> None:
+    def _child_changed(self, child: Key, old: Child | None, new: Child | None) -> None:
         for view in (old, new):
             key = self._key_of.get(view.job_uid) if view is not None else None
-            if key is not None:
+            if key is not None and key[0] == child[0]:
                 self._enqueue(key)
 
     def _runtime_changed(self, key: Key, _old: RuntimeView | None, _new: RuntimeView | None) -> None:

@@ -89,7 +89,8 @@ class Observer:
         )
 
     def _runs(self, view: JobView) -> dict[str, Run]:
-        views = self._caches.ray_jobs.labelled(view.uid) + self._caches.batch_jobs.labelled(view.uid)
+        ray_jobs, batch_jobs = self._caches.ray_jobs, self._caches.batch_jobs
+        views = ray_jobs.labelled(view.namespace, view.uid) + batch_jobs.labelled(view.namespace, view.uid)
         # KubeRay's submitter is a Job of its own that bears our labels too: it belongs to its RayJob.
         own = [each.run for each in views if each.job_name == view.name]
         return {run.name: run for run in own}
@@ -110,7 +111,7 @@ class Observer:
 
     def _pods(self, view: JobView) -> dict[str, tuple[Pod, ...]]:
         found: dict[str, list[Pod]] = {}
-        for each in self._caches.pods.labelled(view.uid):
+        for each in self._caches.pods.labelled(view.namespace, view.uid):
             found.setdefault(each.pod.attempt, []).append(each.pod)
         return {name: tuple(pods) for name, pods in found.items()}
 
@@ -118,7 +119,7 @@ class Observer:
         """The notes of attempts. Of one that has ended and was not told so yet, as they are now: its last words count."""
         live = {stage.attempt_name for stage in status.stages if stage.state in LIVE_STATES}
         found: dict[str, Notes] = {}
-        for each in self._caches.config_maps.labelled(view.uid):
+        for each in self._caches.config_maps.labelled(view.namespace, view.uid):
             if each.role == PLAN_ROLE or not each.attempt:
                 continue
             run = runs.get(each.attempt)

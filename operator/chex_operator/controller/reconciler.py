@@ -76,7 +76,11 @@ class Reconciler:
 
         Most jobs of a cluster are like that. They are not judged again, and nobody asks the API server for their plans.
         """
-        return view.is_at_its_end and view.deleting_since is None and not self._caches.has_children(view.uid)
+        return (
+            view.is_at_its_end
+            and view.deleting_since is None
+            and not self._caches.has_children(view.namespace, view.uid)
+        )
 
     def _record(self, view: JobView, decision: Decision) -> None:
         regarding = {

@@ -121,7 +121,7 @@ def _outside(path: str, uri: Uri, prefixes: tuple[str, ...], namespace: str, wha
         yield Fault(path, f"{uri} must not hold `.` or `..`")
         return
     folder = uri.rstrip("/") + "/"
-    allowed = [prefix.replace("{namespace}", namespace) for prefix in prefixes]
+    allowed = list(dict.fromkeys(prefix.replace("{namespace}", namespace) for prefix in prefixes))
     if not any(folder.startswith(prefix) for prefix in allowed):
         yield Fault(path, f"{uri} may not be {what} with this runtime; allowed: {', '.join(allowed)}")
 

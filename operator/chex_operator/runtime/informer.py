@@ -106,7 +106,7 @@ class Informer(Generic[Projection]):
                 Of an object on which it raises, what was held before stays.
             namespace: None for all.
             label_selector: As the API server understands it; empty for all.
-            index_label: `labelled` finds objects by the value of this label.
+            index_label: `labelled` finds a namespace's objects by the value of this label.
             page_size: Objects that are decoded at a time.
             silence_seconds: A watch that is silent for longer is given up.
             backoff: Between attempts after failures.
@@ -124,7 +124,7 @@ class Informer(Generic[Projection]):
         self._random = random_source or random.Random()
         self._handlers: list[Handler[Projection]] = []
         self._entries: dict[Key, _Entry[Projection]] = {}
-        self._by_label: dict[str, set[Key]] = {}
+        self._by_label: dict[tuple[str, str], set[Key]] = {}
         self._newest = 0
         self._heard, self._heard_at = False, 0.0
         self._synced = asyncio.Event()
@@ -147,13 +147,18 @@ class Informer(Generic[Projection]):
         entry = self._entries.get((namespace or "", name))
         return None if entry is None else entry.projection
 
-    def labelled(self, value: str) -> list[Projection]:
-        """What is held of the objects whose `index_label` has this value, in order of their keys."""
-        return [self._entries[key].projection for key in sorted(self._by_label.get(value, ()))]
+    def labelled(self, namespace: str | None, value: str) -> list[Projection]:
+        """What is held of a namespace's objects whose `index_label` has this value, in order of their keys.
 
-    def has_labelled(self, value: str) -> bool:
+        Of one namespace, since whoever may create an object anywhere may give it any label.
+        """
+        return [
+            self._entries[key].projection for key in sorted(self._by_label.get((namespace or "", value), ()))
+        ]
+
+    def has_labelled(self, namespace: str | None, value: str) -> bool:
         """Whether `labelled` would find anything."""
-        return value in self._by_label
+        return (namespace or "", value) in self._by_label
 
     def list(self) -> list[Projection]:
         """All that is held."""
@@ -305,12 +310,13 @@ class Informer(Generic[Projection]):
     def _index(self, key: Key, old: str | None, new: str | None) -> None:
         if old == new:
             return
+        namespace, _ = key
         if old is not None:
-            self._by_label[old].discard(key)
-            if not self._by_label[old]:
-                del self._by_label[old]
+            self._by_label[namespace, old].discard(key)
+            if not self._by_label[namespace, old]:
+                del self._by_label[namespace, old]
         if new is not None:
-            self._by_label.setdefault(new, set()).add(key)
+            self._by_label.setdefault((namespace, new), set()).add(key)
 
     def _tell(self, key: Key, old: Projection | None, new: Projection | None) -> None:
         for handler in self._handlers:

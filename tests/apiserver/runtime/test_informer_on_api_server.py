@@ -118,7 +118,7 @@ def test_it_lists_in_pages_and_follows(api_server: ApiClient) -> None:
                 await client.create(CONFIGMAPS, config_map(namespace, "d", "2", job="x"))
                 await until(lambda: len(told) == 6)
                 assert told[3:] == [("b", "0", "1"), ("c", "0", None), ("d", None, "2")]
-                assert informer.labelled("x") == ["0", "2"]
+                assert informer.labelled(namespace, "x") == ["0", "2"]
 
     asyncio.run(run())
 

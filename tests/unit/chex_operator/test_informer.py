@@ -358,12 +358,13 @@ def test_objects_are_found_by_the_value_of_a_label_as_it_is_now() -> None:
         server.write("b", 2, {"job": "x"})
         server.write("a", 1, {"job": "x"})
         await settle()
-        assert informer.labelled("x") == [1, 2]
+        assert informer.labelled("clinic", "x") == [1, 2]
+        assert informer.labelled("elsewhere", "x") == []
         server.write("a", 1, {"job": "y"})
         server.remove("b")
         await settle()
-        assert informer.labelled("x") == []
-        assert informer.labelled("y") == [1]
+        assert informer.labelled("clinic", "x") == []
+        assert informer.labelled("clinic", "y") == [1]
 
     play(story, index_label="job")
 
@@ -480,7 +481,7 @@ def test_after_any_history_and_any_faults_it_holds_what_the_server_has(steps: li
             assert replayed(changes) == truth
             for value in range(4):
                 expected = [truth[name] for name in sorted(truth) if truth[name] == value]
-                assert informer.labelled(str(value)) == expected
+                assert informer.labelled("clinic", str(value)) == expected
 
     asyncio.run(run())
 
