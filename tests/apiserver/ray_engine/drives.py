@@ -39,8 +39,12 @@ def play(steps: int = 2) -> Drive:
     return drive
 
 
-def look() -> Drive:
-    """A preflight that finds everything as it should be, and the stages that scripted drivers have finished."""
+def look(*, as_another_version: bool = False) -> Drive:
+    """A preflight that finds everything as it should be, and the stages that scripted drivers have finished.
+
+    Args:
+        as_another_version: Whether it computes other identities than the operator, as an image of another release may.
+    """
 
     async def drive(driver: Driver) -> int:
         job = ChexTrainingJob.parse(json.loads(driver.file(MANIFEST_FILE)))
@@ -55,7 +59,9 @@ def look() -> Drive:
         }
         found = PreflightResult(
             digests=digests,
-            identities={label: stage.identity for label, stage in stages.items()},
+            identities={
+                label: "f" * 64 if as_another_version else stage.identity for label, stage in stages.items()
+            },
             finished={label: result for label, result in done.items() if result is not None},
         )
         await driver.conclude(RESULT, found.plain())
