@@ -33,7 +33,7 @@ class _Awaited:
     def see(self, job: Object) -> None:
         sent = self._sent.get(job["metadata"]["name"])
         stages = job.get("status", {}).get("stages", [])
-        percent = next((each["progressPercent"] for each in stages if each["name"] == LIVE_STAGE), 0)
+        percent = next((each.get("progressPercent", 0) for each in stages if each["name"] == LIVE_STAGE), 0)
         while sent and sent[0][0] <= percent:
             self.seconds.append(time.perf_counter() - sent.popleft()[1])
 
