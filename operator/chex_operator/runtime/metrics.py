@@ -1,10 +1,12 @@
 """What Prometheus sees. Labels are of few values each: none of them grows with jobs, hospitals, trials or patients."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.events import EventOutcome
@@ -21,6 +23,22 @@ class MeasuredQueue(Protocol):
     def oldest_seconds(self) -> float:
         """For how long the key has waited that waited longest."""
         ...
+
+
+class _Stages(Collector):
+    """The stages of all jobs, made into series only when somebody looks: they change more often."""
+
+    def __init__(self) -> None:
+        self.counts: Mapping[tuple[str, str], int] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        """One series for each kind and state that a stage is of."""
+        family = GaugeMetricFamily(
+            "chex_operator_stages", "Stages of all jobs, by kind and state.", labels=["kind", "state"]
+        )
+        for labels, count in self.counts.items():
+            family.add_metric(labels, count)
+        yield family
 
 
 class Metrics:
@@ -56,13 +74,8 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
-        self._stages = Gauge(
-            "chex_operator_stages",
-            "Stages of all jobs, by kind and state.",
-            ["kind", "state"],
-            registry=self.registry,
-        )
-        self._stage_counts: Mapping[tuple[str, str], int] = {}
+        self._stages = _Stages()
+        self.registry.register(self._stages)
         self._gpu_seconds = Counter(
             "chex_operator_gpu_seconds",
             "GPU-seconds that attempts held, start-up and idle time included, by the runtime's pool.",
@@ -109,7 +122,7 @@ class Metrics:
 
     def set_stages(self, counts: Mapping[tuple[str, str], int]) -> None:
         """How many stages there are, by kind and state. What is not named is 0 from now on."""
-        self._stage_counts = counts  # shown when somebody looks: they change more often
+        self._stages.counts = counts
 
     def add_gpu_seconds(self, pool: str, seconds: float) -> None:
         """GPU-seconds were used in a pool, which a runtime names, never a job. Raises `ValueError` for less than 0."""
@@ -117,9 +130,6 @@ class Metrics:
 
     def page(self) -> bytes:
         """All of it, in Prometheus' text format."""
-        self._stages.clear()
-        for (kind, state), count in self._stage_counts.items():
-            self._stages.labels(kind, state).set(count)
         return generate_latest(self.registry)
 
     def _moments(self, verb: str, meaning: str) -> Gauge:
