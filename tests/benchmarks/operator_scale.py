@@ -30,10 +30,10 @@ from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import Answer, ApiClient, control_plane, definitions_established, name_of
 from tests.apiserver.ray_engine.definitions import ray_definitions
 from tests.apiserver.runtime.access import client_at
+from tests.benchmarks.scale import bare_client
 from tests.benchmarks.scale.admission import children, first_status
-from tests.benchmarks.scale.bare_client import creates_of, creates_per_second
 from tests.benchmarks.scale.events import seconds_to_status
-from tests.benchmarks.scale.measuring import Installed, Operator, Requests, settled, until
+from tests.benchmarks.scale.measuring import CpuTime, Installed, Operator, Requests, settled, until
 from tests.benchmarks.scale.rival import RIVAL_NAMESPACE, admissions_per_second
 from tests.benchmarks.scale.stored import NAMESPACE, Manifest, Stored, at_most, sample
 
@@ -73,12 +73,11 @@ def main() -> None:
         with installed.running() as operator:
             measure_restart(server, operator, arguments.jobs, "restart")
             measure_resync(server, operator, arguments.jobs)
-            measure_events(server, stored, arguments.event_seconds)
+            measure_events(server, operator, stored, arguments.event_seconds)
             tell_memory(operator, "after the events")
             ours, rate = measure_admissions(server, operator, manifest, arguments.admissions)
             tell_memory(operator, "after the admissions")
-        bare = creates_per_second(server, bare_creates(manifest, arguments.admissions))
-        verdict("writes/s of a bare client", f"{bare:.0f}", f"the operator's {rate:.0f} are {rate / bare:.2f} of it", rate >= LEAST_OF_BARE * bare)  # fmt: skip
+        measure_bare(server, manifest, arguments.admissions, ours, rate)
         if arguments.rival:
             measure_rival(server, folder, manifest, arguments.rival, arguments.admissions, ours)
 
@@ -162,11 +161,14 @@ def measure_resync(server: ApiClient, operator: Operator, jobs: int) -> None:
     verdict("resync: calls", str(calls.total()), f"{seconds:.1f} s for all jobs, {used:.1f} s CPU; {told(calls)}", not calls)  # fmt: skip
 
 
-def measure_events(server: ApiClient, stored: Stored, seconds: float) -> None:
+def measure_events(server: ApiClient, operator: Operator, stored: Stored, seconds: float) -> None:
     """Drivers tell progress; how soon is it in the status?"""
+    used, servers = operator.cpu_seconds(), CpuTime()
     taken = asyncio.run(seconds_to_status(server, stored, EVENTS_PER_SECOND, seconds))
+    each = 1000.0 / len(taken)
+    cpu = f"CPU ms each {each * (operator.cpu_seconds() - used):.1f}, of the API server {each * servers.seconds():.1f}"
     cuts = statistics.quantiles(taken, n=100)
-    about = f"median {cuts[49]:.3f}, longest {max(taken):.3f}, {len(taken)} at {EVENTS_PER_SECOND}/s"
+    about = f"median {cuts[49]:.3f}, longest {max(taken):.3f}, {len(taken)} at {EVENTS_PER_SECOND}/s; {cpu}"
     verdict("event to status: p99 seconds", f"{cuts[98]:.3f}", about, cuts[98] < MOST_EVENT_SECONDS)
 
 
@@ -176,12 +178,13 @@ def measure_admissions(
     """New jobs, as fast as the API server takes them, until each has its preflight: admissions/s, and writes/s."""
     settled(operator)
     before, requests, cpu = operator.calls(), Requests(server), operator.cpu_seconds()
-    began = time.monotonic()
+    servers, began = CpuTime(), time.monotonic()
     asyncio.run(create_jobs(server, manifest, NAMESPACE, count))
     created = time.monotonic() - began
     wanted = before["create"] + CREATES * count
     until(lambda: operator.calls()["create"] >= wanted, every_seconds=0.2)
     seconds, used = time.monotonic() - began, operator.cpu_seconds() - cpu
+    served = servers.seconds()
     calls = operator.calls() - before
     writes = sum(calls[verb] for verb in WRITING)
     settled(operator)
@@ -189,7 +192,7 @@ def measure_admissions(
     each.subtract({"POST chextrainingjobs": count})
     children = sum(number for kind, number in each.items() if "chextrainingjobs" not in kind and "events" not in kind)  # fmt: skip
     rate = count / seconds
-    verdict("admissions/s", f"{rate:.0f}", f"{count} in {seconds:.1f} s, CPU {used:.1f} s; created in {created:.1f} s", rate >= LEAST_ADMISSIONS)  # fmt: skip
+    verdict("admissions/s", f"{rate:.0f}", f"{count} in {seconds:.1f} s, created in {created:.1f} s; CPU ms each {1000.0 * used / count:.1f}, of the API server {1000.0 * served / count:.1f}", rate >= LEAST_ADMISSIONS)  # fmt: skip
     verdict("writes of an admission", f"{children / count + 1:.2f}", "children, and the status before them", children / count + 1 <= MOST_WRITES)  # fmt: skip
     print(f"    all writes, for each: {told(each, count)}")
     return rate, writes / seconds
@@ -203,6 +206,16 @@ async def create_jobs(server: ApiClient, manifest: Manifest, namespace: str, cou
         await at_most(AT_ONCE, (client.create(JOBS, job) for job in jobs))
 
 
+def measure_bare(server: ApiClient, manifest: Manifest, count: int, admissions: float, writes: float) -> None:
+    """Without any operator: plain creates, then the very writes of admissions."""
+    plain = bare_client.creates_per_second(server, bare_creates(manifest, count))
+    verdict("writes/s of a bare client", f"{plain:.0f}", f"plain creates; the operator's {writes:.0f} are {writes / plain:.2f} of it", writes >= LEAST_OF_BARE * plain)  # fmt: skip
+    servers = CpuTime()
+    whole = bare_client.admissions_per_second(server, manifest, count)
+    cpu = f"CPU ms each of the API server {1000.0 * servers.seconds() / count:.1f}"
+    verdict("admissions/s of a bare client", f"{whole:.0f}", f"the operator's are {admissions / whole:.2f} of it; {cpu}", admissions >= LEAST_OF_BARE * whole)  # fmt: skip
+
+
 def bare_creates(manifest: Manifest, count: int) -> list[tuple[str, bytes]]:
     """What an admission writes, as plain creates; a ConfigMap stands in for the status."""
     status = json.dumps(first_status(manifest))
@@ -213,7 +226,7 @@ def bare_creates(manifest: Manifest, count: int) -> list[tuple[str, bytes]]:
             yield CONFIGMAPS.path(NAMESPACE), {"metadata": {"name": name}, "data": {"status": status}}
             yield from children(manifest, JobReference(NAMESPACE, name, name, 1))
 
-    return creates_of(of_each())
+    return bare_client.creates_of(of_each())
 
 
 def measure_rival(

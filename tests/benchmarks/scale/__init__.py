@@ -2,6 +2,8 @@
 
 stored       jobs, and the children of live ones, in states that the operator itself would have told
 measuring    the operator as a process, and what it and the API server count
-bare_client  creates as fast as they go, without any operator
-kopf_rival   the same admission on another framework; runs under an interpreter of its own
+admission    what the admission of a job writes
+events       how soon what drivers tell is in a status
+bare_client  the same writes as fast as they go, without any operator
+rival        the same admission on kopf, whose program `kopf_operator` runs under an interpreter of its own
 """

@@ -82,6 +82,21 @@ class Operator:
         return found
 
 
+class CpuTime:
+    """CPU seconds of the API server and its etcd since this was made."""
+
+    def __init__(self) -> None:
+        self._before = self._used()
+
+    def seconds(self) -> float:
+        return self._used() - self._before
+
+    @staticmethod
+    def _used() -> float:
+        servers = [each for each in psutil.Process().children() if each.name() in ("kube-apiserver", "etcd")]
+        return sum(times.user + times.system for times in (each.cpu_times() for each in servers))
+
+
 class Installed:
     """The chart's identity and command line at an API server."""
 
