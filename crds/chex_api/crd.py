@@ -71,11 +71,8 @@ RUNTIME_COLUMNS = (
     Column("Image", ".spec.image", "Image of the jobs.", priority=1),
     AGE,
 )
-STATUS_LIST_MAPS: Mapping[Location, str] = {
-    ("conditions",): "type",
-    ("stages",): "name",
-    ("hospitals",): "name",
-}
+STATUS_LIST_MAPS: Mapping[Location, str] = {("conditions",): "type"}
+"""Conditions alone may have several authors. Stages and hospitals are written by the operator, as a whole."""
 
 KINDS = (
     Kind(
@@ -188,6 +185,7 @@ def _name_schema(kind: Kind) -> Schema:
 def _spec_schema(kind: Kind) -> Schema:
     schema = structural_schema(kind.spec)
     _tell_lists_apart(schema, kind.list_maps or {}, kind.list_sets)
+    _keep_settings_whole(schema)
     for rule in kind.rules:
         _add_rule(at(schema, rule.path), rule.plain())
     expression, message = STAYS_INSIDE
@@ -204,6 +202,21 @@ def _tell_lists_apart(schema: Schema, maps: Mapping[Location, str], sets: tuple[
         found["x-kubernetes-list-map-keys"] = [key]
     for location in sets:
         _list_at(schema, location)["x-kubernetes-list-type"] = "set"
+
+
+def _keep_settings_whole(schema: Schema, *, named: bool = False) -> None:
+    """Give each setting of a named entry (a hospital's sweep, a data set's source) one owner under server-side apply.
+
+    Two authors of one sweep would make a third that neither wrote, and a union with two members set. It is also what keeps
+    `managedFields` small: told leaf by leaf they are longer than the spec, and the API server goes through them at each write
+    of a status (`docs/operations.md`, "How much one operator carries").
+    """
+    for child in schema.get("properties", {}).values():
+        if child["type"] == "object" and named:
+            child["x-kubernetes-map-type"] = "atomic"
+        _keep_settings_whole(child, named=named)
+        if child.get("x-kubernetes-list-type") == "map":
+            _keep_settings_whole(child["items"], named=True)
 
 
 def _list_at(schema: Schema, location: Location) -> Schema:

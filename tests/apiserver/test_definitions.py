@@ -9,7 +9,7 @@ import yaml
 
 from chex_api.crd import KINDS, MAX_BYTES, render_crds
 from chex_api.runtime import ClusterChexRuntime
-from tests.apiserver.control_plane import ApiClient
+from tests.apiserver.control_plane import Answer, ApiClient
 from tests.apiserver.test_agreement import JOBS
 
 CRDS = Path(__file__).parents[2] / "crds"
@@ -69,6 +69,30 @@ def test_location_of_artifacts_cannot_be_changed(cluster: ApiClient, samples: li
     changed = cluster.request("PATCH", f"{JOBS}/fixed-location", patch, "application/merge-patch+json")
     assert changed.code == 422
     assert "cannot be changed" in changed.message
+
+
+def test_a_setting_of_a_hospital_has_one_owner_and_hospitals_have_many(
+    cluster: ApiClient, samples: list[Path]
+) -> None:
+    """Server-side apply merges hospitals by name, and never two halves of one sweep."""
+    (path,) = [each for each in samples if each.name == "own-hospital.yaml"]
+    manifest = yaml.safe_load(path.read_text())
+    manifest["metadata"] = {"name": "shared"}
+    assert apply(cluster, "first", manifest).accepted
+    (hospital,) = manifest["spec"]["hospitals"]
+    own = {**manifest, "spec": {"hospitals": [{"name": hospital["name"], "sweep": {"trialsPerArm": 3}}]}}
+    refused = apply(cluster, "second", own)
+    assert refused.code == 409
+    assert f'.spec.hospitals[name="{hospital["name"]}"].sweep' in refused.message
+    more = {**manifest, "spec": {"hospitals": [{**hospital, "name": "second"}]}}
+    added = apply(cluster, "second", more)
+    assert added.accepted, added.message
+    assert [each["name"] for each in added.body["spec"]["hospitals"]] == [hospital["name"], "second"]
+
+
+def apply(cluster: ApiClient, manager: str, manifest: dict[str, Any]) -> Answer:
+    path = f"{JOBS}/{manifest['metadata']['name']}?fieldManager={manager}"
+    return cluster.request("PATCH", path, yaml.safe_dump(manifest), "application/apply-patch+yaml")
 
 
 def test_columns_of_get_are_those_of_the_design(cluster: ApiClient) -> None:

@@ -55,8 +55,8 @@ KINDS: dict[str, Resource] = {
     each.kind: each for each in (CONFIGMAPS, ROLES, ROLEBINDINGS, NETWORKPOLICIES, RAYJOBS, BATCH_JOBS)
 }
 SOFT_FIELDS = ("eta", "gpuHours")
-"""Not worth a write of their own more than once a minute."""
-SOFT_SECONDS = 60.0
+"""Not worth a write of their own more often than this: they change all the time, in every job that runs."""
+SOFT_SECONDS = 300.0
 
 logger = logging.getLogger(__name__)
 

@@ -70,7 +70,8 @@ async def _tell(
     async with asyncio.TaskGroup() as group:
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
-            job, done = jobs[number % len(jobs)], DONE_AT_FIRST + 1 + number // len(jobs)
+            job = jobs[number % len(jobs)]
+            stored.done[job] = done = stored.done.get(job, DONE_AT_FIRST) + 1
             path = CONFIGMAPS.path(NAMESPACE, stored.live_notes[job])
             awaited.send(job, done)
             group.create_task(_progress(drivers, url + path, done))

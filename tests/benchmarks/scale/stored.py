@@ -124,6 +124,7 @@ class Stored:
 
     Attributes:
         live_notes: the ConfigMap that the driver of a live job tells progress in, by the job's name.
+        done: what drivers have told since, of `TOTAL`, by the job's name.
     """
 
     def __init__(self, manifest: Manifest, now: float) -> None:
@@ -132,6 +133,7 @@ class Stored:
         self._ended = _ended_world(manifest, now)
         self._found = json_text(self._live.preflight_result().plain())
         self.live_notes: dict[str, str] = {}
+        self.done: dict[str, int] = {}
 
     def bytes_of_a_job(self) -> int:
         """Spec and status of a live job, as JSON."""
