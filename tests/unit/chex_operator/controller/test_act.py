@@ -137,17 +137,17 @@ def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None
     assert api.calls[-1][1][0] == {"activeSince": None}
 
 
-def test_time_left_alone_is_told_once_a_minute_and_not_at_once_after_a_restart() -> None:
+def test_time_left_alone_is_told_every_five_minutes_and_not_at_once_after_a_restart() -> None:
     clock, api = VirtualClock(), Api()
     actor = Actor(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
     seen = view(JobStatus(eta="~2h").told())
 
     async def four_times() -> list[bool]:
         told = [await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)]
-        await clock.advance(61)
+        await clock.advance(301)
         told.append(await act(api, Decision((), JobStatus(eta="50m")), seen, actor))
         told.append(await act(api, Decision((), JobStatus(eta="45m")), seen, actor))
-        await clock.advance(61)
+        await clock.advance(301)
         told.append(await act(api, Decision((), JobStatus(eta="40m")), seen, actor))
         return told
 
