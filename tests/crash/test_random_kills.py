@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.pipeline.conftest import FinishedRun
 from tests.pipeline.manifest import tiny_job
 from tests.pipeline.runs import chex_run, descendants, kill_everything, results_of
+from tests.pipeline.undisturbed import FinishedRun
 
 KILLS = 20
 NOT_WORKERS = ("ray::IDLE", "ray::DashboardAgent", "ray::RuntimeEnvAgent")

@@ -16,7 +16,7 @@ from chex_api.plan import IMPLEMENTATION_VERSIONS
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.sweep.units import IMPLEMENTATION
-from tests.pipeline.conftest import FinishedRun
+from tests.pipeline.undisturbed import FinishedRun
 
 GOLDEN = Path(__file__).with_name("golden_numbers.json")
 TOLERANCE = 0.05

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from chex_jobs.artifacts import ArtifactStore
-from tests.pipeline.conftest import FinishedRun
 from tests.pipeline.manifest import STRATEGY_ADDED_LATER, tiny_job
 from tests.pipeline.runs import Event, kill_when, results_of, run_to_end
+from tests.pipeline.undisturbed import FinishedRun
 from tests.s3.servers import S3Server
 
 

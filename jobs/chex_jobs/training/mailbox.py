@@ -25,6 +25,10 @@ class Mailbox:
         self._latest = progress
         return self._stop
 
+    def asked_to_stop(self) -> bool:
+        """Whether the run is to stop."""
+        return self._stop
+
     def take(self, stop: bool) -> Progress | None:
         """Fetch the report that was left since the last call, and tell whether the run is to stop."""
         self._stop = self._stop or stop
@@ -33,11 +37,12 @@ class Mailbox:
 
 
 class WorkerMail:
-    """Worker 0's side; never blocks a step."""
+    """A worker's side; never blocks a step. Worker 0 alone reports."""
 
     def __init__(self, mailbox: "ActorHandle[Any]") -> None:
         self._mailbox = mailbox
-        self._answer: ObjectRef[bool] | None = None
+        # A wish from before the first report: nothing is trained while the answer to that one is on its way.
+        self._answer: ObjectRef[bool] | None = mailbox.asked_to_stop.remote()
         self._stop = False
 
     def put(self, progress: Progress) -> None:

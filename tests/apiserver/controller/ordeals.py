@@ -58,12 +58,12 @@ def killed_before(n: int) -> Ordeal:
 
 
 def killed_after(n: int) -> Ordeal:
-    """The n-th call is carried out, and its answer is never heard."""
+    """The n-th write is carried out, and its answer is never heard."""
 
     def begin(life: Life) -> None:
-        life.proxy.plan(kill_after(lambda: life.crash(f"after call {n}")), when=no_lease, nth=n)
+        life.proxy.plan(kill_after(lambda: life.crash(f"after write {n}")), when=write, nth=n)
 
-    return Ordeal(f"killed after call {n}", begin)
+    return Ordeal(f"killed after write {n}", begin)
 
 
 def killed_again_and_again(seed: int, *, writes: tuple[int, int] = (12, 40)) -> Ordeal:

@@ -44,10 +44,10 @@ def spread(calls: int, times: int, seed: int) -> list[int]:
 
 def sample() -> Iterator[Trial]:
     lengths: dict[Story, tuple[int, int]] = {
-        from_manifest_to_report: (140, 4),
-        suspended_edited_and_cleared: (330, 7),
-        tried_again: (230, 2),
-        deleted_in_pretraining: (90, 3),
+        from_manifest_to_report: (110, 4),
+        suspended_edited_and_cleared: (260, 7),
+        tried_again: (180, 2),
+        deleted_in_pretraining: (70, 3),
     }
     for story, (calls, times) in lengths.items():
         for n in spread(calls, times, seed=1):

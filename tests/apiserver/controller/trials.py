@@ -5,7 +5,7 @@ Lives wait a lot: for Leases, backoffs, watches that were cut. So many of them s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.chronicle import Chronicle, chronicle
 from tests.apiserver.controller.lives import Life, Record, faults_of, life, record_of
 from tests.apiserver.controller.ordeals import Ordeal, nothing, write
-from tests.apiserver.controller.stories import STORIES, Story
+from tests.apiserver.controller.stories import Story
 from tests.apiserver.fault_proxy import no_lease
 from tests.apiserver.ray_engine.engine import Engine
 
@@ -63,7 +63,7 @@ class Outcome:
 
 
 class Trials:
-    """Lives that are led as threads are free. `undisturbed` lives come first: the others are compared with them."""
+    """Lives that are led as threads are free; before the first of each story, one in which nothing happens."""
 
     def __init__(
         self,
@@ -72,19 +72,24 @@ class Trials:
         kept: Chronicle,
         folder: Path,
         threads: ThreadPoolExecutor,
-        stories: Iterable[Story] = STORIES,
     ) -> None:
         self._server, self._engine, self._kept, self._folder = server, engine, kept, folder
         self._threads = threads
-        self._undisturbed = {story: self.begin(Trial(story, nothing())) for story in stories}
+        self._undisturbed: dict[Story, Future[Outcome]] = {}
 
     def begin(self, trial: Trial) -> Future[Outcome]:
         """Have a life led."""
+        self._begin_undisturbed(trial.story)
         return self._threads.submit(self._lead, trial)
 
     def undisturbed(self, story: Story) -> Outcome:
-        """A life in which nothing happens to operators."""
-        return self._undisturbed[story].result()
+        """A life in which nothing happens to operators: what others are compared with."""
+        return self._begin_undisturbed(story).result()
+
+    def _begin_undisturbed(self, story: Story) -> Future[Outcome]:
+        if story not in self._undisturbed:
+            self._undisturbed[story] = self._threads.submit(self._lead, Trial(story, nothing()))
+        return self._undisturbed[story]
 
     def _lead(self, trial: Trial) -> Outcome:
         with life(self._server, self._engine, self._kept, self._folder) as lived:
