@@ -64,7 +64,11 @@ class Kind:
     """Type of its objects' names, where it is narrower than any object's."""
 
 
-RUNTIME_LIST_MAPS: Mapping[Location, str] = {("pools",): "name", ("env",): "name"}
+RUNTIME_LIST_MAPS: Mapping[Location, str] = {
+    ("pools",): "name",
+    ("env",): "name",
+    ("scheduling", "labels"): "key",
+}
 RUNTIME_COLUMNS = (
     Column("Ray", ".spec.rayVersion", "Ray's version in the image."),
     Column("Pools", ".spec.pools[*].name", "Pools of machines."),

@@ -36,6 +36,17 @@ class Toleration(ApiModel):
     )
 
 
+class Topology(ApiModel):
+    """How close to each other the machines of an attempt are."""
+
+    key: LabelKey = Field(
+        description="Label of nodes whose value is the same on machines that are close, such as a rack's or a zone's."
+    )
+    required: bool = Field(
+        default=False, description="Whether to wait rather than spread an attempt over several values."
+    )
+
+
 class Pool(ApiModel):
     """Machines of one kind."""
 
@@ -58,6 +69,9 @@ class Pool(ApiModel):
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(), max_length=32, description="Taints that are tolerated."
+    )
+    topology: Topology | None = Field(
+        default=None, description="Keeps the workers of an attempt close to each other; by default, anywhere."
     )
 
 
@@ -108,12 +122,29 @@ class Storage(ApiModel):
     )
 
 
+class SchedulerLabel(ApiModel):
+    """A label that a batch scheduler reads on a RayJob."""
+
+    key: str = Field(
+        pattern=r"^(ray\.io|volcano\.sh|yunikorn\.apache\.org|kai\.scheduler|scheduling\.x-k8s\.io)/[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$",
+        min_length=3,
+        max_length=317,
+        description="Key, of a batch scheduler's domain or KubeRay's, such as `ray.io/gang-scheduling-enabled`.",
+    )
+    value: LabelValue = Field(description="Value.")
+
+
 class Scheduling(ApiModel):
     """Queues and priorities that jobs may name."""
 
     queue_names: tuple[Name, ...] = Field(default=(), max_length=64, description="Kueue LocalQueues.")
     priority_class_names: tuple[Annotated[str, Field(min_length=1, max_length=253)], ...] = Field(
         default=(), max_length=64, description="PriorityClasses."
+    )
+    labels: tuple[SchedulerLabel, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Labels of every RayJob, for the batch scheduler that KubeRay is set up with; none with Kueue.",
     )
 
 

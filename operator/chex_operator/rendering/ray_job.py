@@ -10,7 +10,7 @@ from chex_operator.rendering.attempt import Attempt, WorkerGroup
 from chex_operator.rendering.config_maps import stage_name
 from chex_operator.rendering.names import attempt_name, metadata
 from chex_operator.rendering.pods import pod_template
-from chex_operator.rendering.queueing import queue_label
+from chex_operator.rendering.queueing import affinity, queue_label, scheduler_labels, topology_annotation
 from chex_operator.runtime.resource import Object
 
 ENTRYPOINT = "python -m chex_jobs.executor.cluster"
@@ -25,7 +25,7 @@ def ray_job(attempt: Attempt) -> Object:
     """The RayJob, ready to be created with strict field validation."""
     reference = attempt.reference
     rendered = metadata(reference, attempt_name(reference))
-    rendered["labels"] |= queue_label(attempt.policy)
+    rendered["labels"] |= queue_label(attempt.policy) | scheduler_labels(attempt.runtime)
     return {
         "apiVersion": "ray.io/v1",
         "kind": "RayJob",
@@ -83,8 +83,10 @@ def _workers(attempt: Attempt, group: WorkerGroup) -> Object:
         _resources(_of_pool(group.pool)),
         mounted=stage_name(attempt.reference),
         shared_memory=group.pool.shared_memory,
-        placement=_placement(group.pool),
+        placement=_placement(group.pool) | affinity(group.pool, attempt_name(attempt.reference)),
     )
+    if close := topology_annotation(group.pool):
+        template["metadata"]["annotations"] = close
     return {
         "groupName": group.pool.name,
         "replicas": group.count,

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from chex_api.run_policy import RunPolicy
 from chex_api.stage import StageSpec
@@ -42,6 +43,21 @@ CASES = {
         ),
     ),
     "preflight-in-a-queue": preflight(),
+    "gang-in-one-rack": attempt(
+        runtime=runtime(
+            pools=[
+                {
+                    "name": "gpu",
+                    "cpu": "12",
+                    "memory": "120Gi",
+                    "gpus": 1,
+                    "topology": {"key": "cloud.example/rack", "required": True},
+                }
+            ],
+            scheduling={"labels": [{"key": "ray.io/gang-scheduling-enabled", "value": "true"}]},
+        ),
+        policy=RunPolicy(),
+    ),
 }
 
 
@@ -157,6 +173,30 @@ def test_the_queue_is_a_label_and_suspension_is_left_to_it() -> None:
     rendered = ray_job(attempt())
     assert rendered["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
     assert "suspend" not in rendered["spec"]
+
+
+def test_workers_are_near_each_other_where_the_pool_says_so() -> None:
+    def worker(**topology: Any) -> dict[str, Any]:
+        pool = {"name": "gpu", "cpu": "12", "memory": "120Gi", "topology": {"key": "rack", **topology}}
+        return pod_templates(ray_job(attempt(runtime=runtime(pools=[pool]))))["worker-gpu"]
+
+    preferred, required = worker(), worker(required=True)
+    assert preferred["metadata"]["annotations"] == {"kueue.x-k8s.io/podset-preferred-topology": "rack"}
+    assert required["metadata"]["annotations"] == {"kueue.x-k8s.io/podset-required-topology": "rack"}
+    ((how, (term,)),) = required["spec"]["affinity"]["podAffinity"].items()
+    assert how == "requiredDuringSchedulingIgnoredDuringExecution"
+    # Else the first worker would wait for one that is there already.
+    mine = {**required["metadata"]["labels"], "ray.io/node-type": "worker"}
+    assert term["labelSelector"]["matchLabels"].items() <= mine.items()
+    assert list(preferred["spec"]["affinity"]["podAffinity"]) == [
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+
+
+def test_labels_for_a_batch_scheduler_cannot_hide_ours() -> None:
+    for key in ("chexdragon.dev/job-uid", "kueue.x-k8s.io/queue-name", "app.kubernetes.io/name", "ray.io/"):
+        with pytest.raises(ValidationError):
+            runtime(scheduling={"labels": [{"key": key, "value": "x"}]})
 
 
 def test_nothing_of_the_user_reaches_a_shell_or_an_expansion() -> None:
