@@ -1,10 +1,10 @@
 """From caches to what a pass looks at. Reads the API server only where a cache may lag behind what must not be guessed."""
 
-import json
 from collections import OrderedDict
 from functools import partial
 from typing import Generic, TypeVar
 
+import orjson
 from pydantic import ValidationError
 
 from chex_api.faults import Fault
@@ -216,4 +216,4 @@ def _manifest(view: JobView) -> ChexTrainingJob:
 
 def read_status(plain: Object) -> JobStatus:
     """A status as it was written, by this version of the operator or another one: fields that it does not know are passed over."""
-    return JobStatus.model_validate_json(json.dumps(plain), extra="ignore")
+    return JobStatus.model_validate_json(orjson.dumps(plain), extra="ignore")

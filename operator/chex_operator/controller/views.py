@@ -9,6 +9,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from pydantic import ValidationError
 
 from chex_api.attempt import FAILURE, PROGRESS, RESULT, STOP, STOPPED, PreflightResult, StageFailure
@@ -49,7 +50,7 @@ class JobView:
 
     def spec_and_status(self) -> tuple[Object, Object]:
         """Its spec and status, as the API server sent them."""
-        plain = json.loads(zlib.decompress(self.document))
+        plain = orjson.loads(zlib.decompress(self.document))
         return plain["spec"], plain["status"]
 
 
@@ -78,7 +79,7 @@ class ConfigMapView:
 
     def data(self) -> dict[str, str]:
         """Its entries."""
-        return json.loads(zlib.decompress(self.document))
+        return orjson.loads(zlib.decompress(self.document))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class RuntimeView:
 
     def plain_spec(self) -> Object:
         """Its spec."""
-        return json.loads(zlib.decompress(self.spec))
+        return orjson.loads(zlib.decompress(self.spec))
 
 
 def job_view(item: Object) -> JobView:
@@ -236,4 +237,4 @@ def _read(model: type[Any], text: str | None, most_bytes: int) -> Any:
 
 
 def _packed(plain: object) -> bytes:
-    return zlib.compress(json.dumps(plain, separators=(",", ":")).encode(), 3)
+    return zlib.compress(orjson.dumps(plain), 3)

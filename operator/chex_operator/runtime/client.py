@@ -5,7 +5,6 @@ refused nor lost (`docs/architecture.md` has the figures).
 """
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -16,6 +15,7 @@ from typing import Literal, Self
 from urllib.parse import urlencode
 
 import aiohttp
+import orjson
 from yarl import URL
 
 from chex_operator.runtime.clock import Clock, SystemClock
@@ -423,7 +423,7 @@ class Client:
         content = None
         if call.body is not None:
             headers["Content-Type"] = call.content_type
-            content = json.dumps(call.body, separators=(",", ":")).encode()
+            content = orjson.dumps(call.body)
         return session.request(
             call.method,
             URL(url, encoded=True),

@@ -1,9 +1,10 @@
 """What the API server's answers say: pages of lists, events of watches, refusals."""
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, cast
+
+import orjson
 
 from chex_operator.runtime.errors import ApiError, Unreachable, error_for
 from chex_operator.runtime.resource import Object
@@ -70,7 +71,7 @@ def event(line: bytes) -> WatchEvent:
 def decoded(content: bytes) -> Object:
     """The object that an answer holds. Raises `Unreachable`: half an answer is none."""
     try:
-        answer = json.loads(content)
+        answer = orjson.loads(content)
     except ValueError as fault:
         raise Unreachable(0, "", f"the API server's answer is not JSON: {fault}") from fault
     if not isinstance(answer, dict):
