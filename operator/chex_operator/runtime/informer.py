@@ -19,8 +19,6 @@ WATCH_SECONDS = (300, 600)
 """How long a watch lasts, drawn between these, so that not all of them are renewed at once."""
 SILENCE_SECONDS = 150.0
 """The API server sends a bookmark about every minute: one that stays silent for longer than two is not there any more."""
-TAKEN_AT_ONCE = 25
-"""Objects of a page that are taken in before the rest of the process has its turn."""
 
 Projection = TypeVar("Projection")
 Key = tuple[str, str]
@@ -197,36 +195,28 @@ class Informer(Generic[Projection]):
                 await self._clock.sleep(self._backoff.seconds(failures, self._random.random()))
 
     async def _list(self) -> None:
-        """Page after page; the next one is on its way while one is taken in."""
         seen: set[Key] = set()
-        page = await self._page("")
-        while page.continue_token:
-            following = asyncio.create_task(self._page(page.continue_token))
-            try:
-                await self._take_page(page, seen)
-                del page  # else it is held while the next one is decoded
-                page = await following
-            finally:
-                following.cancel()
-        await self._take_page(page, seen)
+        token = ""
+        while True:
+            page = await self._source.list_page(
+                self._resource,
+                self._namespace,
+                label_selector=self._label_selector,
+                limit=self._page_size,
+                continue_token=token,
+            )
+            self._take_page(page, seen)
+            token, newest = page.continue_token, page.resource_version
+            del page  # else it is held until the next one is decoded
+            if not token:
+                break
         for key in [key for key in self._entries if key not in seen]:
             self._forget(key)
-        self._newest = _number(page.resource_version)
+        self._newest = _number(newest)
         self._synced.set()
 
-    async def _page(self, continue_token: str) -> Page:
-        return await self._source.list_page(
-            self._resource,
-            self._namespace,
-            label_selector=self._label_selector,
-            limit=self._page_size,
-            continue_token=continue_token,
-        )
-
-    async def _take_page(self, page: Page, seen: set[Key]) -> None:
-        for number, item in enumerate(page.items):
-            if number % TAKEN_AT_ONCE == 0:
-                await asyncio.sleep(0)  # others have their turn
+    def _take_page(self, page: Page, seen: set[Key]) -> None:
+        for item in page.items:
             key = _key(item)
             seen.add(key)
             held = self._entries.get(key)
