@@ -72,7 +72,7 @@ class OneOf(ApiModel):
 
 
 class Empty(ApiModel):
-    """A member without settings of its own: `{random: {}}`."""
+    """Takes no settings: `{}`."""
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]

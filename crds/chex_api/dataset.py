@@ -50,7 +50,7 @@ class TableImage(ApiModel):
 
 
 class TableView(ApiModel):
-    """How a row tells its view. Values are compared without regard to case."""
+    """Values of a column that tell the view; they are compared without regard to case."""
 
     column: ColumnName = Field(description="Column that names the view.")
     frontal: tuple[Text, ...] = Field(
@@ -182,7 +182,7 @@ class PatientSplit(ApiModel):
 
 
 class Split(OneOf):
-    """How patients are divided. Exactly one member."""
+    """How patients are divided into training, validation and test. Exactly one member."""
 
     official: OfficialSplit | None = Field(default=None, description="The published split.")
     patients: PatientSplit | None = Field(default=None, description="Shares of patients.")
@@ -206,7 +206,7 @@ class ValueRange(ApiModel):
 
 
 class Positive(OneOf):
-    """What makes a row positive. Exactly one member."""
+    """What counts as yes. Exactly one member."""
 
     present: Empty | None = Field(default=None, description="The column holds anything at all.")
     values: tuple[Text, ...] | None = Field(

@@ -42,13 +42,17 @@ class ImageEncoder(ApiModel):
     size: int = Field(
         default=320, ge=32, le=1024, description="Side of the square that the encoder sees, in pixels."
     )
-    init: ImageInit = Field(default=ImageInit(random=Empty()), description="First weights.")
+    init: ImageInit = Field(
+        default=ImageInit(random=Empty()), description="Where the image encoder's first weights come from."
+    )
 
 
 class TextEncoder(ApiModel):
-    """The text tower, used by image + report objectives."""
+    """The text tower."""
 
-    init: TextInit = Field(default=TextInit(random=Empty()), description="First weights.")
+    init: TextInit = Field(
+        default=TextInit(random=Empty()), description="Where the text encoder's first weights come from."
+    )
     max_tokens: int = Field(default=97, ge=8, le=512, description="Tokens kept of a report.")
     trainable_layers: int = Field(
         default=6,
@@ -59,7 +63,7 @@ class TextEncoder(ApiModel):
 
 
 class Encoders(ApiModel):
-    """Both towers."""
+    """The image and the text tower."""
 
     image: ImageEncoder = Field(default=ImageEncoder(), description="The image tower.")
     text: TextEncoder | None = Field(

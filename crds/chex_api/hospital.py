@@ -19,7 +19,7 @@ class DaptObjective(OneOf):
 class Dapt(ApiModel):
     """Domain-adaptive pretraining: pretraining goes on with the hospital's own training films, without labels."""
 
-    objective: DaptObjective = Field(description="What is learned.")
+    objective: DaptObjective = Field(description="What domain-adaptive pretraining learns.")
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the hospital's training films.")
     configurations: int = Field(
         default=3,
@@ -99,7 +99,13 @@ class AdaptationWorkers(Workers):
 
 
 class Hospital(ApiModel):
-    """A hospital that wants a model."""
+    """A hospital that wants a model.
+
+    Every start is combined with every strategy and every label fraction; each combination is an arm. Arms are chosen on
+    validation patients with equal effort, judged once on test patients, and compared with intervals that respect patients.
+    The report recommends the cheapest arm that is not worse than the best by more than `evaluation.margin`, or says that the
+    data do not allow a recommendation.
+    """
 
     name: Annotated[Name, OUTSIDE_IDENTITY] = Field(
         description="Name of the hospital, unique in the manifest."
@@ -132,5 +138,5 @@ class Hospital(ApiModel):
         default="BFloat16", description="Precision of the forward and backward pass."
     )
     workers: Annotated[AdaptationWorkers, OUTSIDE_IDENTITY] = Field(
-        default=AdaptationWorkers(), description="The machines of the adaptation."
+        default=AdaptationWorkers(), description="The machines of an adaptation."
     )

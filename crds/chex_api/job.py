@@ -18,7 +18,7 @@ _Named = TypeVar("_Named", Dataset, PretrainingRun, Hospital)
 
 
 class RuntimeReference(ApiModel):
-    """The runtime that a job runs on; `chex run` does not need it."""
+    """The runtime in a cluster; `chex run` does not need it."""
 
     kind: Literal["ClusterChexRuntime", "ChexRuntime"] = Field(
         default="ClusterChexRuntime", description="Kind of the runtime."

@@ -102,7 +102,7 @@ class Optimization(ApiModel):
 
 
 class Augmentation(ApiModel):
-    """How a training film is varied. Everything is drawn from (seed, epoch, film, view) alone."""
+    """How training films are varied. Everything is drawn from (seed, epoch, film, view) alone."""
 
     crop_min: PositiveFraction = Field(
         default=0.7, description="Smallest share of the film's area that a crop keeps."
@@ -181,7 +181,7 @@ class ExternalWeights(ApiModel):
 
 
 class ManifestReference(ApiModel):
-    """The finished stage of another job, shared explicitly and pinned by its manifest's checksum."""
+    """A finished stage of another job, shared explicitly and pinned by its manifest's checksum."""
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
         description="The stage's folder, which holds manifest.json."
@@ -190,7 +190,7 @@ class ManifestReference(ApiModel):
 
 
 class StartFrom(OneOf):
-    """The weights to start from. Exactly one member."""
+    """Weights to start from. Exactly one member."""
 
     stage: Name | None = Field(
         default=None, description="A pretraining run of this manifest; of an earlier one only."
@@ -217,10 +217,10 @@ class PretrainingRun(ApiModel):
     )
     objective: Objective = Field(description="What is learned.")
     optimization: Optimization = Field(default=Optimization(), description="How the weights move.")
-    augmentation: Augmentation = Field(default=Augmentation(), description="How films are varied.")
+    augmentation: Augmentation = Field(default=Augmentation(), description="How training films are varied.")
     batch_norm: BatchNorm = Field(default=BatchNorm(), description="How batches are normalised.")
     checkpoint: Annotated[Checkpoint, OUTSIDE_IDENTITY] = Field(
-        default=Checkpoint(), description="When the state is stored."
+        default=Checkpoint(), description="When the state of a run is stored."
     )
     precision: Literal["Float32", "BFloat16"] = Field(
         default="BFloat16",
@@ -230,5 +230,5 @@ class PretrainingRun(ApiModel):
         default=DeepSpeed(), description="How model states are divided."
     )
     workers: Annotated[Workers, OUTSIDE_IDENTITY] = Field(
-        default=Workers(), description="The machines of the run."
+        default=Workers(), description="The machines of a run."
     )

@@ -6,13 +6,13 @@ from chex_api.base import ApiModel
 
 
 class Budget(ApiModel):
-    """What a job may cost."""
+    """What the job may cost."""
 
     gpu_hours: float = Field(ge=0.0, le=1e9, description="GPU-hours after which the job stops cleanly.")
 
 
 class RunPolicy(ApiModel):
-    """How the operator runs a job; `chex run` on one machine does not need it."""
+    """How the operator runs the job; `chex run` on one machine does not need it."""
 
     suspend: bool = Field(
         default=False, description="Stop with a checkpoint and free all GPUs; false goes on from there."

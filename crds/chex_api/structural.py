@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from chex_api.base import OneOf
+from chex_api.manual import facts
 
 Schema = dict[str, Any]
 
@@ -133,6 +134,8 @@ class _Converter:
         converted = self.convert(schema, where)
         if not converted.get("description"):
             raise NotStructural(f"{where}: has no description; `kubectl explain` is the reference manual")
+        if self._defaults and (more := facts(converted)):
+            converted["description"] += f" {more}"
         return converted
 
     def _map(self, schema: Schema, where: str) -> Schema:
@@ -153,12 +156,12 @@ class _Converter:
         return converted
 
     def _resolved(self, schema: Schema, where: str) -> Schema:
-        """Follow `$ref` and take the null out of an optional field; words beside a reference win over the model's own."""
+        """Follow `$ref` and take the null out of an optional field; a field's own words come before its model's."""
         if "$ref" in schema:
             target = self._definitions[schema["$ref"].removeprefix("#/$defs/")]
-            return self._resolved(
-                {**target, **{key: value for key, value in schema.items() if key != "$ref"}}, where
-            )
+            beside = {key: value for key, value in schema.items() if key != "$ref"}
+            words = {"description": _joined(beside, target)} if target.get("description") else {}
+            return self._resolved(target | beside | words, where)
         if "anyOf" in schema:
             others = [choice for choice in schema["anyOf"] if choice != {"type": "null"}]
             if len(others) != 1 or schema.get("default", None) is not None:
@@ -167,7 +170,8 @@ class _Converter:
                 )
             beside = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
             resolved = self._resolved(others[0], where)
-            return resolved | beside
+            words = {"description": _joined(beside, resolved)} if resolved.get("description") else {}
+            return resolved | beside | words
         if "const" in schema:
             return {
                 **{key: value for key, value in schema.items() if key != "const"},
@@ -191,6 +195,19 @@ class _Converter:
         converted.pop("default", None)
         if self._defaults and "default" in schema:
             converted["default"] = _without_nulls(schema["default"])
+
+
+def _joined(field: Schema, model: Schema) -> str:
+    """What a field says, then what its model says; once where one of them begins with the other's words."""
+    said, more = field.get("description", ""), _lines_joined(model["description"])
+    if more.startswith(said.rstrip(".")):
+        return more
+    return said if said.startswith(more.rstrip(".")) else f"{said}\n{more}"
+
+
+def _lines_joined(text: str) -> str:
+    """Paragraphs on one line each, as kubectl wants them, which breaks lines itself; what is indented stays as it is."""
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", text)
 
 
 def _without_nulls(value: Any) -> Any:

@@ -27,8 +27,10 @@ class SpaceEntry(ApiModel):
     """The values that one parameter may take: exactly one of `logUniform`, `uniform` and `numbers`."""
 
     parameter: SweepParameter = Field(description="The parameter.")
-    log_uniform: LogUniform | None = Field(default=None, description="Drawn evenly on a logarithmic scale.")
-    uniform: Uniform | None = Field(default=None, description="Drawn evenly.")
+    log_uniform: LogUniform | None = Field(
+        default=None, description="A number drawn evenly on a logarithmic scale."
+    )
+    uniform: Uniform | None = Field(default=None, description="A number drawn evenly.")
     numbers: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] | None = Field(
         default=None, min_length=1, max_length=64, description="One of these numbers."
     )
@@ -68,7 +70,24 @@ class Scheduler(OneOf):
 
 
 class Sweep(ApiModel):
-    """The search inside each arm. Every arm gets the same number of trials."""
+    """The search inside each arm.
+
+    An arm is one start, one strategy and one label fraction of the hospital. Every arm gets the same number of trials, so
+    none wins by effort. A trial is fitted to training patients and judged by `metric` on validation patients; test patients
+    are seen by no trial. The winner of an arm is fitted again on `draws` samples of the labels with `finalSeeds` seeds each,
+    so that the report can tell luck from merit: with all labels, there is one sample.
+
+    What it costs: each arm that fine-tunes has `trialsPerArm` trials, most of which `scheduler` ends early, and up to
+    `draws` x `finalSeeds` whole fits after them. A linear probe fits no encoder: its trials are values of C.
+
+    For example:
+
+      sweep:
+        trialsPerArm: 12
+        space:
+          - {parameter: learningRate, logUniform: {min: 1.0e-5, max: 1.0e-3}}
+          - {parameter: weightDecay, numbers: [0, 0.01, 0.1]}
+    """
 
     trials_per_arm: int = Field(
         default=16, ge=1, le=512, description="Trials of each arm; of a linear probe, its values of C."
@@ -95,5 +114,5 @@ class Sweep(ApiModel):
     space: tuple[SpaceEntry, ...] = Field(
         default=(SpaceEntry(parameter="learningRate", log_uniform=LogUniform(min=1e-6, max=1e-3)),),
         max_length=8,
-        description="Parameters to search; those not named keep the strategy's own values.",
+        description="Parameters to search; those not named keep the strategy's own values. Default: learningRate on a logarithmic scale from 1e-6 to 1e-3.",
     )
