@@ -153,7 +153,7 @@ def test_a_wish_to_stop_from_before_the_start_is_heard_at_the_first_step(
 ) -> None:
     run = supervised(moco, epochs=200)
     stopped = launch(
-        run, num_workers=1, checkpoints=checkpoints(store, "stopped at once"), should_stop=lambda: True
+        run, num_workers=1, checkpoints=checkpoints(store, "stopped-at-once"), should_stop=lambda: True
     )
     assert (stopped.status, stopped.step) == ("stopped", 1)
 
