@@ -47,13 +47,18 @@ class WorkerMail:
 
     def put(self, progress: Progress) -> None:
         """Send a report, and remember to look for its answer."""
+        self._read_answer()
         self._answer = self._mailbox.put.remote(progress)
 
     def should_stop(self) -> bool:
         """Whether an answer that has arrived by now asks to stop."""
+        self._read_answer()
+        return self._stop
+
+    def _read_answer(self) -> None:
+        """Take the last answer in, if it is there. One that is not may be forgotten for the next, which knows at least as much."""
         import ray
 
         if self._answer is not None and ray.wait([self._answer], timeout=0)[0]:
             self._stop = self._stop or ray.get(self._answer)
             self._answer = None
-        return self._stop
