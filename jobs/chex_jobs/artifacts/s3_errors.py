@@ -86,10 +86,15 @@ def _of_answer(error: Exception, uri: str, act: str) -> ArtifactError:
             f"no space left to {act} {uri} ({code}): free space or raise the quota, then run the same command "
             "again; finished stages and committed checkpoints are kept"
         )
+    if code.startswith("KMS."):
+        return StorageDenied(
+            f"cannot {act} {uri}: its KMS key cannot be used ({code}); check that the key is there, enabled and in the "
+            "bucket's region, and that the role has kms:GenerateDataKey and kms:Decrypt for it"
+        )
     if status in (401, 403):
         return StorageDenied(
-            f"not allowed to {act} {uri} ({code}): check the credentials and the bucket's policy; without "
-            "permission to list, a missing object is answered so too"
+            f"not allowed to {act} {uri} ({code}): check the credentials, the bucket's policy and, where a KMS key "
+            "encrypts, the key's; without permission to list, a missing object is answered so too"
         )
     return StorageUnavailable(
         f"cannot {act} {uri}: {code or status} after retries; the storage is overloaded or faulty"

@@ -20,8 +20,9 @@ from chex_jobs.artifacts.location import Location
 class ObjectInfo:
     """One stored object: its key below the root, its size in bytes, its ETag without quotes.
 
-    The ETag of a file is the MD5 of its content, which is what S3 gives to an object that was put in one
-    part; an object uploaded in parts has another, with a hyphen and the number of parts.
+    The ETag of a file is the MD5 of its content, which is what S3 gives to an object that was put in one part. One
+    that was uploaded in parts, or is encrypted with a KMS key, has another. So equal ETags say equal content, and
+    different ones nothing; a new ETag under the same key says that the object was written again.
     """
 
     key: str
