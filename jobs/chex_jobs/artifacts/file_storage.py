@@ -24,7 +24,7 @@ from chex_jobs.artifacts.errors import (
     StorageUnavailable,
 )
 from chex_jobs.artifacts.location import STAGING_PREFIX, checked_folder, checked_key
-from chex_jobs.artifacts.storage import ObjectInfo, Storage
+from chex_jobs.artifacts.storage import ObjectInfo, ObjectStamp, Storage
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -73,13 +73,14 @@ class FileStorage(Storage):
     def list(self, folder: str = "") -> Iterator[ObjectInfo]:
         return (self.info(key) for key in self._keys(folder))
 
-    def sizes(self, folder: str = "") -> dict[str, int]:
+    def stamps(self, folder: str = "") -> dict[str, ObjectStamp]:
         found = {}
         for key in self._keys(folder):
             try:
-                found[key] = self.path(key).stat().st_size
+                status = self.path(key).stat()
             except _ABSENT:
                 continue  # deleted since the directory was read: as if it had been listed later
+            found[key] = ObjectStamp(status.st_size, str(status.st_mtime_ns))
         return found
 
     def info(self, key: str) -> ObjectInfo:

@@ -23,7 +23,7 @@ from chex_jobs.artifacts.errors import StorageFull
 from chex_jobs.artifacts.location import Location, checked_folder, checked_key
 from chex_jobs.artifacts.retry import call_with_retries
 from chex_jobs.artifacts.s3_errors import body_broke_off, code_of, reporting, status_of
-from chex_jobs.artifacts.storage import ObjectInfo, Storage
+from chex_jobs.artifacts.storage import ObjectInfo, ObjectStamp, Storage
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
@@ -97,8 +97,8 @@ class S3Storage(Storage):
                     if key and not key.endswith("/"):  # a console makes empty objects named "folder/"
                         yield ObjectInfo(key, found["Size"], found["ETag"].strip('"'))
 
-    def sizes(self, folder: str = "") -> dict[str, int]:
-        return {found.key: found.size for found in self.list(folder)}
+    def stamps(self, folder: str = "") -> dict[str, ObjectStamp]:
+        return {found.key: ObjectStamp(found.size, found.etag) for found in self.list(folder)}
 
     def info(self, key: str) -> ObjectInfo:
         with reporting(self.uri_of(key), "read"):

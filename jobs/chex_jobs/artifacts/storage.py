@@ -30,6 +30,20 @@ class ObjectInfo:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectStamp:
+    """What tells a stored object from another under the same key, without reading it.
+
+    Attributes:
+        size: in bytes.
+        mark: changes when the object is written again: its ETag, or the file's time of modification in ns. Marks of
+            two storages do not compare.
+    """
+
+    size: int
+    mark: str
+
+
 class Storage(ABC):
     """Objects below one root URI. Keys are relative; `..`, absolute and empty ones raise `InvalidLocation`.
 
@@ -83,8 +97,12 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def stamps(self, folder: str = "") -> dict[str, ObjectStamp]:
+        """Keys below a folder and what tells their contents apart, from the listing alone: no object is read."""
+
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Keys below a folder and their sizes in bytes: `list` without the cost of ETags."""
+        return {key: stamp.size for key, stamp in self.stamps(folder).items()}
 
     @abstractmethod
     def info(self, key: str) -> ObjectInfo:

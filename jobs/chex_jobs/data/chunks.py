@@ -4,7 +4,8 @@
     attempts/<attempt>/private/chunks/chunk-00007.json    the record, last: checksum of the shard, fate of each film
 
 Chunks are cut by the order of keys alone, so the bytes of a shard depend neither on workers nor on the order of work.
-A later attempt takes over every chunk whose record is sound and whose shard still has its checksum.
+A later attempt takes over every chunk whose record is sound, whose films nobody has written again since, and whose shard
+still has its checksum.
 """
 
 import hashlib
@@ -57,6 +58,7 @@ class Chunk:
         reader: gets their pictures.
         short_side: of stored films, in pixels.
         attempt: writes below the ingest's artifact.
+        stamps: size in bytes and mark of each film's file, as the source was listed; empty where there is no listing.
         records: keys, below the storage's root, of what earlier attempts left for this chunk.
     """
 
@@ -65,12 +67,14 @@ class Chunk:
     reader: FilmReader
     short_side: int
     attempt: AttemptWriter
+    stamps: tuple[tuple[int, str], ...] = ()
     records: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of what decides the shard's content beside the films themselves: a record of other films is no use."""
-        return hashlib.sha256(json.dumps([self.keys, self.short_side]).encode()).hexdigest()
+        """SHA-256 of what decides the shard's content: a record of other films, or of films since mended, is no use."""
+        told = [self.keys, self.stamps, self.short_side]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

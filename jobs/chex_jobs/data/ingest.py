@@ -117,6 +117,7 @@ def ingest(
             reader=declaration.reader,
             short_side=dataset.stored_short_side,
             attempt=attempt.artifact.attempt(attempt.attempt_id),
+            stamps=tuple((work.table.films[row].size_bytes, work.table.films[row].mark) for row in rows),
             records=tuple(records.get(number, ())),
         )
         for number, rows in enumerate(rows_of)

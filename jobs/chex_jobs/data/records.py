@@ -27,6 +27,8 @@ class FilmRecord:
         study: the source's study id, unique within the patient; empty: the film is a study of its own.
         view: one of `chex_jobs.data.views`.
         size_bytes: of the film's file; `MISSING` if there is no such file, `MADE` if the source makes its films.
+        mark: changes when the film's file is written again (`chex_jobs.artifacts.storage.ObjectStamp`); empty if there
+            is none.
         report: the report's text, or None.
         official: published part of the split, one of `chex_jobs.data.splits`.
     """
@@ -36,6 +38,7 @@ class FilmRecord:
     study: str = ""
     view: str
     size_bytes: int
+    mark: str = ""
     report: str | None = None
     official: str = UNUSED
 

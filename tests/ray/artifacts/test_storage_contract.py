@@ -77,6 +77,17 @@ def test_a_listing_holds_keys_sizes_and_md5_etags_in_byte_order(storage: Storage
     )
 
 
+def test_a_stamp_stays_until_its_object_is_written_again(storage: Storage) -> None:
+    storage.write_bytes("mended", b"bad")
+    storage.write_bytes("kept", b"1")
+    before = storage.stamps()
+    storage.write_bytes("mended", b"old")
+    after = storage.stamps()
+    assert after["kept"] == before["kept"]
+    assert after["mended"].size == before["mended"].size == 3
+    assert after["mended"].mark != before["mended"].mark
+
+
 def test_a_listing_longer_than_one_page_is_whole(storage: Storage) -> None:
     keys = [f"films/{number:05d}" for number in range(1005)]
     with ThreadPoolExecutor(8) as pool:

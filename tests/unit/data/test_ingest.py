@@ -126,8 +126,6 @@ def test_a_killed_ingest_goes_on_with_the_chunks_it_had_and_ends_in_the_same_byt
     undisturbed = run(hospital_dataset(hospital), tmp_path / "undisturbed")
     with pytest.raises(Killed):
         run(hospital_dataset(hospital), tmp_path / "killed", on_progress=killed_after(10))
-    for film in sorted((hospital / "films").iterdir())[:10]:
-        film.write_bytes(png(drawn_film(99)))  # who decodes the first two chunks again will see this
     resumed = run(hospital_dataset(hospital), tmp_path / "killed", "second")
     assert contents(resumed) == contents(undisturbed)
     assert [resumed.files[f"shards/shard-{n:05d}.npy"].attempt for n in range(3)] == [
@@ -135,6 +133,41 @@ def test_a_killed_ingest_goes_on_with_the_chunks_it_had_and_ends_in_the_same_byt
         "first",
         "second",
     ]
+
+
+def test_a_film_that_was_mended_since_is_decoded_again_with_its_chunk_alone(hospital: Path, tmp_path: Path):
+    undisturbed = run(hospital_dataset(hospital), tmp_path / "undisturbed")
+    film = hospital / "films" / "film-001.png"
+    sound = film.read_bytes()
+    film.write_bytes(bytes(len(sound)))  # as long as the sound one: its size says nothing
+    with pytest.raises(Killed):
+        run(
+            hospital_dataset(hospital, quarantine={"maxShare": 0.1}),
+            tmp_path / "bad",
+            on_progress=killed_after(10),
+        )
+    film.write_bytes(sound)
+    mended = run(hospital_dataset(hospital, quarantine={"maxShare": 0.1}), tmp_path / "bad", "second")
+    assert contents(mended) == contents(undisturbed)
+    assert [mended.files[f"shards/shard-{n:05d}.npy"].attempt for n in range(3)] == [
+        "second",
+        "first",
+        "second",
+    ]
+
+
+def test_an_ingest_that_too_many_faults_stopped_passes_once_the_films_are_mended(
+    hospital: Path, tmp_path: Path
+):
+    films = sorted((hospital / "films").iterdir())[:3]
+    sound = [film.read_bytes() for film in films]
+    for film in films:
+        film.write_bytes(b"")
+    with pytest.raises(QuarantineError):
+        run(hospital_dataset(hospital), tmp_path)
+    for film, content in zip(films, sound, strict=True):
+        film.write_bytes(content)
+    assert run(hospital_dataset(hospital), tmp_path, "second").summary["films"] == 12
 
 
 def test_a_chunk_whose_shard_was_damaged_is_decoded_again(

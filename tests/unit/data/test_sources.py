@@ -98,6 +98,14 @@ def test_the_odd_header_of_nih_gives_every_column_its_own_cells(nih_root: Path):
     assert table.columns["y]"] == ["0.139", "0.139", "0.171"]
 
 
+def test_an_nih_film_that_is_written_again_is_told_by_its_mark(nih_root: Path):
+    before = [film.mark for film in nih(nih_root).films]
+    (nih_root / "images" / "00000061_012.png").write_bytes(png(drawn_film(1)))
+    first, missing, other = [film.mark for film in nih(nih_root).films]
+    assert first != before[0]
+    assert [missing, other] == before[1:]
+
+
 def test_the_official_nih_lists_are_read(nih_root: Path):
     (nih_root / "train_val_list.txt").write_text("00000061_012.png\n00000061_015.png\n")
     (nih_root / "test_list.txt").write_text("00000007_000.png\r\n")
@@ -146,6 +154,16 @@ def test_covid_rows_become_films_with_notes_as_reports_and_ct_is_left_out(tmp_pa
     ]
     assert table.left_out == {"not an X-ray": 1}
     assert table.metadata == {"view": ["L", "AP SUPINE"], "sex": ["F", "M"], "age": ["", "54"]}
+
+
+def test_a_covid_film_that_is_written_again_is_told_by_its_mark(tmp_path: Path):
+    film = tmp_path / "images" / "a.jpg"
+    film.parent.mkdir()
+    marks = [covid(tmp_path, COVID_ROWS).films[0].mark]
+    for content in (b"bad", b"old"):
+        film.write_bytes(content)
+        marks.append(covid(tmp_path, COVID_ROWS).films[0].mark)
+    assert len(set(marks)) == 3
 
 
 def test_early_covid_tables_name_the_film_otherwise_and_tell_ct_by_its_view(tmp_path: Path):

@@ -40,7 +40,7 @@ class CovidChestXraySource:
         order = sorted(kept, key=lambda row: (keys[row], row))
         left_out = table.num_rows - len(kept)
         table, keys = table.select(order), [keys[row] for row in order]
-        sizes = folder.sizes_of(self._storage, keys)
+        stamps = folder.stamps_of(self._storage, keys)
         views = table.column("view")
         films = tuple(
             FilmRecord(
@@ -48,7 +48,8 @@ class CovidChestXraySource:
                 patient=patient.strip(),
                 study=offset.strip(),
                 view=view_of(view, FRONTAL, LATERAL),
-                size_bytes=sizes[key],
+                size_bytes=stamps[key].size,
+                mark=stamps[key].mark,
                 report=None if is_blank(note) else note,
             )
             for key, patient, offset, view, note in zip(

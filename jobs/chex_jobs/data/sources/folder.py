@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.location import checked_key
-from chex_jobs.artifacts.storage import Storage
+from chex_jobs.artifacts.storage import ObjectStamp, Storage
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING
 from chex_jobs.data.tables import RawTable, parse_table
 
 OLDEST_AGE = 90
+ABSENT = ObjectStamp(MISSING, "")
+"""Of a film that a table names and its storage does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,11 @@ def read_lines(storage: Storage, name: str) -> list[str] | None:
     return [line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
 
 
-def sizes_of(storage: Storage, keys: Iterable[str]) -> dict[str, int]:
-    """Return the size of each key, `MISSING` for one that is not there; illegal keys (`../x`) are not there."""
+def stamps_of(storage: Storage, keys: Iterable[str]) -> dict[str, ObjectStamp]:
+    """Return the stamp of each key, `ABSENT` for one that is not there; illegal keys (`../x`) are not there."""
     wanted = list(keys)
-    there = storage.sizes(_common_folder(wanted))
-    return {key: there.get(key, MISSING) for key in wanted}
+    there = storage.stamps(_common_folder(wanted))
+    return {key: there.get(key, ABSENT) for key in wanted}
 
 
 def digest_of(storage: Storage, tables: Sequence[str], films: Iterable[str]) -> str:

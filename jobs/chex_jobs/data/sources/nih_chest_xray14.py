@@ -17,7 +17,7 @@ from chex_api.dataset import NihChestXray14
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.columns import ColumnFormat
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.records import MISSING, FilmRecord, FilmTable
+from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
 from chex_jobs.data.views import projection_of, view_of
@@ -37,7 +37,7 @@ class NihChestXray14Source:
     def films(self, columns: Collection[str]) -> FilmTable:
         """See `chex_jobs.data.records.Source`."""
         table = folder.read_table(self._storage, TABLES)
-        there = self._storage.sizes()
+        there = self._storage.stamps()
         # Archives unpack into `images/` or into twelve numbered folders.
         key_of = {key.rpartition("/")[2]: key for key in there if key.endswith(".png")}
         official = self._official()
@@ -53,7 +53,8 @@ class NihChestXray14Source:
                 patient=patient.strip(),
                 study=visit.strip(),
                 view=view_of(position, ("PA", "AP"), ()),
-                size_bytes=there.get(key, MISSING),
+                size_bytes=there.get(key, folder.ABSENT).size,
+                mark=there.get(key, folder.ABSENT).mark,
                 official=official.get(name, UNUSED),
             )
             for key, name, patient, visit, position in zip(

@@ -69,14 +69,15 @@ class TableSource:
         studies = table.column(spec.study_column, f"{_FIELD}.studyColumn") if spec.study_column else blank
         reports = table.column(spec.report_column, f"{_FIELD}.reportColumn") if spec.report_column else blank
         views = self._views(table)
-        sizes = folder.sizes_of(self._storage, keys)
+        stamps = folder.stamps_of(self._storage, keys)
         return tuple(
             FilmRecord(
                 key=key,
                 patient="" if is_blank(patient) else patient.strip(),
                 study="" if is_blank(study) else study.strip(),
                 view=view,
-                size_bytes=sizes[key],
+                size_bytes=stamps[key].size,
+                mark=stamps[key].mark,
                 report=None if is_blank(report) else select_sections(report, spec.report_sections),
             )
             for key, patient, study, view, report in zip(keys, patients, studies, views, reports, strict=True)
