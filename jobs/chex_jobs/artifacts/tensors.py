@@ -1,5 +1,7 @@
 """safetensors files of NumPy arrays and torch tensors; torch is imported only where it is asked for.
 
+The library itself is imported only when a file of tensors is read or written: whoever reads reports and logs needs none.
+
 Equal tensors and metadata give equal bytes. The library itself writes the metadata in an order that differs
 from process to process, which would give equal weights different checksums; `_order_metadata` mends that.
 """
@@ -9,8 +11,6 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-from safetensors import SafetensorError
 
 from chex_jobs.artifacts.errors import ArtifactError, CorruptArtifact
 
@@ -29,6 +29,8 @@ def save_tensors(path: Path, tensors: "Tensors", metadata: Mapping[str, str] | N
     Raises `ArtifactError` for tensors that overlap in memory: which of them owns the numbers is for the
     caller to say.
     """
+    from safetensors import SafetensorError
+
     try:
         if any(type(tensor).__module__.partition(".")[0] == "torch" for tensor in tensors.values()):
             _save_torch(path, tensors, metadata)
@@ -44,7 +46,7 @@ def load_tensors(path: Path, framework: Framework = "numpy", uri: str = "") -> d
 
     bfloat16 has no NumPy type: such files need framework="torch". Raises `CorruptArtifact`.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt" if framework == "torch" else "np") as file:

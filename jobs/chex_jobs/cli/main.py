@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from chex_jobs.cli.arguments import parser, program
 
+OWN_PACKAGES = "chex_"
+CLI_PACKAGES = ("boto3", "botocore")
+"""What the extra `cli` adds; whatever else is missing belongs to `jobs`."""
 FAILED = 1
 WRONG_USAGE = 2
 INTERRUPTED = 130
@@ -15,8 +18,8 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Raises `SystemExit` for wrong usage, as argparse does."""
     parsed = parser().parse_args(arguments)
-    command = importlib.import_module(f"chex_jobs.cli.{parsed.command}_command")
     try:
+        command = importlib.import_module(f"chex_jobs.cli.{parsed.command}_command")
         return command.execute(parsed)
     except BrokenPipeError:
         sys.stderr.close()
@@ -41,9 +44,22 @@ def _told(parsed: argparse.Namespace, error: Exception) -> int:
     if isinstance(error, ArtifactError | OSError | KubectlFailed):
         print(f"{program()} {parsed.command}: {error}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, KubectlFailed) and error.invalid else FAILED
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith(OWN_PACKAGES):
+        print(f"{program()} {parsed.command}: {_lacking(error.name)}", file=sys.stderr)
+        return FAILED
+    if "chex_jobs.preflight" not in sys.modules:  # nothing else raises its error; it needs what stages need
+        raise error
     from chex_jobs.preflight import PreflightFailed
 
     if not isinstance(error, PreflightFailed):
         raise error
     report_faults(parsed.manifest, error.faults)
     return FAILED
+
+
+def _lacking(module: str) -> str:
+    package = module.partition(".")[0]
+    extra = "cli" if package in CLI_PACKAGES else "jobs"
+    return (
+        f"the Python package {package} is not installed; install CheXDragon with it: pip install '.[{extra}]'"
+    )
