@@ -10,7 +10,7 @@ from typing import Any
 
 from chex_jobs.artifacts.cache import local_file
 from chex_jobs.artifacts.errors import CorruptArtifact, InvalidLocation, ObjectNotFound
-from chex_jobs.artifacts.hashing import check_bytes, sha256_of
+from chex_jobs.artifacts.hashing import check_bytes, check_file, sha256_of
 from chex_jobs.artifacts.manifest import MANIFEST_NAME, FileRecord, Manifest
 from chex_jobs.artifacts.storage import Storage, open_storage
 from chex_jobs.artifacts.tensors import Framework, load_tensors
@@ -119,6 +119,21 @@ class FinishedArtifact:
         """
         with self._listed(path) as (record, key):
             return local_file(self.storage, key, record.size, record.sha256)
+
+    def copy(self, path: str, target: Path) -> None:
+        """Write a checked copy of a file to a local path, whose directory exists; memory never holds the whole.
+
+        Raises as `read_bytes`, and `OSError` if nothing can be written there.
+        """
+        part = target.with_name(f"{target.name}.part")
+        part.touch()  # what cannot be written to is told as that, not as storage that cannot be read
+        try:
+            with self._listed(path) as (record, key):
+                self.storage.download(key, part)
+                check_file(part, record.size, record.sha256, self.storage.uri_of(key))
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
 
     @contextmanager
     def _listed(self, path: str) -> Iterator[tuple[FileRecord, str]]:

@@ -1,6 +1,8 @@
 """The words of the command line: `chex`, and `kubectl chex` where kubectl calls the same program as its plugin."""
 
 import argparse
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,6 +16,17 @@ FIRST_JOB = "A first job:  kubectl chex submit job.yaml --watch"
 def program() -> str:
     """The name by which people called this program."""
     return "kubectl chex" if Path(sys.argv[0]).stem == PLUGIN else "chex"
+
+
+def called() -> str:
+    """The words that call this program again as it was called, for people to copy."""
+    if program() != "chex":
+        return program()
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m chex_jobs.cli"
+    # Of a name that is found on PATH, a program is told the whole path.
+    return path.name if shutil.which(path.name) == sys.argv[0] else shlex.quote(sys.argv[0])
 
 
 def parser() -> argparse.ArgumentParser:
@@ -156,7 +169,7 @@ def _add_status(commands: _Commands) -> None:
     command = commands.add(
         "status",
         "list jobs, or show one: stages, progress, results, what is wrong",
-        "List jobs, or show one. With --watch the exit code is 0 when the job is Complete and 1 when it has Failed.",
+        "List jobs, or show one. With --watch the exit code is 0 when the job is Complete, 1 when it has Failed or is refused.",
         cluster=True,
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="a job (default: a table of all)")
@@ -230,6 +243,11 @@ def _add_report(commands: _Commands) -> None:
     )
     command.add_argument(
         "--save", metavar="FOLDER", help="copy the page, the tables and the model cards there"
+    )
+    command.add_argument(
+        "--models",
+        action="store_true",
+        help="with --save: copy the deployable models, too (may be gigabytes)",
     )
     command.add_argument("--open", action="store_true", help="open the page in a browser")
     _add_cluster(command)

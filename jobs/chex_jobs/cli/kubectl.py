@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
+from chex_jobs.cli.arguments import called
+
 RESOURCE = "chextrainingjobs.chexdragon.dev"
 MANAGER = "kubectl-chex"
 FIELD_MANAGER = f"--field-manager={MANAGER}"
@@ -107,8 +109,8 @@ class Kubectl:
             return subprocess.run([self.program, *words, *self.flags], check=False).returncode
 
     def hint(self, *words: str) -> str:
-        """A command of this plugin for the same cluster and namespace, for people to copy."""
-        return " ".join(["kubectl", "chex", *(shlex.quote(word) for word in (*words, *self.flags))])
+        """A command of this program for the same cluster and namespace, for people to copy."""
+        return " ".join([called(), *(shlex.quote(word) for word in (*words, *self.flags))])
 
     @contextmanager
     def _started(self, *words: str, stdin: int | None = None) -> Iterator[subprocess.Popen[bytes]]:

@@ -3,16 +3,16 @@
 import argparse
 import re
 import sys
-import tempfile
 import webbrowser
 from pathlib import Path
 
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from chex_jobs.cli.arguments import called
 from chex_jobs.cli.cluster_job import ClusterJob
 from chex_jobs.cli.kubectl import Kubectl
 from chex_jobs.cli.main import FAILED, WRONG_USAGE
+from chex_jobs.cli.report_copy import page_to_open, save
 
-PAGE = "report.html"
 JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
@@ -22,17 +22,12 @@ class NoReport(Exception):
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print where the report of a finished run or job lies, save it, or open it."""
+    refused = _refused(arguments)
+    if refused:
+        print(f"chex report: {refused}", file=sys.stderr)
+        return WRONG_USAGE
     try:
-        if is_job_name(arguments.manifest):
-            if arguments.artifacts or arguments.source:
-                print(
-                    "chex report: --artifacts and --source go with a manifest, not with a job",
-                    file=sys.stderr,
-                )
-                return WRONG_USAGE
-            report = _of_job(arguments)
-        else:
-            report = _of_run(arguments)
+        report = _of_job(arguments) if is_job_name(arguments.manifest) else _of_run(arguments)
     except NoReport as error:
         print(f"chex report: {error}", file=sys.stderr)
         return FAILED
@@ -41,8 +36,17 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def is_job_name(argument: str) -> bool:
-    """Whether an argument names a job in the cluster: it is no file, and could be no other."""
-    return argument != "-" and not Path(argument).exists() and JOB_NAME.fullmatch(argument) is not None
+    """Whether an argument names a job in the cluster: it is no file, and could be a name. A folder is no manifest."""
+    return argument != "-" and not Path(argument).is_file() and JOB_NAME.fullmatch(argument) is not None
+
+
+def _refused(arguments: argparse.Namespace) -> str:
+    """Why options do not go together, if so."""
+    if arguments.models and arguments.save is None:
+        return "--models goes with --save FOLDER"
+    if is_job_name(arguments.manifest) and (arguments.artifacts or arguments.source):
+        return "--artifacts and --source go with a manifest, not with a job"
+    return ""
 
 
 def _of_run(arguments: argparse.Namespace) -> FinishedArtifact:
@@ -55,7 +59,7 @@ def _of_run(arguments: argparse.Namespace) -> FinishedArtifact:
     place = ArtifactStore.open(job.spec.artifacts.uri).stage(stage.kind, stage.name, stage.identity)
     report = place.finished()
     if report is None:
-        raise NoReport(f"this manifest has no finished report; run: chex run {arguments.manifest}")
+        raise NoReport(f"this manifest has no finished report; run: {called()} run {arguments.manifest}")
     return report
 
 
@@ -72,19 +76,13 @@ def _of_job(arguments: argparse.Namespace) -> FinishedArtifact:
 
 
 def _show(report: FinishedArtifact, arguments: argparse.Namespace) -> None:
-    if arguments.save is None and not arguments.open:
+    if arguments.save is not None:
+        page = save(report, Path(arguments.save), models=arguments.models)
+    elif arguments.open:
+        page = page_to_open(report)
+    else:
         print(report.summary["page"])
         return
-    folder = Path(arguments.save or tempfile.mkdtemp(prefix="chex-report-"))
-    _save(report, folder)
-    page = folder / PAGE
     print(page)
     if arguments.open and not webbrowser.open(page.absolute().as_uri()):
         print("chex report: no browser was found; open the page yourself", file=sys.stderr)
-
-
-def _save(report: FinishedArtifact, folder: Path) -> None:
-    for path in report.files:
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(report.read_bytes(path))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chex_jobs.cli.arguments import called
 from chex_jobs.cli.machine import this_machine
 from chex_jobs.cli.main import FAILED, INTERRUPTED
 from chex_jobs.cli.manifests import load
@@ -48,7 +49,7 @@ def _print_outcome(outcome: RunOutcome) -> None:
 
 
 def _same_command() -> str:
-    return " ".join(["chex", *(shlex.quote(word) for word in sys.argv[1:])])
+    return " ".join([called(), *(shlex.quote(word) for word in sys.argv[1:])])
 
 
 @contextmanager

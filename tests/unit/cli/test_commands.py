@@ -92,10 +92,11 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_report_before_its_run_says_how_to_get_one(
-    manifest: Path, capsys: pytest.CaptureFixture[str]
+    manifest: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/chex"])
     assert main(["report", str(manifest)]) == 1
-    assert f"chex run {manifest}" in capsys.readouterr().err
+    assert f"run: .venv/bin/chex run {manifest}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
