@@ -56,6 +56,7 @@ def job(plugin: Plugin) -> Iterator[str]:
 def job_manifest(artifacts: str = "s3://models/tiny") -> dict[str, Any]:
     manifest = tiny_job(artifacts)
     manifest["metadata"] = {"name": f"tiny-{secrets.token_hex(3)}", "namespace": NAMESPACE}
+    manifest["spec"]["runtimeRef"] = {"name": "h200"}
     return manifest
 
 
@@ -139,6 +140,14 @@ def test_files_of_this_machine_are_refused_with_their_paths(plugin: Plugin) -> N
     assert "spec.artifacts.uri: is file:///home/somebody/artifacts, which no Pod can read" in done.stderr
     assert "spec.datasets[0].source.covidChestXray.uri: is file:///data/covid" in done.stderr
     assert "chex run" in done.stderr
+
+
+def test_a_manifest_without_a_runtime_is_refused_before_anything_is_sent(plugin: Plugin) -> None:
+    manifest = job_manifest()
+    del manifest["spec"]["runtimeRef"]
+    done = plugin("submit", "-", text=json.dumps(manifest), KUBECTL="/no/such/program")
+    assert done.returncode == 2
+    assert "spec.runtimeRef: is required in a cluster; name a runtime: kubectl get" in done.stderr
 
 
 def test_a_dry_run_asks_the_api_server_and_stores_nothing(plugin: Plugin) -> None:
@@ -300,6 +309,14 @@ def test_a_watch_fails_with_the_job(plugin: Plugin, job: str) -> None:
     assert done.returncode == 1
     assert "Failed=True: BackoffLimitExceeded: 4 times" in done.stdout
     assert f"kubectl chex logs {job}" in done.stdout
+
+
+def test_a_watch_ends_when_the_operator_refuses_the_job(plugin: Plugin, job: str) -> None:
+    tell(plugin, job, conditions=[condition("Valid", "False", "RuntimeNotFound", "there is no h200")])
+    done = plugin(*in_namespace("status", job, "--watch"))
+    assert done.returncode == 1
+    assert "Valid=False: RuntimeNotFound: there is no h200" in done.stdout
+    assert f"then:  kubectl chex status {job} --watch --namespace={NAMESPACE}" in done.stdout
 
 
 def test_a_watch_ends_when_its_job_is_deleted(plugin: Plugin, job: str) -> None:
@@ -497,6 +514,18 @@ def test_following_waits_for_the_driver_and_says_for_what(
     assert printed == "begun\n"
 
 
+def test_without_following_pods_that_have_not_begun_are_said_to_wait(
+    plugin: Plugin, kubelet: KubeletLogs, job: str
+) -> None:
+    running = new_stage("pretrain/ssl", "Running")
+    tell(plugin, job, stages=[running])
+    run_pod(plugin, kubelet, running["attemptName"], "ray-head", None)
+    done = plugin(*in_namespace("logs", job))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.endswith("waiting: ErrImagePull no such image\n")
+
+
 def archive(server: S3Server, monkeypatch: pytest.MonkeyPatch, attempt_id: str, *chunks: str) -> str:
     """Archived logs of an attempt at pretrain/ssl; returns the URI of all artifacts."""
     for name, value in server.environment.items():
@@ -588,6 +617,7 @@ def reported(plugin: Plugin, versitygw_server: S3Server, monkeypatch: pytest.Mon
     attempt = ArtifactStore.open(artifacts).stage("report", "tiny", IDENTITY).attempt("one")
     attempt.write_bytes("report.html", b"<h1>the evidence</h1>")
     attempt.write_bytes("models/north/model-card.md", b"# card")
+    attempt.write_bytes("models/north/model.safetensors", b"weights")
     finished = attempt.commit({"page": f"{attempt.uri}/report.html"})
     name = submit(plugin, artifacts)
     pinned = {"manifestURI": finished.manifest_uri, "manifestSha256": finished.manifest_sha256}
@@ -607,22 +637,54 @@ def test_a_report_is_found_and_saved(
     )
     assert saved.stdout == f"{tmp_path}/out/report.html\n"
     assert (tmp_path / "out" / "report.html").read_bytes() == b"<h1>the evidence</h1>"
-    assert (tmp_path / "out" / "models" / "north" / "model-card.md").read_bytes() == b"# card"
+    model = tmp_path / "out" / "models" / "north"
+    assert [path.name for path in model.iterdir()] == ["model-card.md"]
+    assert (model / "model-card.md").read_bytes() == b"# card"
+
+
+def test_models_are_saved_with_a_report_when_they_are_asked_for(
+    plugin: Plugin, reported: str, versitygw_server: S3Server, tmp_path: Path
+) -> None:
+    words = in_namespace("report", reported, "--save", str(tmp_path), "--models")
+    done = plugin(*words, **versitygw_server.environment)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "models" / "north" / "model.safetensors").read_bytes() == b"weights"
 
 
 def test_a_report_is_opened_in_the_browser(
     plugin: Plugin, reported: str, versitygw_server: S3Server, tmp_path: Path
 ) -> None:
-    browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
-    browser.chmod(0o755)
+    browser = browser_that_writes_down(tmp_path / "opened")
     done = plugin(
         *in_namespace("report", reported, "--open", "--save", str(tmp_path / "out")),
         **versitygw_server.environment,
-        BROWSER=f"{browser} %s",
+        BROWSER=browser,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "opened").read_text() == (tmp_path / "out" / "report.html").as_uri() + "\n"
+
+
+def test_a_report_that_is_only_opened_brings_its_page_alone(
+    plugin: Plugin, reported: str, versitygw_server: S3Server, tmp_path: Path
+) -> None:
+    done = plugin(
+        *in_namespace("report", reported, "--open"),
+        **versitygw_server.environment,
+        BROWSER=browser_that_writes_down(tmp_path / "opened"),
+        XDG_CACHE_HOME=str(tmp_path / "cache"),
+    )
+    assert done.returncode == 0, done.stderr
+    (page,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    assert page.read_bytes() == b"<h1>the evidence</h1>"
+    assert (tmp_path / "opened").read_text() == page.as_uri() + "\n"
+
+
+def browser_that_writes_down(opened: Path) -> str:
+    """What BROWSER may say: a program that opens nothing, and writes to a file what it was told to open."""
+    browser = opened.with_name("browser")
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    return f"{browser} %s"
 
 
 def test_a_job_without_a_report_says_where_it_is(plugin: Plugin, job: str) -> None:

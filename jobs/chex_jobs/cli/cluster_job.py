@@ -12,6 +12,8 @@ from chex_api.status import Condition, JobStatus, StageStatus
 from chex_jobs.cli.kubectl import KubectlFailed
 
 ENDED = ("Complete", "Failed")
+ALIVE = ("Running", "Stopping")
+"""States of a stage that has Pods."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,17 @@ class ClusterJob:
             kind for kind in ENDED if (each := self.condition(kind)) is not None and each.status == "True"
         )
         return next(held, "")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the operator has refused the newest spec, and nothing of an earlier one still runs."""
+        valid = self.condition("Valid")
+        return (
+            (self.status.observed_generation or 0) >= self.generation
+            and valid is not None
+            and valid.status == "False"
+            and not any(stage.state in ALIVE for stage in self.status.stages)
+        )
 
 
 def moment(timestamp: str) -> datetime:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from chex_api.status import StageStatus
 from chex_jobs.artifacts.errors import StorageDenied
 from chex_jobs.artifacts.storage import open_storage
-from chex_jobs.cli.attempt_pods import ATTEMPT_LABEL, LogSource, log_source, why_not_begun
-from chex_jobs.cli.cluster_job import ClusterJob, stage_that_matters
-from chex_jobs.cli.kubectl import Kubectl
+from chex_jobs.cli.attempt_pods import ATTEMPT_LABEL, log_source, why_not_begun
+from chex_jobs.cli.cluster_job import ALIVE, ClusterJob, stage_that_matters
+from chex_jobs.cli.kubectl import Kubectl, Plain
 from chex_jobs.cli.main import FAILED
 from chex_jobs.executor.log_chunks import archived_attempts, attempts_folder, read_chunks
 
 LOOK_SECONDS = 2.0
-ALIVE = ("Running", "Stopping")
 
 
 class NoLog(Exception):
@@ -75,29 +74,37 @@ def _wanted(job: ClusterJob, stage_name: str | None, number: int | None) -> Want
 
 
 def _printed_by_pods(kubectl: Kubectl, wanted: Wanted, *, follow: bool) -> bool:
-    """Whether a living Pod had the log."""
-    source = _source(kubectl, wanted, wait=follow and wanted.is_newest and wanted.stage.state in ALIVE)
+    """Whether there is no need of the archive: living Pods had the log, or none of them has begun one."""
+    alive = wanted.is_newest and wanted.stage.state in ALIVE
+    pods = _pods(kubectl, wanted, wait=follow and alive)
+    source = log_source(pods)
     if source is None:
-        return False
+        if pods and alive:
+            _tell(f"waiting: {_what_for(pods)}")
+        return bool(pods) and alive
     if not source.is_driver:
         _tell("the driver has not begun; this is what Ray's head says")
     words = ["logs", source.pod, f"--container={source.container}", *(["--follow"] if follow else [])]
     return kubectl.show(*words) == 0
 
 
-def _source(kubectl: Kubectl, wanted: Wanted, *, wait: bool) -> LogSource | None:
-    """The container to read; with `wait`, until the driver has begun or its Pods are gone."""
+def _pods(kubectl: Kubectl, wanted: Wanted, *, wait: bool) -> list[Plain]:
+    """The attempt's Pods; with `wait`, once the driver has begun or they are gone."""
     told = ""
     while True:
         pods = kubectl.object("get", "pods", f"--selector={ATTEMPT_LABEL}={wanted.attempt}")["items"]
         source = log_source(pods)
         if not wait or not pods or (source is not None and source.is_driver):
-            return source
-        waits_for = why_not_begun(pods) or "the driver begins when all workers are there"
+            return pods
+        waits_for = _what_for(pods)
         if waits_for != told:
             _tell(f"waiting: {waits_for}")
             told = waits_for
         time.sleep(LOOK_SECONDS)
+
+
+def _what_for(pods: list[Plain]) -> str:
+    return why_not_begun(pods) or "the driver begins when all workers are there"
 
 
 def _print_archived(job: ClusterJob, wanted: Wanted) -> None:
@@ -112,7 +119,7 @@ def _print_archived(job: ClusterJob, wanted: Wanted) -> None:
             sys.stdout.buffer.flush()
     except StorageDenied as error:
         raise NoLog(
-            f"the Pods of {wanted.label} are gone, and its archived log may not be read: {error}. It lies in "
+            f"{wanted.label} has no Pod with a log, and its archived log may not be read: {error}. It lies in "
             f"{folder}/{wanted.attempt}-*/logs; reading it needs your own credentials for that bucket"
         ) from error
     if not starts:

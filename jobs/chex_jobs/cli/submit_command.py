@@ -13,6 +13,12 @@ from chex_jobs.cli.kubectl import FIELD_MANAGER, MANAGER, Kubectl, KubectlFailed
 from chex_jobs.cli.manifests import InvalidManifest, read_text
 from chex_jobs.cli.watching import follow
 
+NO_RUNTIME = Fault(
+    "spec.runtimeRef",
+    "is required in a cluster; name a runtime: kubectl get clusterchexruntimes,chexruntimes",
+)
+"""In the operator's words: it would take the job and never begin it."""
+
 
 def execute(arguments: argparse.Namespace) -> int:
     """Apply a manifest that has no fault."""
@@ -52,13 +58,15 @@ def _check(text: str) -> None:
     loaded = load_job(text)
     if loaded.job is None:
         raise InvalidManifest(loaded.faults)
-    local = tuple(
+    minded = [
         Fault(path, f"is {uri}, which no Pod can read: name an s3:// location, or run it here with: chex run")
         for path, uri in _uris(read_yaml(text)["spec"], "spec")
         if uri.startswith("file:")
-    )
-    if local:
-        raise InvalidManifest(local)
+    ]
+    if loaded.job.spec.runtime_ref is None:
+        minded.insert(0, NO_RUNTIME)
+    if minded:
+        raise InvalidManifest(tuple(minded))
 
 
 def _uris(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -24,19 +24,23 @@ class Deleted(Exception):
 
 
 def follow(kubectl: Kubectl, name: str, output: TextIO) -> int:
-    """Show a job until it is Complete (0) or Failed (1), or deleted (1)."""
-    ended = ""
+    """Show a job until it is Complete (0), Failed (1) or refused by the operator (1), or deleted (1)."""
+    ended, refused = "", False
     with ExitStack() as stack:
         show = _on_terminal(output, stack) if output.isatty() else _line_by_line(output)
         try:
             for job in _states(kubectl, name):
                 show(job)
-                ended = job.ended
-                if ended:
+                ended, refused = job.ended, job.refused
+                if ended or refused:
                     break
         except Deleted:
             output.write(f"{name} was deleted\n")
             return FAILED
+    if refused and not ended:
+        again = kubectl.hint("status", name, "--watch")
+        output.write(f"nothing begins before that is mended; then:  {again}\n")
+        return FAILED
     if ended == "Failed":
         output.write(f"why:  {kubectl.hint('logs', name)}\n")
         return FAILED

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chex_operator.runtime.resource import Object
 from tests.apiserver.controller.hospital_network import HospitalNetwork
 from tests.apiserver.plugin import Plugin, plugin_for
 from tests.apiserver.ray_engine.drives import fail, finish, hang
@@ -47,6 +48,18 @@ def test_a_job_is_cancelled_resumed_and_deleted(network: HospitalNetwork, plugin
     assert deleted.returncode == 0, deleted.stderr
     assert network.job() is None
     assert f"artifacts are kept in s3://radiology-models/{network.namespace}/tiny" in deleted.stdout
+
+
+def test_a_watch_of_a_job_that_the_operator_refuses_ends_with_its_words(
+    network: HospitalNetwork, plugin: Plugin
+) -> None:
+    def name_no_runtime_there_is(spec: Object) -> None:
+        spec["runtimeRef"] = {"kind": "ChexRuntime", "name": "h300"}
+
+    manifest = network.manifest(change=name_no_runtime_there_is)
+    done = plugin("submit", "-", "--watch", text=json.dumps(manifest))
+    assert done.returncode == 1, done.stderr
+    assert "Valid=False: RuntimeNotFound: spec.runtimeRef: there is no ChexRuntime 'h300'" in done.stdout
 
 
 def test_a_watch_of_a_job_that_fails_ends_with_the_drivers_words(
