@@ -41,6 +41,25 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
             ],
         }
     },
+    "peers and labels of every form": {
+        "networkPolicy": {
+            "metricsFrom": [
+                {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},
+                {"ipBlock": {"cidr": "fd00::/8"}},
+                {
+                    "namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]},
+                    "podSelector": {
+                        "matchExpressions": [{"key": "app", "operator": "In", "values": ["123", "on"]}]
+                    },
+                },
+            ]
+        },
+        "podLabels": {"example.com/team": "123"},
+        "tolerations": [
+            {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600},
+            {"key": "example.com/team", "value": "123"},
+        ],
+    },
     "a network without policies": {"networkPolicy": {"enabled": False}},
     "placed": {
         "nodeSelector": {"kubernetes.io/arch": "amd64"},

@@ -1,25 +1,26 @@
 {{/*
 Name of every object, or the beginning of it. 40 characters leave room for the longest suffix in 63. A Service's name starts with
-a letter and has no dots; a release's name may differ.
+a letter and has no dots; a release's name may differ. Whoever writes a name, a namespace or a label's value quotes it: `123`, `on` and
+`true` are names that Kubernetes allows, and YAML takes them for something else.
 */}}
 {{- define "chex-operator.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- $full = default $full .Values.fullnameOverride | replace "." "-" -}}
 {{- if regexMatch "^[0-9]" $full }}{{ $full = printf "chex-%s" $full }}{{ end -}}
-{{- $full | trunc 40 | trimSuffix "-" -}}
+{{- $full | trunc 40 | trimAll "-" -}}
 {{- end -}}
 
 {{- define "chex-operator.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
 {{- define "chex-operator.commonLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/part-of: chexdragon
 {{- end -}}
 
@@ -30,8 +31,8 @@ app.kubernetes.io/part-of: chexdragon
 
 {{/* The Pod of `helm test`: other labels, so that neither Service nor PodDisruptionBudget takes it for an operator. */}}
 {{- define "chex-operator.testSelectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: test
 {{- end -}}
 
