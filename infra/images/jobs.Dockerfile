@@ -20,19 +20,26 @@ COPY LICENSE /chex/LICENSE
 COPY pyproject.toml infra/images/write_metadata.py infra/images/requirements-jobs.lock infra/images/requirements-jobs-cpu.lock /build/
 RUN python /build/write_metadata.py /build/pyproject.toml /chex \
     && python -m compileall -q --invalidation-mode unchecked-hash /chex
+# DeepSpeed comes as source. Its build would fetch the newest setuptools, whatever its hash; instead it finds the lock's, which this
+# installs beside pip, where it goes no further. Everything else has wheels, and whatever has none is refused.
+RUN awk '/^setuptools==/ {found = 1} found {print} found && !/\\$/ {exit}' /build/requirements-jobs.lock > /build/requirements-build.lock \
+    && python -m pip install --no-cache-dir --disable-pip-version-check --no-deps \
+        --require-hashes --only-binary=:all: --requirement /build/requirements-build.lock
 # Into a prefix that becomes /usr/local: a login shell, which KubeRay can be told to use, would forget another PATH. What the
 # base has already counts for nothing. pip compiles as it installs: a Pod would do so again at each start.
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_PREFIX=/install PIP_IGNORE_INSTALLED=1 PIP_NO_DEPS=1
 
 FROM build AS with-cuda
-RUN python -m pip install --require-hashes --requirement /build/requirements-jobs.lock
+RUN python -m pip install --require-hashes --no-build-isolation --only-binary=:all: --no-binary=deepspeed \
+    --requirement /build/requirements-jobs.lock
 
 FROM build AS with-cpu
 ARG TORCH_INDEX
-RUN python -m pip install --require-hashes --requirement /build/requirements-jobs-cpu.lock
+RUN python -m pip install --require-hashes --no-build-isolation --only-binary=:all: --no-binary=deepspeed \
+    --requirement /build/requirements-jobs-cpu.lock
 RUN test -n "${TORCH_INDEX}" || { echo "VARIANT=cpu needs TORCH_INDEX, the index of PyTorch's CPU wheels" >&2; exit 1; }; \
     sed -nE 's/^(torch(vision)?==[^ ]+) .*/\1/p' /build/requirements-jobs.lock > /build/torch.txt \
-    && python -m pip install --index-url "${TORCH_INDEX}" --requirement /build/torch.txt
+    && python -m pip install --only-binary=:all: --index-url "${TORCH_INDEX}" --requirement /build/torch.txt
 
 FROM with-${VARIANT} AS installed
 

@@ -2,16 +2,18 @@
 
 import fnmatch
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.unit.infra.dockerfile import Dockerfile, Stage, instructions, read_dockerfile
+from tests.unit.infra.test_image_locks import pins
 
 ROOT = Path(__file__).parents[3]
 IMAGES = ROOT / "infra" / "images"
 PATHS = {path.name: path for path in sorted(IMAGES.glob("*.Dockerfile"))}
-TORCH_FOR_CPU = 'pip install --index-url "${TORCH_INDEX}" --requirement /build/torch.txt'
+TORCH_FOR_CPU = 'pip install --only-binary=:all: --index-url "${TORCH_INDEX}" --requirement /build/torch.txt'
 """The one install that no lock can hash; infra/images/jobs.Dockerfile says why."""
 
 recipe = pytest.fixture(params=list(PATHS))(lambda request: read_dockerfile(PATHS[request.param]))
@@ -71,6 +73,29 @@ def test_packages_come_from_a_lock_with_hashes(recipe: Dockerfile) -> None:
     for install in installs:
         assert "--require-hashes" in install
         assert re.search(r"--requirement /build/requirements[a-z-]*\.lock", install)
+
+
+def test_no_build_fetches_tools_that_no_lock_names(recipe: Dockerfile) -> None:
+    """Hashes hold for what pip is asked to install, not for what an isolated build installs for itself."""
+    for words in (each.words for stage in recipe.stages for each in stage.all("RUN") if "pip" in each.words):
+        assert "--only-binary=:all:" in words
+        assert ("--no-build-isolation" in words) is any(word.startswith("--no-binary") for word in words)
+
+
+def test_what_builds_from_source_is_of_the_lock(tmp_path: Path) -> None:
+    """The recipe's own command takes it out of the lock, whole, and before anything is built."""
+    build = next(stage for stage in read_dockerfile(PATHS["jobs.Dockerfile"]).stages if stage.name == "build")
+    (words,) = (each.words for each in build.all("RUN") if "awk" in each.words)
+    lock, taken = IMAGES / "requirements-jobs.lock", tmp_path / "taken.lock"
+    assert words[words.index("awk") + 2 : words.index("&&")] == [
+        "/build/requirements-jobs.lock", ">", "/build/requirements-build.lock",
+    ]  # fmt: skip
+    assert words[-2:] == ["--requirement", "/build/requirements-build.lock"]
+    command = ["awk", words[words.index("awk") + 1], str(lock)]
+    taken.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert pins(taken) == {"setuptools": pins(lock)["setuptools"]}
+    order = [each.name for each in build.instructions]
+    assert order.index("ENV") > max(index for index, name in enumerate(order) if name == "RUN")
 
 
 def test_nothing_is_installed_in_the_last_stage(recipe: Dockerfile) -> None:

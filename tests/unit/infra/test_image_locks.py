@@ -51,6 +51,11 @@ def needed(extra: str) -> set[str]:
         key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
         if key in seen:
             continue
+        if key[0] == PROJECT["name"]:  # an extra that takes in another one
+            waiting += [
+                Requirement(each) for name in key[1] for each in PROJECT["optional-dependencies"][name]
+            ]
+            continue
         seen.add(key)
         for text in importlib.metadata.requires(requirement.name) or []:
             child = Requirement(text)
