@@ -18,6 +18,7 @@ from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.executor.observer import RunObserver
 from chex_jobs.preflight import run_preflight
 from chex_jobs.stages.context import Machine, StageContext
+from chex_jobs.stages.errors import StageFailed
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,10 @@ class LocalExecutor:
         context.raise_if_stopped()
         self._observer.started(stage, attempt_id)
         begun = time.monotonic()
-        result = _result(run_stage(stage, context))
+        try:
+            result = _result(run_stage(stage, context))
+        except StageFailed as error:
+            raise error.in_full() from error.__cause__
         self._observer.finished(stage, result, time.monotonic() - begun)
         return result
 

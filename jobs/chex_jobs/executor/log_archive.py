@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from chex_jobs.executor.chunk_writer import INTERVAL_SECONDS, LAST_SECONDS
+from chex_jobs.executor.log_chunks import attempt_of
+from chex_jobs.stages.unforeseen import keep_whole, without_text
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +30,8 @@ STANDING_IN_SECONDS = 2.0
 def archived_output(folder: str, *, interval: float = INTERVAL_SECONDS) -> Iterator[None]:
     """Archive what this process and its children print, both streams as one, until the block ends.
 
-    An exception that leaves the block is printed inside it and becomes `SystemExit(1)`: the interpreter would print it when the
-    archive is closed.
+    An exception that leaves the block is told inside it and becomes `SystemExit(1)`: the interpreter would print it when the
+    archive is closed, and with its text. That is stored in the attempt's folder and not printed: many may read the log of a Pod.
 
     Args:
         folder: where the chunks go, of this process alone; see `log_chunks.stage_logs` and `preflight_logs`.
@@ -39,7 +41,10 @@ def archived_output(folder: str, *, interval: float = INTERVAL_SECONDS) -> Itera
     try:
         yield
     except Exception as error:
-        log.exception("not expected, a fault of this program or its environment")
+        kept = keep_whole(error, attempt_of(folder))
+        log.error(
+            "not expected, a fault of this program or its environment; %s\n%s", kept, without_text(error)
+        )
         raise SystemExit(1) from error
     finally:
         if tee is not None:

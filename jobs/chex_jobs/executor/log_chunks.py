@@ -29,6 +29,11 @@ def preflight_logs(artifacts_uri: str, attempt_id: str) -> str:
     return f"{artifacts_uri.rstrip('/')}/preflights/{attempt_id}/logs"  # not looked at: the preflight will, and tell
 
 
+def attempt_of(logs: str) -> str:
+    """The folder of the attempt, as a URI, whose logs lie in a folder of `stage_logs` or `preflight_logs`."""
+    return logs.rpartition("/")[0]
+
+
 def chunk_key(number: int) -> str:
     """The key of a chunk in a folder of logs; the first one has number 1."""
     return f"{DRIVER}-{number:05d}.log"

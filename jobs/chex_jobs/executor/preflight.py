@@ -26,10 +26,11 @@ from chex_api.stage import StageProgress, StageResult
 from chex_jobs.artifacts import ArtifactError, ArtifactStore
 from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, attempt_id, bounded
 from chex_jobs.executor.log_archive import archived_output
-from chex_jobs.executor.log_chunks import preflight_logs
+from chex_jobs.executor.log_chunks import attempt_of, preflight_logs
 from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.preflight import PreflightFailed, run_preflight
+from chex_jobs.stages.unforeseen import keep_whole, without_text
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +44,20 @@ def main() -> int:
     folder = mounted(os.environ)
     job = ChexTrainingJob.parse(json.loads((folder / MANIFEST_FILE).read_text()))
     about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
+    logs = preflight_logs(job.spec.artifacts.uri, attempt_id(about.attempt, os.environ))
     server = ApiServer.of_this_pod(os.environ)
     with (
-        archived_output(preflight_logs(job.spec.artifacts.uri, attempt_id(about.attempt, os.environ))),
+        archived_output(logs),
         ProgressConfigMap(server, about.namespace, about.progress_config_map, threading.Event()) as progress,
     ):
-        return look(job, progress)
+        return look(job, progress, attempt_of(logs))
 
 
-def look(job: ChexTrainingJob, progress: Teller) -> int:
-    """Run the checks and tell what they found, or what is wrong; the exit code."""
+def look(job: ChexTrainingJob, progress: Teller, attempt_uri: str) -> int:
+    """Run the checks and tell what they found, or what is wrong; the exit code.
+
+    What nobody foresaw is stored whole in the attempt's folder.
+    """
     progress.tell(StageProgress(done=0, total=0, message="looking at sources and storage"))
     try:
         result = _found(job)
@@ -63,10 +68,9 @@ def look(job: ChexTrainingJob, progress: Teller) -> int:
         log.error("%s", error)
         return _failed(progress, str(error), by_input=False)
     except Exception as error:
-        log.exception("preflight failed in a way that it does not know")
-        return _failed(
-            progress, f"unexpected {type(error).__name__}: {error}; its log says more", by_input=False
-        )
+        message = f"unexpected {type(error).__name__}, a fault of chex; {keep_whole(error, attempt_uri)}"
+        log.error("%s\n%s", message, without_text(error))
+        return _failed(progress, message, by_input=False)
     if not progress.conclude(RESULT, result.plain()):
         log.error("the result could not be told to the API server")
         return FAILED

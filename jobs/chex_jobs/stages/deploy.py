@@ -5,7 +5,7 @@ from pathlib import Path
 from chex_api.dataset import Dataset
 from chex_api.encoder import ImageEncoder
 from chex_jobs.adaptation.head import Classifier, load_classifier
-from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.artifacts import ArtifactStore, ObjectNotFound
 from chex_jobs.deployment.bundle import BundleConfig, OperatingThreshold, Preprocessing, TaskConfig
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.write import write_bundle
@@ -22,7 +22,7 @@ def bundle_of(
     for deployed in hospital.recommendation.deployed:
         done = store.object("final", deployed.object_identity).finished()
         if done is None:
-            raise FileNotFoundError(
+            raise ObjectNotFound(
                 f"the final model {deployed.object_identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again"
             )
         members.append(load_classifier(done, build_image_encoder(encoder, 0), len(tasks)))

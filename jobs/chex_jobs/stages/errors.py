@@ -4,10 +4,19 @@
 class StageFailed(Exception):
     """A stage could not be finished.
 
-    `by_input` is true when the manifest or the data are at fault: the same attempt would fail again.
+    Args:
+        stage: `<kind>/<name>`.
+        message: what many may read.
+        by_input: the manifest or the data are at fault: the same attempt would fail again.
+        whole: the message with the text of an exception that nobody foresaw, which may quote data; empty: there is none.
     """
 
-    def __init__(self, stage: str, message: str, *, by_input: bool) -> None:
+    def __init__(self, stage: str, message: str, *, by_input: bool, whole: str = "") -> None:
         super().__init__(f"{stage}: {message}")
         self.stage = stage
         self.by_input = by_input
+        self._whole = whole or message
+
+    def in_full(self) -> "StageFailed":
+        """The same failure with its whole text: for whoever ran the stage on a machine of their own, not for a cluster."""
+        return StageFailed(self.stage, self._whole, by_input=self.by_input)

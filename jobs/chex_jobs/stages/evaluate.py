@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from chex_api.stage import EvaluateSpec, StageProgress, StageReference, StageSpec
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.results import ARMS_FILE
-from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
+from chex_jobs.artifacts import AttemptWriter, FinishedArtifact, ObjectNotFound
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
 from chex_jobs.evaluation.evaluate import Settings
@@ -68,7 +68,7 @@ def _validation(identity: str, context: StageContext) -> FilmLogits:
 def _final(identity: str, context: StageContext) -> FinishedArtifact:
     done = context.store.object("final", identity).finished()
     if done is None:
-        raise FileNotFoundError(
+        raise ObjectNotFound(
             f"the final model {identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again"
         )
     return done

@@ -1,23 +1,38 @@
 """From a stage's kind to its entry point, and from whatever stops it to one sentence."""
 
 import importlib
-import traceback
+from collections.abc import Iterable, Iterator
 
 from chex_api.stage import StageSpec
-from chex_jobs.adaptation.bench import NoLabels
+from chex_jobs.adaptation.bench import MissingParent, NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
 from chex_jobs.data.errors import DataError, TasksFailed
 from chex_jobs.evaluation.predictions import PredictionsError
+from chex_jobs.evaluation.results_json import ResultsFormatError
 from chex_jobs.models.errors import ModelError
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
+from chex_jobs.stages.unforeseen import keep_whole
 from chex_jobs.sweep.coordinator import UnitFailed
 from chex_jobs.training.errors import CheckpointFailed, TrainingError, WorkersFailed
 
 OF_INPUT = (DataError, ModelError, NoLabels, TrainingError)
 """The manifest or the data are at fault: the next attempt would end the same way."""
-OF_PLACE = (ArtifactError, TasksFailed, CheckpointFailed, WorkersFailed, UnitFailed, PredictionsError)
+OF_PLACE = (
+    ArtifactError,
+    TasksFailed,
+    CheckpointFailed,
+    WorkersFailed,
+    UnitFailed,
+    MissingParent,
+    PredictionsError,
+    ResultsFormatError,
+)
 """Storage or machines are at fault. Looked at first: some of them belong to the other family too."""
+QUOTING = (WorkersFailed, UnitFailed)
+"""Of these, those that end with the type and the text of what another process died of: `failed 2 times: KeyError: '4711'`."""
+FORESEEN_ELSEWHERE = {"OutOfMemoryError"}
+"""Exceptions of torch and Ray whose text tells memory alone."""
 
 
 def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
@@ -35,20 +50,36 @@ def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         return importlib.import_module(f"chex_jobs.stages.{spec.kind}").run(spec, context)
     except (StageStopped, StageFailed):
         raise
+    except QUOTING as error:
+        raise _quoting(label, error, _attempt_uri(spec, context)) from error
     except OF_PLACE as error:
         raise StageFailed(label, str(error), by_input=False) from error
     except OF_INPUT as error:
         raise StageFailed(label, str(error), by_input=True) from error
     except Exception as error:
-        message = f"unexpected {type(error).__name__}: {error}. {_keep_traceback(spec, context)}"
-        raise StageFailed(label, message, by_input=False) from error
+        kind, kept = type(error).__name__, keep_whole(error, _attempt_uri(spec, context))
+        raise StageFailed(
+            label,
+            f"unexpected {kind}, a fault of chex; {kept}",
+            by_input=False,
+            whole=f"unexpected {kind}, a fault of chex: {error}; {kept}",
+        ) from error
 
 
-def _keep_traceback(spec: StageSpec, context: StageContext) -> str:
-    """Store the traceback of the error that is being handled beside the attempt's files, and say where."""
-    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
-    try:
-        attempt.write_bytes("failure.txt", traceback.format_exc().encode())
-    except ArtifactError as error:
-        return f"Its traceback could not be stored either: {error}"
-    return f"This is a fault of chex; its traceback is in {attempt.uri}/failure.txt"
+def _quoting(label: str, error: Exception, attempt_uri: str) -> StageFailed:
+    """The failure of another process: of what nobody foresaw there, the type alone is told."""
+    own_words, *quoted = str(error).split(": ", 2)
+    if len(quoted) < 2 or quoted[0] in FORESEEN_ELSEWHERE.union(_names((*OF_INPUT, *OF_PLACE))):
+        return StageFailed(label, str(error), by_input=False)
+    kept = keep_whole(error, attempt_uri)
+    return StageFailed(label, f"{own_words}: {quoted[0]}; {kept}", by_input=False, whole=f"{error}; {kept}")
+
+
+def _names(families: Iterable[type[Exception]]) -> Iterator[str]:
+    for family in families:
+        yield family.__name__
+        yield from _names(family.__subclasses__())
+
+
+def _attempt_uri(spec: StageSpec, context: StageContext) -> str:
+    return context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id).uri

@@ -85,12 +85,19 @@ def test_a_process_that_is_told_to_end_and_does_not_listen_leaves_its_log(folder
     assert archived(folder) == "working\n"
 
 
-def test_an_exception_is_archived_and_printed_once(folder: Path) -> None:
-    process = driver(folder.as_uri(), "raise ValueError('the seventh film')")
+def test_an_exception_is_archived_and_printed_once_by_its_type_and_place(folder: Path) -> None:
+    process = driver(folder.as_uri(), "raise ValueError('patient-4711')")
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert printed.count("ValueError: the seventh film") == 1
+    assert printed.count("ValueError at\n") == printed.count('File "<string>"') == 1
     assert archived(folder) == printed
+
+
+def test_the_text_of_an_exception_is_stored_beside_the_logs_and_not_printed(folder: Path) -> None:
+    printed, _ = driver(folder.as_uri(), "raise ValueError('patient-4711')").communicate(timeout=60)
+    assert "patient-4711" not in printed
+    assert f"its whole text is in {folder.parent.as_uri()}/failure.txt" in printed
+    assert "ValueError: patient-4711" in (folder.parent / "failure.txt").read_text()
 
 
 def test_an_exit_code_is_kept(folder: Path) -> None:

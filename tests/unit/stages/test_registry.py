@@ -1,0 +1,93 @@
+"""What a stage's failure tells the many who read status and events, and what it keeps for the few who read the artifacts."""
+
+from pathlib import Path
+
+import pytest
+
+from chex_api.loading import validate_job
+from chex_api.plan import make_plan
+from chex_api.stage import StageSpec
+from chex_jobs.artifacts import ArtifactStore, StorageUnavailable
+from chex_jobs.data.errors import QuarantineError
+from chex_jobs.stages import ingest
+from chex_jobs.stages.context import Machine, StageContext
+from chex_jobs.stages.errors import StageFailed
+from chex_jobs.stages.registry import run_stage
+from chex_jobs.sweep.coordinator import UnitFailed
+from chex_jobs.training.errors import WorkersFailed
+from tests.pipeline.manifest import tiny_job
+
+
+def failure_of(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> StageFailed:
+    """How a stage ends whose work raises this."""
+
+    def fail(_spec: StageSpec, _context: StageContext) -> None:
+        raise error
+
+    monkeypatch.setattr(ingest, "run", fail)
+    job = validate_job(tiny_job(folder.as_uri())).job
+    assert job is not None
+    context = StageContext(
+        store=ArtifactStore.open(folder.as_uri()),
+        attempt_id="chex-1",
+        machine=Machine(cpus=1),
+        on_progress=lambda _: None,
+    )
+    with pytest.raises(StageFailed) as caught:
+        run_stage(make_plan(job, {}).stage("ingest", "archive"), context)
+    return caught.value
+
+
+def kept(folder: Path) -> str:
+    (file,) = folder.glob("stages/ingest-archive-*/attempts/chex-1/failure.txt")
+    return file.read_text()
+
+
+def test_an_unforeseen_exception_is_told_by_its_type_and_where_its_text_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = failure_of(KeyError("patient-4711"), tmp_path, monkeypatch)
+    assert "4711" not in str(failure)
+    assert str(failure).startswith(
+        "ingest/archive: unexpected KeyError, a fault of chex; its whole text is in file://"
+    )
+    assert str(failure).endswith("/attempts/chex-1/failure.txt")
+    assert not failure.by_input
+    assert "KeyError: 'patient-4711'" in kept(tmp_path)
+
+
+def test_whoever_runs_a_stage_on_a_machine_of_their_own_may_read_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = failure_of(KeyError("patient-4711"), tmp_path, monkeypatch).in_full()
+    assert "unexpected KeyError, a fault of chex: 'patient-4711'; its whole text is in " in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("error", "by_input"),
+    [
+        (QuarantineError("3 of 12 films cannot be used"), True),
+        (StorageUnavailable("cannot read s3://films/a: SlowDown"), False),
+        (UnitFailed("trial 0123 failed 2 times: StorageFull: no space left"), False),
+        (UnitFailed("trial 0123 failed 2 times: OutOfMemoryError: CUDA out of memory"), False),
+        (UnitFailed("trial 0123 failed 2 times: the process that ran it died; out of memory?"), False),
+        (WorkersFailed("training ended at step 7, but the newest sound checkpoint is none"), False),
+    ],
+)
+def test_a_known_error_keeps_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, by_input: bool
+) -> None:
+    failure = failure_of(error, tmp_path, monkeypatch)
+    assert str(failure) == str(failure.in_full()) == f"ingest/archive: {error}"
+    assert failure.by_input is by_input
+
+
+@pytest.mark.parametrize("family", [UnitFailed, WorkersFailed])
+def test_of_what_another_process_died_of_the_type_alone_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: type[Exception]
+) -> None:
+    failure = failure_of(family("it failed 2 times: KeyError: 'patient: 4711'"), tmp_path, monkeypatch)
+    assert str(failure).startswith("ingest/archive: it failed 2 times: KeyError; its whole text is in ")
+    assert "4711" not in str(failure)
+    assert "KeyError: 'patient: 4711'; its whole" in str(failure.in_full())
+    assert "KeyError: 'patient: 4711'" in kept(tmp_path)
