@@ -16,10 +16,11 @@ import pytest
 from chex_api.loading import load_job, validate_job
 from chex_api.plan import locations, make_plan
 from chex_operator.policy.admission import Accepted, judge
-from chex_operator.policy.frozen_plan import freeze, plan_objects
+from chex_operator.policy.frozen_plan import document_of, freeze, plan_objects
 from chex_operator.policy.placement import pool_named
 from chex_operator.rendering import (
     Attempt,
+    AttemptReference,
     JobReference,
     Preflight,
     WorkerGroup,
@@ -274,7 +275,9 @@ def rendered(manifest: Object) -> list[Object] | None:
     objects = [*preflight_support(preflight), preflight_job(preflight), *plan_objects(JOB, frozen, plan)]
     for stage, planned in zip(plan.stages, frozen.stages, strict=True):
         pool = pool_named(RUNTIME, planned.pool) if planned.pool else None
-        attempt = Attempt(JOB, stage, 1, RUNTIME, policy, WorkerGroup(pool, 1) if pool else None)
+        reference = AttemptReference(JOB, stage.kind, stage.name, stage.identity, 1)
+        workers = WorkerGroup(pool, 1) if pool else None
+        attempt = Attempt(reference, document_of(stage), RUNTIME, policy, workers)
         objects += [*supporting_objects(attempt), ray_job(attempt)]
     return objects
 

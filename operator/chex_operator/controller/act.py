@@ -22,13 +22,15 @@ from chex_operator.policy.actions import (
     StartStage,
 )
 from chex_operator.policy.decide import Decision
-from chex_operator.policy.frozen_plan import STAGE_ROLE, plan_objects, read_stage
+from chex_operator.policy.frozen_plan import STAGE_ROLE, frozen_document, plan_objects
+from chex_operator.policy.lifecycle import REFUSED
 from chex_operator.policy.moments import timestamp
 from chex_operator.policy.observed import Observed
 from chex_operator.policy.placement import pool_named
 from chex_operator.rendering import (
     PREFLIGHT,
     Attempt,
+    AttemptReference,
     WorkerGroup,
     preflight_job,
     preflight_support,
@@ -83,22 +85,27 @@ class Actor:
         Raises:
             Conflict: The job is not what was looked at any more; the pass is to be repeated.
             NotLeading: Leadership has ended.
-            ApiError: Some other call failed; likewise, later.
+            ApiError: Some other call failed; likewise, later. When it was a call that starts something, the status is told before.
         """
         if any(isinstance(action, NEEDS_THE_JOB_AS_IT_IS) for action in decision.actions):
             await self._make_sure(view)
-        version, refusals = view.version, dict[str, str]()
+        version, troubles = view.version, dict[str, ApiError]()
         for action in decision.actions:
             self._make_sure_to_lead()
             if isinstance(action, AddFinalizer):
                 version = await self._set_finalizers(view, (*view.finalizers, FINALIZER), version)
             elif isinstance(action, RemoveFinalizer):
                 kept = tuple(each for each in view.finalizers if each != FINALIZER)
-                await self._set_finalizers(view, kept, version)
-                return False
+                version = await self._set_finalizers(view, kept, version)
+                if view.deleting_since is not None:
+                    return False
             else:
-                await self._carry_out(view, observed, action, refusals)
-        return await self._tell(view, _with_refusals(decision.status, refusals), version)
+                await self._carry_out(view, observed, action, troubles)
+        told = await self._tell(view, _with_troubles(decision.status, troubles), version)
+        for error in troubles.values():
+            if not isinstance(error, Forbidden | Invalid):
+                raise error
+        return told
 
     def _make_sure_to_lead(self) -> None:
         if not self._leads():
@@ -115,18 +122,18 @@ class Actor:
             raise Conflict(409, "Stale", "the job has changed since it was looked at")
 
     async def _carry_out(
-        self, view: JobView, observed: Observed, action: Action, refusals: dict[str, str]
+        self, view: JobView, observed: Observed, action: Action, troubles: dict[str, ApiError]
     ) -> None:
         if isinstance(action, StartPreflight):
             preflight = action.preflight
             await self._start(
-                view, PREFLIGHT, preflight_support(preflight), preflight_job(preflight), refusals
+                view, PREFLIGHT, preflight_support(preflight), preflight_job(preflight), troubles
             )
         elif isinstance(action, StartStage):
-            await self._start_stage(view, observed, action, refusals)
+            await self._start_stage(view, observed, action, troubles)
         elif isinstance(action, FreezePlan):
             for rendered in plan_objects(observed.job, action.frozen, action.plan):
-                await self._create(view, rendered)
+                await self._freeze(view, rendered)
         elif isinstance(action, RequestStop):
             await self._request_stop(view, observed, action)
         elif isinstance(action, DeleteRun):
@@ -139,19 +146,23 @@ class Actor:
             await self._delete_plan(view, action.name)
 
     async def _start_stage(
-        self, view: JobView, observed: Observed, action: StartStage, refusals: dict[str, str]
+        self, view: JobView, observed: Observed, action: StartStage, troubles: dict[str, ApiError]
     ) -> None:
-        held = await self._client.get(CONFIGMAPS, view.namespace, action.stage.spec)
-        pool = action.stage.pool
+        stage, runtime = action.stage, action.plan.runtime
+        try:
+            held = await self._client.get(CONFIGMAPS, view.namespace, stage.spec)
+        except NotFound:
+            # Half a plan is none: without its index, the next pass makes it anew from what its preflight found.
+            await self._delete_plan(view, action.plan.name)
+            raise Conflict(409, "Gone", f"ConfigMap {stage.spec} of the plan is gone") from None
         attempt = Attempt(
-            job=observed.job,
-            stage=read_stage(held.get("data") or {}),
-            number=action.number,
-            runtime=action.plan.runtime,
+            AttemptReference(observed.job, stage.kind, stage.name, stage.identity, action.number),
+            document=frozen_document(held.get("data") or {}),
+            runtime=runtime,
             policy=action.policy,
-            workers=WorkerGroup(pool_named(action.plan.runtime, pool), action.workers) if pool else None,
+            workers=WorkerGroup(pool_named(runtime, stage.pool), action.workers) if stage.pool else None,
         )
-        await self._start(view, action.stage.label, supporting_objects(attempt), ray_job(attempt), refusals)
+        await self._start(view, stage.label, supporting_objects(attempt), ray_job(attempt), troubles)
 
     async def _start(
         self,
@@ -159,9 +170,12 @@ class Actor:
         label: str,
         support: Iterable[Object],
         run: Object,
-        refusals: dict[str, str],
+        troubles: dict[str, ApiError],
     ) -> None:
-        """Create what an attempt needs, then its run. A refusal (quota, admission) is told, and tried again later.
+        """Create what an attempt needs, then its run.
+
+        What prevents it (quota, admission, a webhook that is down) goes to `troubles`: it is told, and tried again later; other
+        stages of the job are not held up.
 
         RoleBindings come after the Roles: to find out whether we may hand on what a Role grants, the API server reads it, and
         answers 404 where it is not there. It does not ask this of administrators.
@@ -171,9 +185,11 @@ class Actor:
             for wave in (others, bindings):
                 await _together(self._provide(each) for each in wave)
             await self._create(view, run)
-        except (Forbidden, Invalid) as refused:
-            logger.warning("%s %s was refused: %s", run["kind"], run["metadata"]["name"], refused)
-            refusals[label] = str(refused)
+        except Conflict:
+            raise
+        except ApiError as error:
+            logger.warning("%s %s could not be created: %s", run["kind"], run["metadata"]["name"], error)
+            troubles[label] = error
 
     async def _provide(self, rendered: Object) -> None:
         """Create an object, or bring it up to date where a pass before created it.
@@ -187,18 +203,31 @@ class Actor:
         except AlreadyExists:
             await self._client.apply(kind, rendered)
 
-    async def _create(self, view: JobView, rendered: Object) -> None:
-        """Create an object once. One of this name that is ours was created by a pass before."""
+    async def _create(self, view: JobView, rendered: Object) -> Object:
+        """Create an object once, and return it as it is. One of this name that is ours was created by a pass before."""
         kind, metadata = KINDS[rendered["kind"]], rendered["metadata"]
         self._make_sure_to_lead()
         try:
-            await self._client.create(kind, rendered)
+            return await self._client.create(kind, rendered)
         except AlreadyExists:
             found = await self._client.get(kind, view.namespace, metadata["name"])
             owners = {text(each, "uid") for each in parts(found["metadata"], "ownerReferences")}
             if view.uid not in owners:
                 message = f"{kind.kind} {metadata['name']} is there and belongs to somebody else; delete or rename it"
                 raise Invalid(409, "NameTaken", message) from None
+            return found
+
+    async def _freeze(self, view: JobView, rendered: Object) -> None:
+        """Create a ConfigMap of a plan, in place of one that holds something else.
+
+        That is what another version of this program froze and this one could not read, or a freeze that was interrupted.
+        """
+        held = await self._create(view, rendered)
+        if held.get("data") != rendered["data"]:
+            await self._client.delete(
+                CONFIGMAPS, view.namespace, held["metadata"]["name"], uid=held["metadata"]["uid"]
+            )
+            await self._create(view, rendered)
 
     async def _request_stop(self, view: JobView, observed: Observed, action: RequestStop) -> None:
         notes = observed.notes.get(action.attempt)
@@ -281,14 +310,19 @@ def _apart(objects: Iterable[Object], kind: str) -> tuple[list[Object], list[Obj
     ]
 
 
-def _with_refusals(status: JobStatus, refusals: dict[str, str]) -> JobStatus:
-    if not refusals:
+def _with_troubles(status: JobStatus, troubles: dict[str, ApiError]) -> JobStatus:
+    if not troubles:
         return status
 
     def told(stage: StageStatus) -> StageStatus:
-        if stage.name not in refusals:
+        error = troubles.get(stage.name)
+        if error is None:
             return stage
-        message = f"Kubernetes refuses it: {refusals[stage.name]}"[:2048]
-        return stage.model_copy(update={"reason": "CreationRefused", "message": message})
+        what = (
+            "Kubernetes refuses it"
+            if isinstance(error, Forbidden | Invalid)
+            else "it cannot be created at present"
+        )
+        return stage.model_copy(update={"reason": REFUSED, "message": f"{what}: {error}"[:2048]})
 
     return status.model_copy(update={"stages": tuple(told(stage) for stage in status.stages)})

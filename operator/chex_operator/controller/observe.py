@@ -75,10 +75,11 @@ class Observer:
         status = read_status(plain_status)
         job = JobReference(view.namespace, view.name, view.uid, view.generation)
         plan = await self._plan(view, status)
-        runs = self._runs(view) | await self._unseen_runs(view, status)
+        runs = self._runs(view)
+        runs |= await self._unseen_runs(view, status, runs)
         return Observed(
             job=job,
-            judgement=self._judgement(view, spec, plan),
+            judgement=self._judgement(view, spec, plan, accepted_identity(status, view.generation)),
             status=status,
             deleting_since=view.deleting_since,
             has_finalizer=FINALIZER in view.finalizers,
@@ -95,11 +96,17 @@ class Observer:
         own = [each.run for each in views if each.job_name == view.name]
         return {run.name: run for run in own}
 
-    async def _unseen_runs(self, view: JobView, status: JobStatus) -> dict[str, Run]:
-        """Runs of attempts that were asked to stop before anybody saw them: a cache that lacks them proves nothing."""
+    async def _unseen_runs(self, view: JobView, status: JobStatus, cached: dict[str, Run]) -> dict[str, Run]:
+        """Runs that a cache lacks, which proves nothing.
+
+        They were asked to stop before anybody saw them, or were seen already, by another replica perhaps.
+        """
         found: dict[str, Run] = {}
         for stage in status.stages:
-            if stage.state != "Stopping" or stage.launch_time is not None:
+            expected = stage.state == "Stopping" or (
+                stage.state == "Running" and stage.launch_time is not None
+            )
+            if not expected or stage.attempt_name in cached:
                 continue
             kind, project = (BATCH_JOBS, job_run_view) if stage.name == PREFLIGHT else (RAYJOBS, ray_job_view)
             try:
@@ -153,20 +160,25 @@ class Observer:
         except NotFound:
             return None
 
-    def _judgement(self, view: JobView, spec: Object, plan: FrozenPlan | None) -> Judgement:
+    def _judgement(
+        self, view: JobView, spec: Object, plan: FrozenPlan | None, accepted: str | None
+    ) -> Judgement:
         """Judged anew only when the manifest, the runtime or the plan is another one."""
         kind, name = view.runtime
         runtime = self._caches.runtime(kind, view.namespace, name)
-        key = (view.uid, view.generation, runtime.version if runtime else "", plan.name if plan else "")
+        version = runtime.version if runtime else ""
+        key = (view.uid, view.generation, version, plan.name if plan else "", accepted)
         known = self._judgements.get(key)
-        return known if known is not None else self._judgements.put(key, self._judge(view, spec, plan))
+        if known is not None:
+            return known
+        return self._judgements.put(key, self._judge(view, spec, plan, accepted))
 
-    def _judge(self, view: JobView, spec: Object, plan: FrozenPlan | None) -> Judgement:
+    def _judge(self, view: JobView, spec: Object, plan: FrozenPlan | None, accepted: str | None) -> Judgement:
         """What runs keeps the runtime that it was begun with."""
         loaded = _loaded(view, spec)
         if loaded.job is None:
             return refusal_of_faults(loaded.faults)
-        identity = plan_identity(loaded.job.spec)
+        identity = accepted or plan_identity(loaded.job.spec)
         runtime = plan.runtime if plan is not None and plan.identity == identity else self._runtime(view)
         if isinstance(runtime, Refused):
             return runtime
@@ -212,6 +224,19 @@ def _manifest(view: JobView) -> ChexTrainingJob:
     job = _loaded(view, spec).job
     assert job is not None
     return job
+
+
+def accepted_identity(status: JobStatus, generation: int) -> str | None:
+    """What identifies a manifest that was accepted already at this very generation; None for one that was not.
+
+    Another version of this program might compute another one, and would take a job that nobody touched for an edited one.
+    """
+    valid = any(
+        (each.type, each.status, each.observed_generation) == ("Valid", "True", generation)
+        for each in status.conditions
+    )
+    preflight = status.stages[0] if status.stages and status.stages[0].name == PREFLIGHT else None
+    return preflight.identity if valid and preflight is not None else None
 
 
 def read_status(plain: Object) -> JobStatus:

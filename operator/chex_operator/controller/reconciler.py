@@ -49,12 +49,9 @@ class Reconciler:
         """A pass. What it raises is told by the worker, and the pass is repeated."""
         namespace, name = key
         view = self._caches.jobs.get(namespace, name)
+        self._forget_another(key, view)
         if view is None:
-            uid = self._uids.pop(key, "")
-            self._actor.forget(uid)
-            self._stages.forget(uid)
             return None
-        self._uids[key] = view.uid
         if self._is_at_rest(view):
             self._stages.take(view.uid, self._observer.status(view))
             return None
@@ -62,14 +59,23 @@ class Reconciler:
             observed = await self._observer.observe(view)
             decision = decide(observed, self._clock.now())
             told = await self._actor.act(view, observed, decision)
+            self._record(view, decision)
             if told:
-                self._record(view, decision)
                 self._stages.count_gpu_seconds(observed, decision.status)
         self._stages.take(view.uid, decision.status)
         if decision.look_again is None:
             return None
         # Spread: else all that was looked at when the process began would be looked at again in the same second.
         return Requeue(decision.look_again * random.uniform(EARLIEST, 1.0))
+
+    def _forget_another(self, key: Key, view: JobView | None) -> None:
+        """The job that bore this name before is gone, when there is none any more or another one."""
+        uid = self._uids.pop(key, "")
+        if view is not None:
+            self._uids[key] = view.uid
+        if uid and (view is None or uid != view.uid):
+            self._actor.forget(uid)
+            self._stages.forget(uid)
 
     def _is_at_rest(self, view: JobView) -> bool:
         """Its end is told and its objects are gone: nothing is due before it is edited or deleted, whatever its runtime does.

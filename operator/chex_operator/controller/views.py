@@ -4,7 +4,6 @@ A job's spec and status are kept as compressed JSON, which takes a tenth of the 
 them. Numbers are in `docs/operations.md`.
 """
 
-import json
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -123,12 +122,13 @@ def ray_job_view(item: Object) -> RunView:
         reason=text(status, "reason"),
         message=text(status, "message")[:1024],
     )
-    return _run(item, state, is_preflight=False)
+    return _run(item, state, is_preflight=False, ended=text(status, "endTime"))
 
 
 def job_run_view(item: Object) -> RunView:
     """Of a Job, in KubeRay's words."""
-    true = [each for each in parts(part(item, "status"), "conditions") if each.get("status") == "True"]
+    status = part(item, "status")
+    true = [each for each in parts(status, "conditions") if each.get("status") == "True"]
     conditions = {text(each, "type"): each for each in true}
     suspended = bool(part(item, "spec").get("suspend"))
     state = RayJobState(deployment_status="Suspended" if suspended else "Running")
@@ -137,7 +137,9 @@ def job_run_view(item: Object) -> RunView:
     elif "Failed" in conditions:
         told = conditions["Failed"]
         state = RayJobState("FAILED", "Failed", text(told, "reason"), text(told, "message"))
-    return _run(item, state, is_preflight=True)
+    ended = text(status, "completionTime") or text(conditions.get("Failed", {}), "lastTransitionTime")
+    # The Job controller sets `startTime` anew whenever a queue lets the Job go on.
+    return _run(item, state, is_preflight=True, ended=ended, admitted=text(status, "startTime"))
 
 
 def config_map_view(item: Object) -> ConfigMapView:
@@ -206,7 +208,7 @@ def stop_since(data: dict[str, str]) -> float | None:
         return 0.0
 
 
-def _run(item: Object, state: RayJobState, *, is_preflight: bool) -> RunView:
+def _run(item: Object, state: RayJobState, *, is_preflight: bool, ended: str, admitted: str = "") -> RunView:
     metadata = item["metadata"]
     owners = [
         text(each, "name")
@@ -223,6 +225,8 @@ def _run(item: Object, state: RayJobState, *, is_preflight: bool) -> RunView:
             is_preflight=is_preflight,
             state=state,
             deleting=bool(metadata.get("deletionTimestamp")),
+            admitted_at=seconds_of(admitted),
+            ended_at=seconds_of(ended),
         ),
     )
 
@@ -231,8 +235,9 @@ def _read(model: type[Any], text: str | None, most_bytes: int) -> Any:
     if text is None or len(text.encode()) > most_bytes:
         return None
     try:
-        return model.parse(json.loads(text))
-    except (ValueError, ValidationError, AttributeError, TypeError):
+        # By the jobs image, which may be of another version: fields that this one does not know are passed over.
+        return model.model_validate_json(text, extra="ignore")
+    except ValidationError:
         return None
 
 

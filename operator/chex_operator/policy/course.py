@@ -52,7 +52,8 @@ class Course:
         if preflight is None or preflight.identity != identity or len(self.stages) < 2:
             return False
         plan = self.observed.plan
-        return (plan is not None and plan.identity == identity) or self.all_finished()
+        named = plan is not None and plan.name == self.plan_name and plan.identity == identity
+        return named or self.all_finished()
 
     def all_finished(self) -> bool:
         """Whether there is nothing left to do of the stages that there are."""

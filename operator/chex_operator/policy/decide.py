@@ -1,7 +1,7 @@
 """One pass: from what is observed to what is to be done and told. Pure, and therefore tested with random histories.
 
 Order within a pass: what became of running attempts; whether there is a plan; whether the job is halted; what is stopped and
-cleared away; what begins; what is told. Nothing is inferred from what is missing in a cache: an attempt is written down in the
+cleared away; what begins; whether the job may go when it is deleted; what is told. Nothing is inferred from what is missing in a cache: an attempt is written down in the
 status first, and its RayJob is created in the pass that reads it there.
 """
 
@@ -11,9 +11,9 @@ from chex_api.status import JobStatus
 from chex_operator.policy.actions import Action, Notice
 from chex_operator.policy.beginning import begin_what_is_due
 from chex_operator.policy.course import Course
-from chex_operator.policy.ending import end
+from chex_operator.policy.ending import end, release
 from chex_operator.policy.following import follow
-from chex_operator.policy.halting import expire, stop_all
+from chex_operator.policy.halting import expire, halt_all
 from chex_operator.policy.limits import halt_of
 from chex_operator.policy.notices import notice
 from chex_operator.policy.observed import Observed
@@ -56,14 +56,15 @@ def decide(observed: Observed, now: float) -> Decision:
     plan(course)
     complete = course.is_complete()
     halt = None if complete else halt_of(course.status, course.stages, course.policy, now)
+    if halt is not None:
+        halt_all(course, halt)
     course.actions += clear(observed, course.stages, now)
     if complete or (halt is not None and halt.final and not course.busy()):
         expire(course)
-    if halt is not None:
-        stop_all(course, halt)
-    elif course.accepted is not None and not complete:
+    if halt is None and course.accepted is not None and not complete:
         begin_what_is_due(course, course.accepted)
     standing = standing_of(course, halt, complete=complete)
+    release(course, ended=standing.ended or standing.stopped)
     told = tell(course, standing)
     notice(course, told)
     return _decision(course, told, look_again(course, ended=standing.ended))

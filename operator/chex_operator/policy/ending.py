@@ -1,4 +1,4 @@
-"""The end of a deleted job: its attempts stop with a checkpoint, bounded, and then it may go. Pure."""
+"""When a job may go: at once while nothing of it runs, else when its attempts have stopped with a checkpoint, bounded. Pure."""
 
 from chex_operator.policy.actions import DeleteRun, Notice, RemoveFinalizer
 from chex_operator.policy.course import Course
@@ -6,6 +6,12 @@ from chex_operator.policy.stopping import is_live, stop
 
 DELETION_SECONDS = 420.0
 """The job's end waits no longer than this for its attempts: a finalizer that nobody removes blocks a namespace."""
+
+
+def release(course: Course, *, ended: bool) -> None:
+    """A job of which nothing runs or is about to run holds up nobody: not its deletion, nor that of its namespace or of the CRD."""
+    if ended and course.observed.has_finalizer and not course.busy():
+        course.actions.append(RemoveFinalizer())
 
 
 def end(course: Course, since: float) -> None:

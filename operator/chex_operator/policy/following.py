@@ -1,6 +1,7 @@
 """What became of running attempts. Pure."""
 
 from chex_api.status import StageStatus
+from chex_operator.policy.actions import DeletePlan
 from chex_operator.policy.course import Course, is_unknown
 from chex_operator.policy.lifecycle import (
     LIVE_STATES,
@@ -19,9 +20,21 @@ NO_MANIFEST = Outcome(End.FAILED, "NoManifest", "it ended well, and left no mani
 def follow(course: Course) -> None:
     """Bring every stage up to what is seen of its attempt."""
     if course.is_new_generation:
+        _look_again_at_what_failed(course)
         course.stages = [_revived(stage) for stage in course.stages]
     course.stages = [_advanced(course, stage) for stage in course.stages]
     _resolve_unknown_results(course)
+
+
+def _look_again_at_what_failed(course: Course) -> None:
+    """Data that were at fault may have been mended: they are another input, so a preflight looks first, and the plan follows it."""
+    preflight, plan = course.preflight(), course.plan_name
+    if preflight is None or not plan or course.any_live():
+        return
+    if any(stage.state == "Failed" for stage in course.stages[1:]):
+        course.stages[0] = rest(preflight, "Waiting", "")
+        course.actions.append(DeletePlan(plan))
+        course.plan_name = ""
 
 
 def _revived(stage: StageStatus) -> StageStatus:

@@ -4,8 +4,6 @@ A newer operator, a changed default of the CRD or an edited runtime never touche
 each stage's spec, since a plan at the declared bounds does not fit into one; all of them are immutable.
 """
 
-import json
-
 from pydantic import Field
 
 from chex_api.base import ApiModel
@@ -48,10 +46,13 @@ class FrozenPlan(ApiModel):
 
 
 def plan_identity(spec: JobSpec) -> str:
-    """What identifies the plan of a spec: all of it but the run policy, which may change while the plan is worked on."""
-    plain = spec.plain()
-    plain.pop("runPolicy", None)
-    return identity_of(plain)
+    """What identifies the plan of a spec: all of it but the run policy, which may change while the plan is worked on.
+
+    Defaults are left out: a version of this program that has one more field does not take every job for an edited one.
+    """
+    told = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    told.pop("runPolicy", None)
+    return identity_of(told)
 
 
 def freeze(job: JobReference, spec: JobSpec, plan: Plan, runtime: RuntimeSpec) -> FrozenPlan:
@@ -67,20 +68,31 @@ def freeze(job: JobReference, spec: JobSpec, plan: Plan, runtime: RuntimeSpec) -
 def plan_objects(job: JobReference, frozen: FrozenPlan, plan: Plan) -> tuple[Object, ...]:
     """The ConfigMaps; the index last: where it is, all of them are."""
     specs = [
-        _config_map(job, planned.spec, STAGE_ROLE, {SPEC_KEY: json_text(stage.plain())})
+        _config_map(job, planned.spec, STAGE_ROLE, {SPEC_KEY: document_of(stage)})
         for planned, stage in zip(frozen.stages, plan.stages, strict=True)
     ]
     return (*specs, _config_map(job, frozen.name, PLAN_ROLE, {PLAN_KEY: json_text(frozen.plain())}))
 
 
+def document_of(stage: StageSpec) -> str:
+    """The spec of a stage as a plan freezes it, and as its driver reads it."""
+    return json_text(stage.plain())
+
+
 def read_plan(data: dict[str, str]) -> FrozenPlan:
-    """The plan that an index holds. Raises `KeyError` or `pydantic.ValidationError` for what is none."""
-    return FrozenPlan.parse(json.loads(data[PLAN_KEY]))
+    """The plan that an index holds, perhaps of a newer version of this program, whose further fields are passed over.
+
+    Raises `KeyError` or `pydantic.ValidationError` for what is none.
+    """
+    return FrozenPlan.model_validate_json(data[PLAN_KEY], extra="ignore")
 
 
-def read_stage(data: dict[str, str]) -> StageSpec:
-    """The spec that a stage's ConfigMap holds. Raises `KeyError` or `pydantic.ValidationError` for what is none."""
-    return StageSpec.parse(json.loads(data[SPEC_KEY]))
+def frozen_document(data: dict[str, str]) -> str:
+    """The spec that a stage's ConfigMap holds, as it was written. Raises `KeyError` for what is none.
+
+    It is handed on as it is: the plan's runtime pins an image that understands what was written then, and nothing newer.
+    """
+    return data[SPEC_KEY]
 
 
 def stage_label(stage: StageSpec) -> str:

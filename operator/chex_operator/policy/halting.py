@@ -5,23 +5,18 @@ from chex_operator.policy.course import Course, is_unknown
 from chex_operator.policy.lifecycle import LIVE_STATES, rest
 from chex_operator.policy.limits import Halt
 from chex_operator.policy.moments import seconds_of
-from chex_operator.policy.stopping import is_live, stop
 
 
-def stop_all(course: Course, halt: Halt) -> None:
-    """Every attempt stops with a checkpoint; what waits, waits for the job to go on."""
+def halt_all(course: Course, halt: Halt) -> None:
+    """Every attempt is to stop with a checkpoint; what waits, waits for the job to go on."""
     for index, stage in enumerate(course.stages):
         if stage.state not in LIVE_STATES:
             if stage.state == "Waiting" and not halt.final and not is_unknown(stage):
                 course.stages[index] = rest(stage, "Suspended", halt.reason)
             continue
-        run = course.observed.runs.get(stage.attempt_name)
         course.stages[index] = stage.model_copy(
             update={"state": "Stopping", "reason": halt.reason, "message": "stops with a checkpoint"}
         )
-        if run is not None and is_live(run):
-            notes = course.observed.notes.get(stage.attempt_name)
-            course.actions += stop(run, notes, halt.reason, course.now)
 
 
 def expire(course: Course) -> None:

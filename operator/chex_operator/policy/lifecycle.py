@@ -16,9 +16,16 @@ from chex_operator.policy.outcome import End, Outcome, Told, outcome_of
 from chex_operator.rendering import PREFLIGHT
 
 LIVE_STATES = ("Running", "Stopping")
-STARTING, UNKNOWN_RESULT = "Starting", "ResultUnknown"
+STARTING, REFUSED, UNKNOWN_RESULT = "Starting", "CreationRefused", "ResultUnknown"
 DISRUPTION_REASONS = ("Evicted", "Preempted", "NodeLost", "Disrupted")
+QUEUED_STATUSES = ("Suspended", "Suspending")
 LOST = Outcome(End.DISRUPTED, "RunDeleted", "its RayJob was deleted by somebody else")
+NO_RESULT = Outcome(
+    End.FAILED,
+    UNKNOWN_RESULT,
+    "it ended well and left no result that this operator can read; use the jobs image of the operator's release",
+)
+DEQUEUED = Outcome(End.DISRUPTED, "Preempted", "the queue took its machines back")
 
 
 @dataclass(frozen=True)
@@ -41,9 +48,11 @@ def advance(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> St
             return stage  # not created yet, or not seen yet
         return _ended(stage, LOST, seen, policy, now)
     stage = _launched(stage, seen, now)
-    outcome = _outcome(stage, seen) or _never_began(stage, seen, policy, now)
+    outcome = _outcome(stage, seen) or _never_began(seen, policy, now)
     if outcome is not None:
         return _ended(stage, outcome, seen, policy, now)
+    if stage.start_time is not None and _is_queued(seen):
+        return _dequeued(stage, policy, now)
     return _running(stage, seen)
 
 
@@ -116,16 +125,44 @@ def _launched(stage: StageStatus, seen: Seen, now: float) -> StageStatus:
     update: dict[str, object] = {}
     if stage.launch_time is None:
         update["launch_time"] = timestamp(now)
-    if stage.start_time is None and (scheduled := _machines_since(stage, seen.pods)) is not None:
-        update["start_time"] = timestamp(scheduled)
+    if stage.start_time is None and not _is_queued(seen):
+        scheduled = _machines_since(stage, seen.pods)
+        if scheduled is not None:
+            update["start_time"] = timestamp(scheduled)
     return stage.model_copy(update=update) if update else stage
+
+
+def _is_queued(seen: Seen) -> bool:
+    """Whether a queue holds the run back: it has no machines, or is about to have none."""
+    return seen.run is not None and seen.run.state.deployment_status in QUEUED_STATUSES
+
+
+def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
+    """The queue took the machines of a run that goes on when its turn comes again. That is a disruption, and they count no longer."""
+    counted = fail_or_retry(stage, DEQUEUED, policy, progressed=False, now=now)
+    booked = {"gpu_seconds": number(gpu_seconds(stage, now)), "start_time": None}
+    if counted.state == "Failed":
+        return counted.model_copy(update=booked)
+    return stage.model_copy(
+        update={
+            **booked,
+            "disruptions": counted.disruptions,
+            "reason": DEQUEUED.reason,
+            "message": DEQUEUED.message,
+        }
+    )
 
 
 def _machines_since(stage: StageStatus, pods: tuple[Pod, ...]) -> float | None:
     """When the attempt was given its first machine: a worker where it has workers, whatever the head waits for."""
     role = "worker" if stage.workers else ("" if stage.name == PREFLIGHT else "head")
     return min(
-        (pod.scheduled_at for pod in pods if pod.scheduled_at is not None and pod.role == role), default=None
+        (
+            pod.scheduled_at
+            for pod in pods
+            if pod.scheduled_at is not None and pod.deleting_since is None and pod.role == role
+        ),
+        default=None,
     )
 
 
@@ -143,17 +180,24 @@ def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
     return outcome
 
 
-def _never_began(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
-    """A preflight that got no machine in time. KubeRay does as much for a RayJob; a Job would wait for ever."""
-    launched = seconds_of(stage.launch_time)
+def _never_began(seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
+    """A preflight that got no machine in time. KubeRay does as much for a RayJob; a Job would wait for ever.
+
+    Time in a queue does not count: a queue may take hours.
+    """
     assert seen.run is not None
-    queued = seen.run.state.deployment_status == "Suspended"
-    if not seen.run.is_preflight or queued or launched is None or any(pod.ready for pod in seen.pods):
+    admitted = seen.run.admitted_at
+    if (
+        not seen.run.is_preflight
+        or admitted is None
+        or _is_queued(seen)
+        or any(pod.ready for pod in seen.pods)
+    ):
         return None
     if seen.notes is not None and seen.notes.progress is not None:
         return None
     seconds = policy.pre_running_deadline_seconds
-    if now < launched + seconds:
+    if now < admitted + seconds:
         return None
     problem = next((f": {pod.problem.message}" for pod in seen.pods if pod.problem is not None), "")
     message = f"it had not begun after runPolicy.preRunningDeadlineSeconds ({seconds} s){problem}"
@@ -163,25 +207,27 @@ def _never_began(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) 
 def _ended(stage: StageStatus, outcome: Outcome, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
     committed = seen.notes.progress.committed if seen.notes is not None and seen.notes.progress else 0.0
     progressed = committed > float(stage.committed)
+    # Not until now: nobody may have looked for hours.
+    ended = min(now, (seen.run.ended_at if seen.run is not None else None) or now)
     settled = stage.model_copy(
         update={
-            "gpu_seconds": number(gpu_seconds(stage, now)),
+            "gpu_seconds": number(gpu_seconds(stage, ended)),
             "committed": number(max(committed, float(stage.committed))),
         }
     )
     if outcome.end is End.SUCCEEDED:
-        return _succeeded(settled, seen)
+        return _succeeded(settled, seen, policy, now)
     if stage.state == "Stopping" and outcome.end is not End.FAULTY:
         return rest(settled, "Suspended", "Stopped", "stopped; it goes on from its last checkpoint")
     return fail_or_retry(settled, outcome, policy, progressed=progressed, now=now)
 
 
-def _succeeded(stage: StageStatus, seen: Seen) -> StageStatus:
+def _succeeded(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
     notes = seen.notes
     if stage.name == PREFLIGHT:
         if notes is not None and notes.preflight is not None:
             return finish(stage, "", "")
-        return rest(stage, "Waiting", UNKNOWN_RESULT, "it ended well and left no result; it is repeated")
+        return fail_or_retry(stage, NO_RESULT, policy, progressed=False, now=now)
     if notes is not None and notes.result is not None:
         return finish(stage, notes.result.manifest_uri, notes.result.manifest_sha256)
     return rest(
@@ -197,12 +243,16 @@ def _running(stage: StageStatus, seen: Seen) -> StageStatus:
         percent = min(99, int(100.0 * progress.done / progress.total))
         update["progress_percent"] = max(percent, stage.progress_percent)
     if stage.state == "Running":
-        update["reason"], update["message"] = _telling(stage, seen)
+        advanced = update.get("progress_percent", stage.progress_percent) != stage.progress_percent
+        update["reason"], update["message"] = _telling(stage, seen, advanced=advanced)
     return stage.model_copy(update=update)
 
 
-def _telling(stage: StageStatus, seen: Seen) -> tuple[str, str]:
-    """What people should know of an attempt that goes on: what is wrong with a Pod before all else."""
+def _telling(stage: StageStatus, seen: Seen, *, advanced: bool) -> tuple[str, str]:
+    """What people should know of an attempt that goes on: what is wrong with a Pod before all else.
+
+    A disruption is told until the attempt has `advanced`: should it end before, that is why.
+    """
     assert seen.run is not None
     problem = min(
         (pod.problem for pod in seen.pods if pod.problem is not None),
@@ -211,9 +261,9 @@ def _telling(stage: StageStatus, seen: Seen) -> tuple[str, str]:
     )
     if problem is not None:
         return problem.reason, problem.message[:2048]
-    if stage.reason in DISRUPTION_REASONS:
+    if stage.reason in DISRUPTION_REASONS and not advanced:
         return stage.reason, stage.message
-    if seen.run.state.deployment_status in ("Suspended", "Suspending"):
+    if _is_queued(seen):
         return "Queued", "waits for its turn in the queue"
     told = seen.notes is not None and seen.notes.progress is not None
     return ("Running", "") if told or seen.run.state.job_status == "RUNNING" else (STARTING, "")

@@ -21,6 +21,8 @@ class Run:
         uid: so that no other object of this name is deleted in its place.
         state: in KubeRay's words; a Job's are translated.
         deleting: whether it is on its way out.
+        admitted_at: seconds since the epoch at which a Job was last allowed to make Pods; None while it waits in a queue.
+        ended_at: seconds since the epoch at which it ended; None while it has not.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Run:
     is_preflight: bool
     state: RayJobState
     deleting: bool = False
+    admitted_at: float | None = None
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,13 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
         return Outcome(End.STOPPED, "Stopped")
     if problems:
         return Outcome(End.FAILED, problems[0].reason, problems[0].message)
-    return Outcome(End.FAILED, job.reason or "Failed", job.message or _WORDS.get(job.reason, _UNKNOWN))
+    return Outcome(End.FAILED, job.reason or "Failed", _in_words(job))
+
+
+def _in_words(job: RayJobState) -> str:
+    """What KubeRay says; of a failed entry point, that is the end of its output, which is for its logs alone."""
+    said = "" if job.reason in ("", "AppFailed") else job.message
+    return said or _WORDS.get(job.reason, _UNKNOWN)
 
 
 _UNKNOWN = "the attempt failed and said nothing; its logs lie beside its artifacts"

@@ -12,9 +12,12 @@ from chex_operator.policy.actions import DeletePlan, FreezePlan
 from chex_operator.policy.admission import Accepted
 from chex_operator.policy.course import Course
 from chex_operator.policy.frozen_plan import FrozenPlan, freeze, stage_label
-from chex_operator.policy.lifecycle import UNKNOWN_RESULT, finish, gpu_seconds, rest
+from chex_operator.policy.lifecycle import REFUSED, fail_or_retry, finish, gpu_seconds, rest
+from chex_operator.policy.outcome import End, Outcome
 from chex_operator.policy.placement import NoSuchPool
 from chex_operator.rendering import PREFLIGHT, JobReference
+
+GONE = Outcome(End.FAILED, "ResultUnknown", "its result is gone: somebody deleted its ConfigMap")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def plan(course: Course) -> None:
         return
     notes = course.observed.notes.get(preflight.attempt_name)
     if notes is None or notes.preflight is None:
-        course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it is repeated")
+        course.stages[0] = fail_or_retry(preflight, GONE, course.policy, progressed=False, now=course.now)
         return
     planned = _plan_from(course.observed.job, course.accepted, notes.preflight)
     if isinstance(planned, CannotPlan):
@@ -100,6 +103,8 @@ def _stages_of(
         stage = known.get((planned.label, planned.identity)) or StageStatus(
             name=planned.label, state="Waiting", identity=planned.identity
         )
+        if stage.state == "Running" and stage.reason == REFUSED and stage.launch_time is None:
+            stage = rest(stage, "Waiting", "")  # what was refused may be asked for differently now
         done = found.finished.get(planned.label)
         if done is not None and stage.state == "Waiting":
             stage = finish(stage, done.manifest_uri, done.manifest_sha256)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from chex_api.status import StageStatus
 from chex_operator.policy.actions import Action, DeleteRun, DeleteSupport, RequestStop
-from chex_operator.policy.lifecycle import LIVE_STATES
+from chex_operator.policy.moments import seconds_of
 from chex_operator.policy.observed import Notes, Observed, Run
 from chex_operator.policy.outcome import has_ended
 
@@ -41,7 +41,7 @@ def leftovers(observed: Observed, stages: Iterable[StageStatus]) -> list[str]:
 
 
 def clear(observed: Observed, stages: Iterable[StageStatus], now: float) -> list[Action]:
-    """What is to be done about leftovers, and about runs of stages that have none according to the status."""
+    """What is to be done about leftovers, about runs that are to stop, and about ended ones whose Pods hold up the next attempt."""
     stages = list(stages)
     actions: list[Action] = []
     for name in leftovers(observed, stages):
@@ -54,9 +54,21 @@ def clear(observed: Observed, stages: Iterable[StageStatus], now: float) -> list
             actions.append(DeleteRun(name, run.uid, run.is_preflight))
     for stage in stages:
         run = observed.runs.get(stage.attempt_name)
-        if run is not None and is_live(run) and stage.state not in LIVE_STATES:
-            actions += stop(run, observed.notes.get(stage.attempt_name), "Superseded", now)
+        if run is None or stage.state == "Running":
+            continue
+        if is_live(run):
+            why = stage.reason if stage.state == "Stopping" else "Superseded"
+            actions += stop(run, observed.notes.get(stage.attempt_name), why, now)
+        elif _holds_up_the_next(observed, stage, now) and not run.deleting:
+            actions.append(DeleteRun(run.name, run.uid, run.is_preflight))
     return actions
+
+
+def _holds_up_the_next(observed: Observed, stage: StageStatus, now: float) -> bool:
+    """Whether Pods of an attempt that has ended are still there long after the next one was due."""
+    due = seconds_of(stage.not_before)
+    late = stage.state == "Waiting" and due is not None and now > due + GONE_SECONDS
+    return late and holds_machines(observed, [stage.attempt_name], now)
 
 
 def holds_machines(observed: Observed, names: Iterable[str], now: float) -> bool:

@@ -22,7 +22,8 @@ def look_again(course: Course, *, ended: bool) -> float | None:
         moments += [
             due - course.now
             for stage in course.stages
-            if stage.state == "Waiting" and (due := seconds_of(stage.not_before)) is not None
+            # What waits though its time has come waits for something else, which comes with an event.
+            if stage.state == "Waiting" and (due := seconds_of(stage.not_before) or 0.0) > course.now
         ]
         deadline = course.policy.active_deadline_seconds
         if deadline is not None:
@@ -30,6 +31,6 @@ def look_again(course: Course, *, ended: bool) -> float | None:
         if course.any_live():
             stopping = any(stage.state == "Stopping" for stage in course.stages)
             moments.append(STOPPING_SECONDS if stopping else RUNNING_SECONDS)
-        elif course.busy():
-            moments.append(STOPPING_SECONDS)
+    if course.busy() and not course.any_live():
+        moments.append(STOPPING_SECONDS)
     return max(SHORTEST_SECONDS, min(moments)) if moments else None

@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import Pool, RuntimeSpec
-from chex_api.stage import StageSpec
 
 PREFLIGHT = "preflight"
 
@@ -71,24 +70,18 @@ class Attempt:
     """One attempt at a stage.
 
     Attributes:
-        job: the owner.
-        stage: what the entry point is given.
-        number: 1 for the first attempt at this stage; never used twice.
+        reference: which attempt.
+        document: the stage's spec that the entry point is given, as the plan froze it: JSON of a `chex_api.stage.StageSpec`.
         runtime: the snapshot that the plan froze.
         policy: queue, priority and deadlines.
         workers: beside the head; None where the stage needs the head alone.
     """
 
-    job: JobReference
-    stage: StageSpec
-    number: int
+    reference: AttemptReference
+    document: str
     runtime: RuntimeSpec
     policy: RunPolicy
     workers: WorkerGroup | None
-
-    @property
-    def reference(self) -> AttemptReference:
-        return AttemptReference(self.job, self.stage.kind, self.stage.name, self.stage.identity, self.number)
 
 
 @dataclass(frozen=True)

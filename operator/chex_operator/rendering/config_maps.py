@@ -17,7 +17,7 @@ def stage_config_map(attempt: Attempt) -> Object:
         "kind": "ConfigMap",
         "metadata": metadata(attempt.reference, stage_name(attempt.reference)),
         "immutable": True,
-        "data": {STAGE_FILE: json_text(attempt.stage.plain()), ATTEMPT_FILE: _about(attempt.reference)},
+        "data": {STAGE_FILE: attempt.document, ATTEMPT_FILE: _about(attempt.reference)},
     }
 
 

@@ -3,7 +3,7 @@
 IPC_LOCK, which NCCL over InfiniBand would like, is refused even by `baseline`, so it is not asked for.
 """
 
-from chex_api.attempt import MOUNTED_FOLDER
+from chex_api.attempt import KMS_KEY_VARIABLE, MOUNTED_FOLDER
 from chex_api.runtime import RuntimeSpec
 from chex_operator.rendering.attempt import Runnable
 from chex_operator.rendering.names import labels
@@ -100,6 +100,7 @@ def _environment(runtime: RuntimeSpec) -> list[Object]:
         "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
         **({"AWS_REGION": storage.region} if storage.region else {}),
         **({"AWS_ENDPOINT_URL": storage.endpoint_url} if storage.endpoint_url else {}),
+        **({KMS_KEY_VARIABLE: storage.kms_key_id} if storage.kms_key_id else {}),
         **{variable.name: variable.value for variable in runtime.env},
     }
     variables: list[Object] = [

@@ -26,7 +26,7 @@ from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.views import FINALIZER
 from chex_operator.policy.admission import Accepted, judge
-from chex_operator.policy.frozen_plan import freeze, plan_identity, plan_objects, stage_label
+from chex_operator.policy.frozen_plan import document_of, freeze, plan_identity, plan_objects, stage_label
 from chex_operator.policy.moments import timestamp
 from chex_operator.policy.placement import placement_of, pool_named
 from chex_operator.rendering import (
@@ -202,9 +202,8 @@ class Stored:
         spec = next(each for each in manifest.plan.stages if stage_label(each) == stage.name)
         pool = pool_named(manifest.runtime, placement_of(spec, manifest.runtime).pool)
         attempt = Attempt(
-            job,
-            spec,
-            stage.attempt,
+            AttemptReference(job, spec.kind, spec.name, spec.identity, stage.attempt),
+            document_of(spec),
             manifest.runtime,
             manifest.job.spec.run_policy,
             WorkerGroup(pool, stage.workers),

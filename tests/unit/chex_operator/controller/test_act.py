@@ -1,19 +1,33 @@
 """How decisions become calls; what the calls do is tested at a real API server."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from chex_api.status import JobStatus
+from chex_api.plan import locations, make_plan
+from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.act import Actor, NotLeading
 from chex_operator.controller.views import JobView, job_view
-from chex_operator.policy.actions import AddFinalizer, DeleteRun, DeleteSupport, RemoveFinalizer
+from chex_operator.policy.actions import (
+    AddFinalizer,
+    DeleteRun,
+    DeleteSupport,
+    FreezePlan,
+    RemoveFinalizer,
+    StartPreflight,
+    StartStage,
+)
 from chex_operator.policy.admission import Refused
 from chex_operator.policy.decide import Decision
+from chex_operator.policy.frozen_plan import freeze, plan_objects
 from chex_operator.policy.observed import Observed
 from chex_operator.rendering import JobReference
-from chex_operator.runtime.errors import Conflict, NotFound
+from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
+from chex_operator.runtime.wire import Page
+from tests.unit.chex_operator.policy.world import manifest
+from tests.unit.chex_operator.rendering.attempts import preflight, runtime
 from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 Calls = list[tuple[str, Any]]
@@ -119,7 +133,84 @@ def test_other_finalizers_stay() -> None:
             view(finalizers=("other/one", "chexdragon.dev/checkpoint")),
         )
     )
-    assert api.calls[-1] == ("metadata", ({"finalizers": ["other/one"]}, "5"))
+    assert ("metadata", ({"finalizers": ["other/one"]}, "5")) in api.calls
+
+
+class Creating(Api):
+    """Creates objects, and refuses those of one kind."""
+
+    def __init__(self, refused: str, error: ApiError, held: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self._refused, self._error, self._held = refused, error, held or {}
+
+    async def create(self, resource: Any, rendered: Any) -> Any:
+        self.calls.append(("create", rendered["metadata"]["name"]))
+        if rendered["kind"] == self._refused:
+            self._refused = ""
+            raise self._error
+        return rendered
+
+    async def get(self, resource: Any, namespace: str, name: str) -> Any:
+        held = await super().get(resource, namespace, name)
+        return held if resource.plural == "chextrainingjobs" else self._held
+
+    async def list_page(self, *_: Any, **__: Any) -> Page:
+        return Page([], "9", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "raised"),
+    [
+        (Forbidden(403, "Forbidden", "exceeded quota"), "Kubernetes refuses it: 403 Forbidden", False),
+        (ServerError(500, "InternalError", "webhook is down"), "it cannot be created at present: 500", True),
+    ],
+)
+def test_what_cannot_be_created_is_told_beside_everything_else(
+    error: ApiError, words: str, raised: bool
+) -> None:
+    api = Creating("Job", error)
+    status = JobStatus(
+        stages=(StageStatus(name="preflight", state="Running"), StageStatus(name="other", state="Finished"))
+    )
+    with pytest.raises(ServerError) if raised else nullcontext():
+        asyncio.run(act(api, Decision((StartPreflight(preflight()),), status)))
+    _, (told, _) = api.calls[-1]
+    first, other = told["stages"]
+    assert (first["reason"], other["state"]) == ("CreationRefused", "Finished")
+    assert first["message"].startswith(words)
+
+
+@pytest.mark.parametrize("held", ["what another version wrote", "the same"])
+def test_a_plan_that_this_version_cannot_read_is_frozen_anew(held: str) -> None:
+    job = manifest()
+    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    frozen = freeze(JobReference("n", "j", "u", 1), job.spec, plan, runtime())
+    (first, *_) = plan_objects(JobReference("n", "j", "u", 1), frozen, plan)
+    data = first["data"] if held == "the same" else {"stage.json": held}
+    metadata = {"name": frozen.stages[0].spec, "uid": "old", "ownerReferences": [{"uid": "u"}]}
+    there = AlreadyExists(409, "AlreadyExists", "there")
+    api = Creating("ConfigMap", there, {"metadata": metadata, "data": data})
+    asyncio.run(act(api, Decision((FreezePlan(frozen, plan),), JobStatus())))
+    deleted = [call for name, call in api.calls if name == "delete"]
+    assert deleted == ([] if held == "the same" else [(frozen.stages[0].spec, "old")])
+    assert ("create", frozen.name) in api.calls
+
+
+def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:
+    class Missing(Creating):
+        async def get(self, resource: Any, namespace: str, name: str) -> Any:
+            if resource.plural == "configmaps":
+                raise NotFound(404, "NotFound", name)
+            return await super().get(resource, namespace, name)
+
+    job = manifest()
+    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    frozen = freeze(JobReference("n", "j", "u", 1), job.spec, plan, runtime())
+    api = Missing("", NotFound(404, "NotFound", ""))
+    start = StartStage(frozen, frozen.stages[0], 1, 1, job.spec.run_policy)
+    with pytest.raises(Conflict, match="of the plan is gone"):
+        asyncio.run(act(api, Decision((start,), JobStatus())))
+    assert [call for name, call in api.calls if name == "delete"] == [(frozen.name, None)]
 
 
 def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.reconciler import Reconciler
-from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
+from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
 from chex_operator.runtime.errors import NotFound
 from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Object, Resource
+from chex_operator.runtime.resource import CONFIGMAPS, JOBS, PODS, Object, Resource
 from chex_operator.runtime.wire import Page, WatchEvent
 from chex_operator.runtime.worker import Requeue
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
@@ -58,8 +58,11 @@ class Api:
 
 
 class Recorder:
-    def record(self, *_: Any) -> None:
-        pass
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def record(self, regarding: Any, kind: str, reason: str, *_: Any) -> None:
+        self.reasons.append(reason)
 
 
 def ended(**changes: Any) -> Object:
@@ -75,7 +78,7 @@ def ended(**changes: Any) -> Object:
     }
 
 
-def look(api: Api) -> tuple[Requeue | None, str]:
+def look(api: Api, recorder: Recorder | None = None) -> tuple[Requeue | None, str]:
     """One pass over the job; what it asks for, and the metrics then."""
 
     async def once() -> tuple[Requeue | None, str]:
@@ -86,8 +89,8 @@ def look(api: Api) -> tuple[Requeue | None, str]:
         for each in caches.following().values():
             await each.wait_synced()
         client: Any = api
-        recorder: Any = Recorder()
-        reconciler = Reconciler(caches, client, clock, recorder, metrics, lambda: True)
+        telling: Any = recorder or Recorder()
+        reconciler = Reconciler(caches, client, clock, telling, metrics, lambda: True)
         requeue = await reconciler.reconcile(KEY)
         for task in following:
             task.cancel()
@@ -122,3 +125,52 @@ def test_a_deleted_job_at_its_end_is_let_go() -> None:
     api = Api(**{JOBS.plural: [ended(**deleted)]})
     look(api)
     assert "finalize" in api.calls
+
+
+def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_told_by_an_event() -> None:
+    item = ended(deletionTimestamp="1969-01-01T00:00:00Z", finalizers=["chexdragon.dev/checkpoint"])
+    alive = {
+        "metadata": {
+            "namespace": "radiology",
+            "name": "p",
+            "uid": "p",
+            "resourceVersion": "3",
+            "labels": {JOB_UID_LABEL: "u", ATTEMPT_LABEL: "some-attempt"},
+        },
+        "status": {"phase": "Running"},
+    }
+    recorder = Recorder()
+    look(Api(**{JOBS.plural: [item], PODS.plural: [alive]}), recorder)
+    assert recorder.reasons == ["StillRunning"]
+
+
+def test_a_job_of_the_same_name_takes_the_place_of_the_one_before_in_the_metrics() -> None:
+    class Replaced(Api):
+        async def watch(self, resource: Resource, *_: Any, **__: Any) -> AsyncGenerator[WatchEvent, None]:
+            if resource is JOBS:
+                yield WatchEvent("DELETED", ended(resourceVersion="10"))
+                yield WatchEvent("ADDED", ended(uid="another", resourceVersion="11"))
+                replaced.set()
+            await asyncio.Event().wait()
+
+    replaced = asyncio.Event()
+
+    async def twice() -> str:
+        clock = VirtualClock()
+        metrics = Metrics(clock)
+        api = Replaced(**{JOBS.plural: [ended()]})
+        caches = Caches(api, clock, None, lambda _: None)
+        recorder: Any = Recorder()
+        client: Any = api
+        reconciler = Reconciler(caches, client, clock, recorder, metrics, lambda: True)
+        following = asyncio.create_task(caches.jobs.run())
+        await caches.jobs.wait_synced()
+        await reconciler.reconcile(KEY)
+        await replaced.wait()
+        await reconciler.reconcile(KEY)
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        return metrics.page().decode()
+
+    assert 'chex_operator_stages{kind="pretrain",state="Finished"} 1.0' in asyncio.run(twice())

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from chex_api.stage import StageProgress
 from chex_operator.policy.admission import Refused
 from chex_operator.policy.observed import Pod
 from chex_operator.policy.outcome import PodProblem, RayJobState
-from chex_operator.policy.stopping import STOP_SECONDS
+from chex_operator.policy.stopping import GONE_SECONDS, STOP_SECONDS
+from chex_operator.policy.timers import RUNNING_SECONDS, STOPPING_SECONDS
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
 
 
@@ -127,6 +129,91 @@ def test_an_edited_manifest_is_another_chance() -> None:
     world.edit(lambda: accepted(manifest(backoffLimit=9)))
     world.run_to_the_end()
     assert world.status.phase == "Complete"
+
+
+def test_after_a_fault_of_the_data_a_preflight_looks_at_them_again_before_anything_runs() -> None:
+    world = World()
+    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    (plan,) = world.plans
+    world.edit(lambda: accepted(manifest(backoffLimit=9)))
+    world.settle()
+    assert [world.stage_of[name] for name in world.live()] == ["preflight"]
+    assert world.stage("preflight").attempt == 2
+    assert plan not in world.plans
+    world.succeed(world.live()[0])
+    world.settle()
+    assert len(world.plans) == 1
+    assert world.stage("ingest/archive").attempt == 2
+
+
+def test_a_preflight_whose_result_nobody_understands_is_tried_as_often_as_one_that_fails() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=1)))
+    for _ in range(2):
+        world.settle()
+        world.succeed(world.live("preflight")[0], silently=True)
+        world.settle()
+        world.now += 700
+    world.settle()
+    assert len(world.started) == 2
+    assert world.status.phase == "Failed"
+    assert "use the jobs image of the operator's release" in world.stage("preflight").message
+
+
+def test_what_was_refused_is_asked_for_differently_once_the_manifest_is_mended() -> None:
+    world = World()
+    world.run_to("ingest/archive")
+    for name in world.live():
+        world.succeed(name)
+    world.step()  # pretrain/ssl is written down, and not created
+    refused = tuple(
+        stage.model_copy(update={"reason": "CreationRefused"}) if stage.name == "pretrain/ssl" else stage
+        for stage in world.status.stages
+    )
+    world.status = world.status.model_copy(update={"stages": refused})
+    assert world.stage("pretrain/ssl").launch_time is None
+
+    def with_fewer_workers() -> object:
+        job = manifest()
+        run = job.spec.pretraining[0]
+        changed = run.model_copy(update={"workers": run.workers.model_copy(update={"count": 1})})
+        return accepted(
+            job.model_copy(update={"spec": job.spec.model_copy(update={"pretraining": (changed,)})})
+        )
+
+    held = world.observe()
+    world.edit(with_fewer_workers)  # pyright: ignore[reportArgumentType]
+    assert held.observed.runs.keys() == world.runs.keys()
+    world.step()
+    world.refuse.add("pretrain/ssl")
+    world.settle()
+    world.succeed(world.live("preflight")[0])
+    world.refuse.clear()
+    world.settle()
+    assert (world.stage("pretrain/ssl").attempt, world.stage("pretrain/ssl").workers) == (2, 1)
+
+
+def test_an_attempt_that_went_on_after_an_eviction_may_fail_by_itself_later() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.evict(name)
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Evicted"
+    world.pods[name] = tuple(replace(pod, alive=True, problem=None) for pod in world.pods[name])
+    world.notes[name] = replace(world.notes[name], progress=StageProgress(done=40, total=100, committed=0))
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Running"
+    world.fail(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.reason, stage.message, stage.failures, stage.disruptions) == (
+        "StageFailed",
+        "it broke",
+        1,
+        0,
+    )
 
 
 def test_an_eviction_is_counted_apart_from_failures_though_its_pod_is_gone_when_kuberay_notices() -> None:
@@ -254,6 +341,68 @@ def test_a_driver_that_does_not_stop_is_deleted_after_a_while() -> None:
     assert world.status.phase == "Suspended"
 
 
+def test_a_driver_that_does_not_stop_is_deleted_though_the_job_was_resumed_meanwhile() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.edit(lambda: accepted(manifest(suspend=True)))
+    world.settle()
+    world.edit(lambda: accepted(manifest(suspend=False)))
+    world.now += STOP_SECONDS + 1
+    world.settle()
+    assert name not in world.runs
+    assert world.stage("pretrain/ssl").attempt == 2
+
+
+def test_a_complete_job_looks_after_what_still_runs_of_it() -> None:
+    world = World()
+    world.run_to_the_end()
+    name = world.stage("pretrain/ssl").attempt_name
+    other = "chex-of-an-older-manifest-1"
+    world.runs[other] = replace(
+        world.runs[name], name=other, state=RayJobState(deployment_status="Running", job_status="RUNNING")
+    )
+    world.notes[other] = replace(world.notes[name], stop_since=world.now)
+    world.stage_of[other] = "pretrain/old"
+    decision = world.step()
+    assert decision is not None
+    assert decision.look_again is not None
+    assert decision.look_again <= STOPPING_SECONDS
+    world.now += STOP_SECONDS + 1
+    world.settle()
+    assert other not in world.runs
+
+
+def test_a_run_whose_pods_outlive_it_is_deleted_so_that_the_next_attempt_can_begin() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    pods = world.pods[name]
+    world.fail(name)
+    world.pods[name] = pods
+    world.settle()
+    world.now += GONE_SECONDS
+    world.settle()
+    assert name in world.runs
+    world.now += 60
+    world.settle()
+    assert name not in world.runs
+    assert world.stage("pretrain/ssl").attempt == 2
+
+
+def test_a_stage_that_waits_for_another_ones_end_is_not_looked_at_all_the_time() -> None:
+    world = World(judgement=accepted(manifest(parallelism=1)))
+    first = world.run_to("ingest/archive")
+    world.fail(first)
+    world.settle()
+    world.step()
+    for stage in world.status.stages:
+        if stage.name == "ingest/north":
+            assert stage.state == "Running"
+    world.now += 700
+    decision = world.settle()
+    assert world.stage("ingest/archive").state == "Waiting"
+    assert decision.look_again == RUNNING_SECONDS
+
+
 def test_suspended_time_does_not_count_against_the_deadline() -> None:
     world = World(judgement=accepted(manifest(activeDeadlineSeconds=1000)))
     world.run_to("pretrain/ssl")
@@ -358,6 +507,23 @@ def test_a_deleted_job_waits_for_its_last_checkpoint_and_frees_its_machines() ->
     world.stop_obediently()
     world.step()
     assert world.gone
+
+
+def test_a_job_at_its_end_and_a_suspended_one_hold_up_no_deletion() -> None:
+    world = World()
+    world.run_to("pretrain/ssl")
+    assert world.has_finalizer
+    world.edit(lambda: accepted(manifest(suspend=True)))
+    world.settle()
+    assert world.has_finalizer
+    world.stop_obediently()
+    world.settle()
+    assert not world.has_finalizer
+    world.edit(lambda: accepted(manifest(suspend=False)))
+    world.settle()
+    assert world.has_finalizer
+    world.run_to_the_end()
+    assert not world.has_finalizer
 
 
 def test_the_end_of_a_job_waits_for_a_bounded_time() -> None:

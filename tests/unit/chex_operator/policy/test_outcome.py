@@ -70,3 +70,11 @@ def test_a_refused_ray_job_is_not_tried_again() -> None:
 def test_a_pod_that_never_ran_says_why_in_place_of_the_deadline() -> None:
     ended = end_of("", "Failed", "PreRunningDeadlineExceeded", problems=(NO_IMAGE,))
     assert ended == Outcome(End.FAILED, "ErrImagePull", NO_IMAGE.message)
+
+
+def test_the_end_of_a_drivers_output_is_not_repeated_to_everybody() -> None:
+    tail = "Job entrypoint command failed with exit code 1, last available logs: KeyError: 'patient-7'"
+    outcome = outcome_of(RayJobState("FAILED", "Failed", "AppFailed", tail), Told(), [])
+    assert outcome is not None
+    assert "patient-7" not in outcome.message
+    assert "its logs lie beside its artifacts" in outcome.message

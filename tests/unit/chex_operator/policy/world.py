@@ -73,6 +73,8 @@ class World:
     stage_of: dict[str, str] = field(default_factory=dict)
     stored: dict[str, StageResult] = field(default_factory=dict)
     """Manifests in S3, by stage and identity."""
+    refuse: set[str] = field(default_factory=set)
+    """Stages of which the cluster admits no run."""
     started: list[str] = field(default_factory=list)
     told: list[JobStatus] = field(default_factory=list)
 
@@ -126,7 +128,7 @@ class World:
                 raise Stale
             version = self._carry_out(action, version, decision.status)
             writes += 1
-            if self.gone or isinstance(action, RemoveFinalizer):
+            if self.gone:
                 return
         if die_after is not None and writes >= die_after:
             raise Stale
@@ -150,7 +152,8 @@ class World:
             case StartStage():
                 stage = action.stage
                 reference = AttemptReference(JOB, stage.kind, stage.name, stage.identity, action.number)
-                self._start(attempt_name(reference), stage.label, is_preflight=False)
+                if stage.label not in self.refuse:
+                    self._start(attempt_name(reference), stage.label, is_preflight=False)
             case FreezePlan():
                 self.plans.setdefault(action.frozen.name, action.frozen)
             case DeletePlan():
@@ -194,9 +197,8 @@ class World:
         assert not self.live(stage), f"two live attempts of {stage}"
         self.stage_of[name] = stage
         uid = f"uid-{len(self.started)}"
-        self.runs[name] = Run(
-            name, uid, is_preflight, RayJobState(deployment_status="Running", job_status="RUNNING")
-        )
+        running = RayJobState(deployment_status="Running", job_status="RUNNING")
+        self.runs[name] = Run(name, uid, is_preflight, running, admitted_at=self.now)
         role = "" if is_preflight else "worker"
         self.pods[name] = (Pod(f"{name}-pod", name, role, alive=True, ready=True, scheduled_at=self.now),)
         self.started.append(name)

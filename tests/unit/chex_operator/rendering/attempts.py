@@ -6,7 +6,8 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
-from chex_operator.rendering import Attempt, JobReference, Preflight, WorkerGroup
+from chex_operator.policy.frozen_plan import document_of
+from chex_operator.rendering import Attempt, AttemptReference, JobReference, Preflight, WorkerGroup
 from tests.pipeline.manifest import tiny_job
 
 JOB = JobReference("radiology", "network-2026q4", "6a1f0c1e-7d7e-4c3e-9a53-0d8ad7f0f8b1", generation=3)
@@ -56,7 +57,8 @@ def attempt(
     given = changes.get("runtime", runtime())
     workers = changes.get("workers", WorkerGroup(given.pools[0], 8))
     policy = changes.get("policy", RunPolicy(queue_name="research", priority_class_name="batch"))
-    return Attempt(job, stage, number, given, policy, workers)
+    reference = AttemptReference(job, stage.kind, stage.name, stage.identity, number)
+    return Attempt(reference, document_of(stage), given, policy, workers)
 
 
 def preflight(*, number: int = 1, job: JobReference = JOB) -> Preflight:

@@ -157,7 +157,7 @@ def test_everything_goes_with_its_job() -> None:
         (owner,) = each["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"], owner["controller"]) == (
             "ChexTrainingJob",
-            attempt().job.uid,
+            attempt().reference.job.uid,
             True,
         )
         assert each["metadata"]["namespace"] == "radiology"
@@ -166,7 +166,8 @@ def test_everything_goes_with_its_job() -> None:
 def test_the_mounted_stage_is_the_one_that_was_planned_and_cannot_be_changed() -> None:
     config = supporting_objects(attempt())[0]
     assert config["immutable"] is True
-    assert StageSpec.parse(json.loads(config["data"]["stage.json"])) == attempt().stage
+    assert config["data"]["stage.json"] == attempt().document
+    assert StageSpec.parse(json.loads(attempt().document)).identity == attempt().reference.identity
 
 
 def test_the_queue_is_a_label_and_suspension_is_left_to_it() -> None:
