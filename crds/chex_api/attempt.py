@@ -19,7 +19,7 @@ ATTEMPT_FILE = "attempt.json"
 PROGRESS, RESULT, FAILURE, STOPPED = "progress.json", "result.json", "failure.json", "stopped.json"
 """Keys that the driver writes: `StageProgress`, `StageResult` (a preflight: `PreflightResult`), `StageFailure`, and an empty object."""
 KMS_KEY_VARIABLE = "CHEX_S3_KMS_KEY_ID"
-"""Environment variable that names the KMS key with which everything that is written to S3 is encrypted."""
+"""Environment variable with the id or ARN of the KMS key that encrypts whatever is written to S3: the runtime's `storage.kmsKeyID`."""
 STOP = "stop"
 """Key that the operator writes: the driver is to stop with a checkpoint."""
 

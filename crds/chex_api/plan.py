@@ -109,6 +109,11 @@ def make_plan(job: ChexTrainingJob, digests: Mapping[str, str]) -> Plan:
     return Plan(tuple(planner.stages()))
 
 
+def ingest_identity(seed: int, dataset: Dataset, digest: str) -> str:
+    """Identity of the stage that ingests a data set whose source has this digest; a phantom's is empty."""
+    return _stage_identity("ingest", _relevant_to_ingest(seed, dataset, digest))
+
+
 def start_labels(starts: tuple[StartFrom, ...]) -> list[str]:
     """A label for each start, made unique with a number where two have the same."""
     labels: list[str] = []
@@ -117,6 +122,16 @@ def start_labels(starts: tuple[StartFrom, ...]) -> list[str]:
         twins = sum(1 for earlier in starts[: len(labels)] if earlier.label() == label)
         labels.append(label if not twins else f"{label}-{twins + 1}")
     return labels
+
+
+def _stage_identity(kind: StageKind, relevant_input: dict[str, Any]) -> str:
+    return identity_of(
+        {"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input}
+    )
+
+
+def _relevant_to_ingest(seed: int, dataset: Dataset, digest: str) -> dict[str, Any]:
+    return {"seed": seed, "dataset": relevant(dataset), "source": digest}
 
 
 def _used_datasets(spec: JobSpec) -> list[Dataset]:
@@ -160,9 +175,7 @@ class _Planner:
         parents: list[StageReference],
         work: StageWork,
     ) -> StageSpec:
-        identity = identity_of(
-            {"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input}
-        )
+        identity = _stage_identity(kind, relevant_input)
         self._references[kind, name] = StageReference(kind=kind, name=name, identity=identity)
         return StageSpec(
             kind=kind,
@@ -176,14 +189,10 @@ class _Planner:
 
     def _ingest(self, dataset: Dataset) -> StageSpec:
         source, _ = dataset.source.member()
-        relevant_input = {
-            "seed": self._spec.seed,
-            "dataset": relevant(dataset),
-            "source": "" if source == "phantom" else self._digest(f"datasets/{dataset.name}"),
-        }
-        return self._stage(
-            "ingest", dataset.name, relevant_input, [], StageWork(ingest=IngestSpec(dataset=dataset))
-        )
+        digest = "" if source == "phantom" else self._digest(f"datasets/{dataset.name}")
+        work = StageWork(ingest=IngestSpec(dataset=dataset))
+        relevant_input = _relevant_to_ingest(self._spec.seed, dataset, digest)
+        return self._stage("ingest", dataset.name, relevant_input, [], work)
 
     def _pretrain(self, run: PretrainingRun) -> StageSpec:
         dataset = self._references["ingest", run.dataset]

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chex_api.attempt import KMS_KEY_VARIABLE
 from chex_jobs.artifacts.disk import is_full
 from chex_jobs.artifacts.errors import StorageFull
 from chex_jobs.artifacts.location import Location, checked_folder, checked_key
@@ -34,8 +35,6 @@ PARALLEL_PARTS = 8  # per transfer; one process ends near one core of byte handl
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
 ATTEMPTS = 10  # pauses of at most 1, 2, 4, 8, 16 and then 20 seconds: about a minute of throttling is sat out
-KMS_KEY_VARIABLE = "CHEX_S3_KMS_KEY_ID"
-"""Id or ARN of the KMS key for what is written; the operator sets it from the runtime's `storage.kmsKeyID`."""
 WRITES = ("PutObject", "CreateMultipartUpload")
 """The requests that name an object's encryption; its parts follow the request that began the upload."""
 

@@ -244,14 +244,22 @@ def _running(stage: StageStatus, seen: Seen) -> StageStatus:
         update["progress_percent"] = max(percent, stage.progress_percent)
     if stage.state == "Running":
         advanced = update.get("progress_percent", stage.progress_percent) != stage.progress_percent
-        update["reason"], update["message"] = _telling(stage, seen, advanced=advanced)
+        recovered = advanced and _is_whole(stage, seen.pods)
+        update["reason"], update["message"] = _telling(stage, seen, recovered=recovered)
     return stage.model_copy(update=update)
 
 
-def _telling(stage: StageStatus, seen: Seen, *, advanced: bool) -> tuple[str, str]:
+def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
+    """Whether the attempt has all its machines."""
+    role = "worker" if stage.workers else "head"
+    ready = sum(pod.ready and pod.deleting_since is None and pod.role == role for pod in pods)
+    return ready >= max(1, stage.workers)
+
+
+def _telling(stage: StageStatus, seen: Seen, *, recovered: bool) -> tuple[str, str]:
     """What people should know of an attempt that goes on: what is wrong with a Pod before all else.
 
-    A disruption is told until the attempt has `advanced`: should it end before, that is why.
+    A disruption is told until the attempt has `recovered` and goes on: should it end before, that is why.
     """
     assert seen.run is not None
     problem = min(
@@ -261,7 +269,7 @@ def _telling(stage: StageStatus, seen: Seen, *, advanced: bool) -> tuple[str, st
     )
     if problem is not None:
         return problem.reason, problem.message[:2048]
-    if stage.reason in DISRUPTION_REASONS and not advanced:
+    if stage.reason in DISRUPTION_REASONS and not recovered:
         return stage.reason, stage.message
     if _is_queued(seen):
         return "Queued", "waits for its turn in the queue"

@@ -50,6 +50,18 @@ def test_a_job_is_cancelled_resumed_and_deleted(network: HospitalNetwork, plugin
     assert f"artifacts are kept in s3://radiology-models/{network.namespace}/tiny" in deleted.stdout
 
 
+def test_a_failed_job_is_resumed_once_its_data_are_mended(network: HospitalNetwork, plugin: Plugin) -> None:
+    here = f"--namespace={network.namespace}"
+    network.plan(
+        fail("no column 'Effusion' in data.csv", by_input=True), stage="north", kind="ingest", number=1
+    )
+    assert plugin("submit", "-", text=json.dumps(network.manifest())).returncode == 0
+    network.reaches("Failed")
+    done = plugin("resume", "tiny", here)
+    assert "what failed is tried again" in done.stdout, done.stderr
+    network.reaches("Complete")
+
+
 def test_a_watch_of_a_job_that_the_operator_refuses_ends_with_its_words(
     network: HospitalNetwork, plugin: Plugin
 ) -> None:

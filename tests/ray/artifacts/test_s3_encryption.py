@@ -8,9 +8,10 @@ import boto3.session
 import pytest
 from botocore.exceptions import ClientError
 
+from chex_api.attempt import KMS_KEY_VARIABLE
 from chex_jobs.artifacts import Storage, StorageDenied, open_storage
 from chex_jobs.artifacts.s3_errors import reporting
-from chex_jobs.artifacts.s3_storage import KMS_KEY_VARIABLE, PART_BYTES
+from chex_jobs.artifacts.s3_storage import PART_BYTES
 
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 

@@ -201,8 +201,15 @@ def test_an_attempt_that_went_on_after_an_eviction_may_fail_by_itself_later() ->
     world.evict(name)
     world.settle()
     assert world.stage("pretrain/ssl").reason == "Evicted"
-    world.pods[name] = tuple(replace(pod, alive=True, problem=None) for pod in world.pods[name])
+    world.pods[name] = ()
     world.notes[name] = replace(world.notes[name], progress=StageProgress(done=40, total=100, committed=0))
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Evicted"
+    world.pods[name] = tuple(
+        Pod(f"new-{number}", name, "worker", alive=True, ready=True, scheduled_at=world.now)
+        for number in range(world.stage("pretrain/ssl").workers)
+    )
+    world.notes[name] = replace(world.notes[name], progress=StageProgress(done=50, total=100, committed=0))
     world.settle()
     assert world.stage("pretrain/ssl").reason == "Running"
     world.fail(name)
