@@ -1,10 +1,13 @@
 """What a runtime lets a manifest do."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chex_api.loading import validate_job
+from chex_api.runtime import ClusterChexRuntime
 from chex_operator.policy.admission import Accepted, Refused, judge
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import runtime
@@ -23,6 +26,19 @@ def judged(change: Any, uri: str = "s3://radiology-models/radiology/tiny") -> Ac
 
 def of_policy(**policy: Any) -> Any:
     return lambda spec: spec.update(runPolicy=policy)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "own-hospital", "real-films"])
+def test_the_sample_jobs_are_accepted_on_the_sample_runtime(name: str) -> None:
+    samples = Path(__file__).parents[4] / "infra" / "samples"
+    sample = ClusterChexRuntime.parse(yaml.safe_load((samples / "runtime.yaml").read_text()))
+    loaded = validate_job(yaml.safe_load((samples / f"{name}.yaml").read_text()))
+    assert loaded.job is not None, loaded.faults
+    job = loaded.job
+    assert job.spec.runtime_ref is not None
+    assert job.spec.runtime_ref.name == sample.metadata.name
+    judgement = judge(job, sample.spec, "identity", job.metadata.namespace, lambda: job)
+    assert isinstance(judgement, Accepted), judgement
 
 
 def test_a_manifest_within_the_runtimes_limits_is_accepted() -> None:
