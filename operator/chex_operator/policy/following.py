@@ -19,10 +19,10 @@ NO_MANIFEST = Outcome(End.FAILED, "NoManifest", "it ended well, and left no mani
 
 def follow(course: Course) -> None:
     """Bring every stage up to what is seen of its attempt."""
+    course.stages = [_advanced(course, stage) for stage in course.stages]
     if course.is_new_generation:
         _look_again_at_what_failed(course)
         course.stages = [_revived(stage) for stage in course.stages]
-    course.stages = [_advanced(course, stage) for stage in course.stages]
     _resolve_unknown_results(course)
 
 

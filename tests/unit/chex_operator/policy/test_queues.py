@@ -2,39 +2,23 @@
 
 from dataclasses import replace
 
-from chex_operator.policy.observed import Pod
-from chex_operator.policy.outcome import RayJobState
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
 
 HOUR = 3600.0
-
-
-def queue(world: World, name: str) -> None:
-    """The queue takes the machines of a run."""
-    suspended = RayJobState(deployment_status="Suspended")
-    world.runs[name] = replace(world.runs[name], state=suspended, admitted_at=None)
-    world.pods.pop(name, None)
-
-
-def admit(world: World, name: str) -> None:
-    """The queue lets a run go on."""
-    running = RayJobState(deployment_status="Running", job_status="RUNNING")
-    world.runs[name] = replace(world.runs[name], state=running, admitted_at=world.now)
 
 
 def test_gpus_are_not_counted_while_the_queue_has_them() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
     world.now += HOUR
-    queue(world, name)
+    world.queue(name)
     world.settle()
     world.now += 24 * HOUR
     world.settle()
     stage = world.stage("pretrain/ssl")
     assert float(stage.gpu_seconds) == HOUR * stage.gpus
     assert world.status.gpu_hours == str(stage.gpus)
-    admit(world, name)
-    world.pods[name] = (Pod("p", name, "worker", alive=True, ready=True, scheduled_at=world.now),)
+    world.admit(name)
     world.settle()
     world.now += HOUR
     world.succeed(name)
@@ -47,10 +31,11 @@ def test_machines_that_are_on_their_way_out_are_not_counted_again() -> None:
     name = world.run_to("pretrain/ssl")
     leaving = tuple(replace(pod, deleting_since=world.now) for pod in world.pods[name])
     world.now += HOUR
-    queue(world, name)
+    world.queue(name)
     world.pods[name] = leaving
     world.settle()
-    admit(world, name)
+    world.admit(name)
+    world.pods[name] = leaving
     world.settle()
     assert world.stage("pretrain/ssl").start_time is None
 
@@ -58,7 +43,7 @@ def test_machines_that_are_on_their_way_out_are_not_counted_again() -> None:
 def test_being_sent_back_to_the_queue_is_a_disruption_and_the_attempt_stays() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
-    queue(world, name)
+    world.queue(name)
     world.settle()
     stage = world.stage("pretrain/ssl")
     assert (stage.state, stage.reason, stage.disruptions, stage.failures) == ("Running", "Preempted", 1, 0)
@@ -68,7 +53,7 @@ def test_being_sent_back_to_the_queue_is_a_disruption_and_the_attempt_stays() ->
 def test_a_run_that_is_sent_back_too_often_is_given_up() -> None:
     world = World(judgement=accepted(manifest(maxDisruptions=0)))
     name = world.run_to("pretrain/ssl")
-    queue(world, name)
+    world.queue(name)
     world.settle()
     assert world.stage("pretrain/ssl").reason == "TooManyDisruptions"
     assert name not in world.runs
@@ -79,11 +64,12 @@ def test_time_in_the_queue_is_no_time_in_which_a_preflight_should_have_begun() -
     world = World(judgement=accepted(manifest(preRunningDeadlineSeconds=60)))
     world.settle()
     (name,) = world.live("preflight")
-    queue(world, name)
+    world.queue(name)
     world.settle()
     world.now += HOUR
     world.settle()
-    admit(world, name)
+    world.admit(name)
+    world.pods[name] = tuple(replace(pod, ready=False) for pod in world.pods[name])
     world.settle()
     assert world.live("preflight") == [name]
     world.now += 61

@@ -13,6 +13,7 @@ from chex_operator.policy.outcome import RayJobState
 from tests.unit.chex_operator.policy.world import Snapshot, World, accepted, manifest
 
 POLICY: dict[str, Any] = {"backoffLimit": 100, "maxDisruptions": 10_000}
+WHAT_HAPPENS = ["succeed", "silent", "fail", "fault", "queue", "admit", "lose", "evict", "delete"]
 
 
 class Histories(RuleBasedStateMachine):
@@ -49,7 +50,7 @@ class Histories(RuleBasedStateMachine):
         self.world.step(data.draw(st.sampled_from(self.snapshots[-3:])), die_after=writes)
 
     @precondition(lambda self: self.world.live())
-    @rule(data=st.data(), what=st.sampled_from(["succeed", "silent", "fail", "lose", "evict", "delete"]))
+    @rule(data=st.data(), what=st.sampled_from(WHAT_HAPPENS))
     def something_happens_to_an_attempt(self, data: st.DataObject, what: str) -> None:
         name = data.draw(st.sampled_from(self.world.live()))
         match what:
@@ -59,6 +60,12 @@ class Histories(RuleBasedStateMachine):
                 self.world.succeed(name, silently=True)
             case "fail":
                 self.world.fail(name, committed=float(len(self.world.started)))
+            case "fault":
+                self.world.fail(name, by_input=True)
+            case "queue":
+                self.world.queue(name)
+            case "admit":
+                self.world.admit(name)
             case "lose":
                 self.world.lose_head(name)
             case "evict":
@@ -108,8 +115,8 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
-        if self.suspended:
-            self.suspend_or_resume()
+        self.suspended = True
+        self.suspend_or_resume()  # an edit: another chance for what has failed
         self.world.run_to_the_end()
         assert self.world.status.phase == "Complete"
         assert not self.world.live()

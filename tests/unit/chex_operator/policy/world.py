@@ -199,9 +199,12 @@ class World:
         uid = f"uid-{len(self.started)}"
         running = RayJobState(deployment_status="Running", job_status="RUNNING")
         self.runs[name] = Run(name, uid, is_preflight, running, admitted_at=self.now)
-        role = "" if is_preflight else "worker"
-        self.pods[name] = (Pod(f"{name}-pod", name, role, alive=True, ready=True, scheduled_at=self.now),)
+        self.pods[name] = (self._pod(name),)
         self.started.append(name)
+
+    def _pod(self, name: str) -> Pod:
+        role = "" if self.runs[name].is_preflight else "worker"
+        return Pod(f"{name}-pod", name, role, alive=True, ready=True, scheduled_at=self.now)
 
     # What happens in it
 
@@ -239,6 +242,18 @@ class World:
         progress = StageProgress(done=committed, total=100, committed=committed)
         told = Told("it broke", by_input=by_input)
         self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), told=told, progress=progress)
+
+    def queue(self, name: str) -> None:
+        """The queue takes the machines of a run."""
+        suspended = RayJobState(deployment_status="Suspended")
+        self.runs[name] = replace(self.runs[name], state=suspended, admitted_at=None)
+        self.pods.pop(name, None)
+
+    def admit(self, name: str) -> None:
+        """The queue lets a run go on; it gets its machines at once."""
+        running = RayJobState(deployment_status="Running", job_status="RUNNING")
+        self.runs[name] = replace(self.runs[name], state=running, admitted_at=self.now)
+        self.pods[name] = (self._pod(name),)
 
     def lose_head(self, name: str) -> None:
         self.end(name, RayJobState("RUNNING", "Failed", "SubmissionFailed"))
