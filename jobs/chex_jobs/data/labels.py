@@ -12,6 +12,7 @@ A cell is looked at in this order:
 column of offsets or laboratory values, which `present` and `range` read.
 """
 
+import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -23,6 +24,10 @@ from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, is_blank, ne
 from chex_jobs.data.errors import ColumnError
 
 UNKNOWN = math.nan
+RESEMBLANCE = 0.6
+"""Of a value and one that was perhaps meant, as `difflib` measures it: what it calls a close match."""
+CELLS_OF_A_CATEGORY = 20
+"""A column that has so many cells for each of its values sorts films, and names nobody."""
 
 
 def labels(task: Task, cells: Sequence[str], column_format: ColumnFormat = PLAIN) -> npt.NDArray[np.float32]:
@@ -42,7 +47,7 @@ def labels(task: Task, cells: Sequence[str], column_format: ColumnFormat = PLAIN
             meaning[cell] = blank
         else:
             meaning[cell] = predicate(column_format.values(cell))
-    _check_meets_column(task, meaning, column_format)
+    _check_meets_column(task, meaning, len(cells), column_format)
     return np.fromiter((meaning[cell] for cell in cells), np.float32, len(cells))
 
 
@@ -82,7 +87,9 @@ def _in_range(values: list[str], closed: ValueRange) -> float:
     return float(any(low <= found <= high for found in numbers))
 
 
-def _check_meets_column(task: Task, meaning: Mapping[str, float], column_format: ColumnFormat) -> None:
+def _check_meets_column(
+    task: Task, meaning: Mapping[str, float], cells: int, column_format: ColumnFormat
+) -> None:
     told = [cell for cell in meaning if not is_blank(cell) and not column_format.is_unknown(cell)]
     if not told:
         return
@@ -98,5 +105,15 @@ def _check_meets_column(task: Task, meaning: Mapping[str, float], column_format:
     ):
         raise ColumnError(
             f"task {task.name!r}: none of positive.values {list(task.positive.values)} occurs in column "
-            f"{task.column!r}; the nearest value there is {nearest(task.positive.values[0], present)!r}."
+            f"{task.column!r}; {_what_is_there(task.positive.values[0], present, cells)}."
         )
+
+
+def _what_is_there(asked: str, present: set[str], cells: int) -> str:
+    """A value of the column that was perhaps meant. Of a column of names or reports, which is a slip too, nothing is told."""
+    near = nearest(asked, present)
+    resembles = difflib.SequenceMatcher(None, asked.casefold(), near.casefold()).ratio() >= RESEMBLANCE
+    is_category = len(present) * CELLS_OF_A_CATEGORY <= cells
+    if resembles or is_category:
+        return f"the nearest value there is {near!r}"
+    return f"it holds {len(present)} different values, none of which resembles that"

@@ -87,6 +87,18 @@ def test_a_value_that_occurs_nowhere_is_an_error_that_names_the_nearest():
         labelled({"values": ["Efusion"]}, ["Effusion|Edema", "Mass"], PIPES)
 
 
+def test_the_values_of_a_column_that_names_patients_are_not_told():
+    cells = [f"Jane Doe {number}" for number in range(40)]
+    with pytest.raises(ColumnError, match="it holds 40 different values") as caught:
+        labelled({"values": ["Effusion"]}, cells)
+    assert "Doe" not in str(caught.value)
+
+
+def test_the_values_of_a_column_that_sorts_films_are_told_however_they_are_called():
+    with pytest.raises(ColumnError, match="the nearest value there is 'no'"):
+        labelled({"values": ["1"]}, ["no"] * 40)
+
+
 def test_a_range_over_words_is_an_error():
     with pytest.raises(ColumnError, match="needs numbers, and column 'column' holds none"):
         labelled({"range": {"min": 1.0}}, ["high", "low"])
