@@ -35,7 +35,7 @@ from chex_operator.runtime.resource import (
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import job
 from tests.pipeline.manifest import tiny_job
-from tests.unit.chex_operator.rendering.attempts import attempt, preflight, runtime
+from tests.unit.chex_operator.rendering.attempts import ARTIFACTS, attempt, preflight, runtime
 
 SOON_SECONDS = 30.0
 """Until a test gives up; nothing is asserted about it."""
@@ -67,7 +67,7 @@ class Launchpad:
         *,
         rename: str = "",
         policy: RunPolicy | None = None,
-        artifacts: str = "",
+        artifacts: str = ARTIFACTS,
         storage: Object | None = None,
         **spec: Any,
     ) -> str:
@@ -83,11 +83,14 @@ class Launchpad:
             spec: Replaces fields of the RayJob's spec; None removes one.
         """
         rendered = attempt(
-            kind, name, number=1, job=self.owner, policy=policy or RunPolicy(), runtime=_runtime(storage)
+            kind,
+            name,
+            number=1,
+            job=self.owner,
+            artifacts=artifacts,
+            policy=policy or RunPolicy(),
+            runtime=_runtime(storage),
         )
-        if artifacts:
-            stage = rendered.stage.model_copy(update={"artifacts_uri": artifacts})
-            rendered = replace(rendered, stage=stage)
         for each in supporting_objects(rendered):
             self.create(BY_KIND[each["kind"]].path(self.namespace), each)
         made = ray_job(rendered)
@@ -97,11 +100,14 @@ class Launchpad:
         self.create(RAYJOBS.path(self.namespace), made)
         return made["metadata"]["name"]
 
-    def launch_preflight(self, *, artifacts: str = "", storage: Object | None = None) -> str:
+    def launch_preflight(self, *, artifacts: str = ARTIFACTS, storage: Object | None = None) -> str:
         """Create everything of a preflight; the name of its Job."""
-        rendered = replace(preflight(job=self.owner), policy=RunPolicy(), runtime=_runtime(storage))
-        if artifacts:
-            rendered = replace(rendered, manifest=tiny_job(artifacts))
+        rendered = replace(
+            preflight(job=self.owner),
+            manifest=tiny_job(artifacts),
+            policy=RunPolicy(),
+            runtime=_runtime(storage),
+        )
         for each in (*preflight_support(rendered), preflight_job(rendered)):
             self.create(BY_KIND[each["kind"]].path(self.namespace), each)
         return attempt_name(rendered.reference)

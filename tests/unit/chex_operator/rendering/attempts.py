@@ -47,11 +47,20 @@ def runtime(**changes: Any) -> RuntimeSpec:
     return RuntimeSpec.parse({**RUNTIME, **changes})
 
 
+ARTIFACTS = "s3://radiology-models/radiology/tiny"
+
+
 def attempt(
-    kind: Any = "pretrain", name: str = "ssl", *, number: int = 2, job: JobReference = JOB, **changes: Any
+    kind: Any = "pretrain",
+    name: str = "ssl",
+    *,
+    number: int = 2,
+    job: JobReference = JOB,
+    artifacts: str = ARTIFACTS,
+    **changes: Any,
 ) -> Attempt:
     """An attempt at a stage of the tiny job; `runtime`, `policy` and `workers` may be replaced."""
-    valid = validate_job(tiny_job("s3://radiology-models/radiology/tiny")).job
+    valid = validate_job(tiny_job(artifacts)).job
     assert valid is not None
     stage = make_plan(valid, {}).stage(kind, name)
     given = changes.get("runtime", runtime())
@@ -63,6 +72,6 @@ def attempt(
 
 def preflight(*, number: int = 1, job: JobReference = JOB) -> Preflight:
     """A preflight of the tiny job."""
-    manifest = tiny_job("s3://radiology-models/radiology/tiny")
+    manifest = tiny_job(ARTIFACTS)
     policy = RunPolicy(queue_name="research", priority_class_name="batch")
     return Preflight(job, manifest, "5" * 64, number, runtime(), policy)
