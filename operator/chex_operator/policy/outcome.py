@@ -97,14 +97,17 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
 
 
 def _in_words(job: RayJobState) -> str:
-    """What KubeRay says; of a failed entry point, that is the end of its output, which is for its logs alone."""
+    """What it means, and what KubeRay says; of a failed entry point, that is the end of its output, for its logs alone."""
     said = "" if job.reason in ("", "AppFailed") else job.message
-    return said or _WORDS.get(job.reason, _UNKNOWN)
+    meaning = _WORDS.get(job.reason)
+    if meaning and said:
+        return f"{meaning} (KubeRay: {said})"
+    return meaning or said or _UNKNOWN
 
 
 _UNKNOWN = "the attempt failed and said nothing; its logs lie beside its artifacts"
 _WORDS = {
-    "SubmissionFailed": "the head was lost or never took the entry point",
+    "SubmissionFailed": "the head was lost, or never took the entry point",
     "PreRunningDeadlineExceeded": "its machines were not ready within runPolicy.preRunningDeadlineSeconds",
     "AppFailed": "the entry point ended without a word; its logs lie beside its artifacts",
     "JobStatusCheckTimeoutExceeded": "KubeRay could not reach the head for minutes",

@@ -39,9 +39,11 @@ def test_a_stopped_ray_job_is_complete_and_no_success() -> None:
 
 
 def test_a_lost_head_fails_the_attempt_although_the_job_still_says_running() -> None:
-    ended = end_of("RUNNING", "Failed", "SubmissionFailed")
+    said = "Job submission has failed. Reason: BackoffLimitExceeded."
+    ended = outcome_of(RayJobState("RUNNING", "Failed", "SubmissionFailed", said), Told(), ())
     assert ended is not None
     assert (ended.end, ended.reason) == (End.FAILED, "SubmissionFailed")
+    assert ended.message == f"the head was lost, or never took the entry point (KubeRay: {said})"
 
 
 def test_an_eviction_is_a_disruption_and_no_failure() -> None:
