@@ -81,6 +81,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_leng
 Uri = Annotated[str, Field(pattern=r"^(s3|file)://[^\s]*$", min_length=7, max_length=1024)]
 """`s3://bucket/prefix`, or `file:///folder` with `chex run` only."""
 
+LONGEST_URI = 2048
+"""Characters that an artifact's address may have: those of its job's folder, and our own names below it."""
+
 ColumnName = Annotated[str, Field(min_length=1, max_length=128)]
 OptionalColumnName = Annotated[str, Field(max_length=128)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chex_api.base import ApiModel, OneOf, Uri
+from chex_api.base import LONGEST_URI, ApiModel, OneOf, Uri
 from chex_api.dataset import Dataset
 from chex_api.encoder import Encoders
 from chex_api.hospital import Hospital
@@ -125,10 +125,10 @@ class StageSpec(ApiModel):
 class StageProgress(ApiModel):
     """What a running stage tells, at most once in some seconds and in at most 16 KiB."""
 
-    done: float = Field(ge=0.0, description="Units of work done.")
-    total: float = Field(ge=0.0, description="Units of work in all; 0: not known yet.")
+    done: float = Field(ge=0.0, le=1e15, description="Units of work done.")
+    total: float = Field(ge=0.0, le=1e15, description="Units of work in all; 0: not known yet.")
     committed: float = Field(
-        default=0.0, ge=0.0, description="Units of work that the next attempt need not repeat."
+        default=0.0, ge=0.0, le=1e15, description="Units of work that the next attempt need not repeat."
     )
     unit: str = Field(default="", description="What is counted: films, steps, trials.")
     message: str = Field(default="", max_length=512, description="What happens now, in words.")
@@ -143,6 +143,6 @@ class StageProgress(ApiModel):
 class StageResult(ApiModel):
     """What a finished stage leaves."""
 
-    manifest_uri: str = Field(description="The stage's manifest.")
-    manifest_sha256: str = Field(description="Its checksum.")
+    manifest_uri: str = Field(max_length=LONGEST_URI, description="The stage's manifest.")
+    manifest_sha256: str = Field(max_length=64, description="Its checksum.")
     summary: dict[str, Any] = Field(default={}, description="The manifest's summary.")

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chex_api.base import ApiModel, Name, Text
+from chex_api.base import LONGEST_URI, ApiModel, Name, Text
 
 Phase = Literal[
     "Pending",
@@ -76,7 +76,7 @@ class StageStatus(ApiModel):
     )
     not_before: Timestamp | None = Field(default=None, description="When the next attempt may begin.")
     manifest_uri: str = Field(
-        default="", alias="manifestURI", max_length=1024, description="The finished stage's manifest."
+        default="", alias="manifestURI", max_length=LONGEST_URI, description="The finished stage's manifest."
     )
     manifest_sha256: str = Field(default="", max_length=64, description="Its checksum.")
 
@@ -130,7 +130,7 @@ class JobStatus(ApiModel):
         default=None, description="Since when the job is running; absent while it is not."
     )
     report_uri: str = Field(
-        default="", alias="reportURI", max_length=1024, description="Where the report lies."
+        default="", alias="reportURI", max_length=LONGEST_URI, description="Where the report lies."
     )
     stages: tuple[StageStatus, ...] = Field(default=(), max_length=256, description="The plan's stages.")
     hospitals: tuple[HospitalStatus, ...] = Field(default=(), max_length=64, description="The hospitals.")

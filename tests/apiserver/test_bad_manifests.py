@@ -270,7 +270,7 @@ def rendered(manifest: Object) -> list[Object] | None:
         return None
     policy = job.spec.run_policy
     plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JOB, job.spec, plan, RUNTIME)
+    frozen = freeze(JOB, "5" * 64, plan, RUNTIME)
     preflight = Preflight(JOB, job.plain(), "5" * 64, 1, RUNTIME, policy)
     objects = [*preflight_support(preflight), preflight_job(preflight), *plan_objects(JOB, frozen, plan)]
     for stage, planned in zip(plan.stages, frozen.stages, strict=True):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from chex_api.status import JobStatus, StageStatus
@@ -63,6 +64,19 @@ SOFT_SECONDS = 300.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Done:
+    """What came of a pass.
+
+    Attributes:
+        told: whether a status was written.
+        trouble: why something could not be created that may be created a moment later; the pass is to be repeated.
+    """
+
+    told: bool
+    trouble: ApiError | None = None
+
+
 class NotLeading(Exception):
     """Another replica may act by now: nothing more is written."""
 
@@ -79,13 +93,13 @@ class Actor:
         """The job is gone."""
         self._written_at.pop(uid, None)
 
-    async def act(self, view: JobView, observed: Observed, decision: Decision) -> bool:
-        """Do what was decided, and tell the status last. Whether a status was written.
+    async def act(self, view: JobView, observed: Observed, decision: Decision) -> Done:
+        """Do what was decided, and tell the status last.
 
         Raises:
             Conflict: The job is not what was looked at any more; the pass is to be repeated.
             NotLeading: Leadership has ended.
-            ApiError: Some other call failed; likewise, later. When it was a call that starts something, the status is told before.
+            ApiError: Some other call failed; likewise, later. One that creates something is told in the status, and returned.
         """
         if any(isinstance(action, NEEDS_THE_JOB_AS_IT_IS) for action in decision.actions):
             await self._make_sure(view)
@@ -98,14 +112,12 @@ class Actor:
                 kept = tuple(each for each in view.finalizers if each != FINALIZER)
                 version = await self._set_finalizers(view, kept, version)
                 if view.deleting_since is not None:
-                    return False
+                    return Done(told=False)
             else:
                 await self._carry_out(view, observed, action, troubles)
         told = await self._tell(view, _with_troubles(decision.status, troubles), version)
-        for error in troubles.values():
-            if not isinstance(error, Forbidden | Invalid):
-                raise error
-        return told
+        passing = (each for each in troubles.values() if not isinstance(each, Forbidden | Invalid))
+        return Done(told, next(passing, None))
 
     def _make_sure_to_lead(self) -> None:
         if not self._leads():
@@ -132,8 +144,7 @@ class Actor:
         elif isinstance(action, StartStage):
             await self._start_stage(view, observed, action, troubles)
         elif isinstance(action, FreezePlan):
-            for rendered in plan_objects(observed.job, action.frozen, action.plan):
-                await self._freeze(view, rendered)
+            await self._freeze_plan(view, observed, action, troubles)
         elif isinstance(action, RequestStop):
             await self._request_stop(view, observed, action)
         elif isinstance(action, DeleteRun):
@@ -216,6 +227,19 @@ class Actor:
                 message = f"{kind.kind} {metadata['name']} is there and belongs to somebody else; delete or rename it"
                 raise Invalid(409, "NameTaken", message) from None
             return found
+
+    async def _freeze_plan(
+        self, view: JobView, observed: Observed, action: FreezePlan, troubles: dict[str, ApiError]
+    ) -> None:
+        """Create the ConfigMaps of a plan. Until all are there, passes find none, and freeze it again from the same preflight."""
+        try:
+            for rendered in plan_objects(observed.job, action.frozen, action.plan):
+                await self._freeze(view, rendered)
+        except Conflict:
+            raise
+        except ApiError as error:
+            logger.warning("the plan %s could not be written: %s", action.frozen.name, error)
+            troubles[PREFLIGHT] = error
 
     async def _freeze(self, view: JobView, rendered: Object) -> None:
         """Create a ConfigMap of a plan, in place of one that holds something else.
@@ -318,11 +342,13 @@ def _with_troubles(status: JobStatus, troubles: dict[str, ApiError]) -> JobStatu
         error = troubles.get(stage.name)
         if error is None:
             return stage
-        what = (
-            "Kubernetes refuses it"
-            if isinstance(error, Forbidden | Invalid)
-            else "it cannot be created at present"
-        )
-        return stage.model_copy(update={"reason": REFUSED, "message": f"{what}: {error}"[:2048]})
+        what = "the plan" if stage.state == "Finished" else "it"
+        if isinstance(error, Forbidden | Invalid):
+            message = f"Kubernetes refuses {what}: {error}"[:2048]
+        else:  # its words may differ each time, and each time would be a write: they are in the log
+            message = (
+                f"{what} cannot be created at present: {error.status or 'no answer'} {error.reason}".rstrip()
+            )
+        return stage.model_copy(update={"reason": REFUSED, "message": message})
 
     return status.model_copy(update={"stages": tuple(told(stage) for stage in status.stages)})

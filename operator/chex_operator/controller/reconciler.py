@@ -9,7 +9,7 @@ from chex_api.status import JobStatus
 from chex_operator.controller.act import Actor
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer
-from chex_operator.controller.views import JobView
+from chex_operator.controller.views import FINALIZER, JobView
 from chex_operator.policy.decide import Decision, decide
 from chex_operator.policy.observed import Observed
 from chex_operator.policy.summary import kind_of
@@ -58,11 +58,13 @@ class Reconciler:
         with job_context(namespace, name, view.generation):
             observed = await self._observer.observe(view)
             decision = decide(observed, self._clock.now())
-            told = await self._actor.act(view, observed, decision)
+            done = await self._actor.act(view, observed, decision)
             self._record(view, decision)
-            if told:
+            if done.told:
                 self._stages.count_gpu_seconds(observed, decision.status)
         self._stages.take(view.uid, decision.status)
+        if done.trouble is not None:
+            raise done.trouble
         if decision.look_again is None:
             return None
         # Spread: else all that was looked at when the process began would be looked at again in the same second.
@@ -78,13 +80,14 @@ class Reconciler:
             self._stages.forget(uid)
 
     def _is_at_rest(self, view: JobView) -> bool:
-        """Its end is told and its objects are gone: nothing is due before it is edited or deleted, whatever its runtime does.
+        """Its end is told, its objects are gone and it holds up nobody: nothing is due before it is edited or deleted.
 
         Most jobs of a cluster are like that. They are not judged again, and nobody asks the API server for their plans.
         """
         return (
             view.is_at_its_end
             and view.deleting_since is None
+            and FINALIZER not in view.finalizers
             and not self._caches.has_children(view.namespace, view.uid)
         )
 

@@ -59,6 +59,10 @@ class Course:
         """Whether there is nothing left to do of the stages that there are."""
         return len(self.stages) > 1 and all(stage.state == "Finished" for stage in self.stages[1:])
 
+    def is_over(self) -> bool:
+        """Whether the end of this very manifest was told: only an edit makes anything of it again."""
+        return self.status.completion_time is not None and not self.is_new_generation
+
     def is_complete(self) -> bool:
         """Whether there is nothing left to do of the manifest."""
         return self.accepted is not None and self.has_plan(self.accepted.identity) and self.all_finished()

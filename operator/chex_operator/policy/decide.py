@@ -1,8 +1,10 @@
 """One pass: from what is observed to what is to be done and told. Pure, and therefore tested with random histories.
 
+What was told of a job's end stays as it was told until the manifest is edited; only its objects are cleared away.
+
 Order within a pass: what became of running attempts; whether there is a plan; whether the job is halted; what is stopped and
-cleared away; what begins; whether the job may go when it is deleted; what is told. Nothing is inferred from what is missing in a cache: an attempt is written down in the
-status first, and its RayJob is created in the pass that reads it there.
+cleared away; what begins; whether the job may go when it is deleted; what is told. Nothing is inferred from what is missing in a
+cache: an attempt is written down in the status first, and its RayJob is created in the pass that reads it there.
 """
 
 from dataclasses import dataclass
@@ -52,6 +54,11 @@ def decide(observed: Observed, now: float) -> Decision:
         end(course, observed.deleting_since)
         told = observed.status.model_copy(update={"phase": "Stopping", "eta": ""})
         return _decision(course, told if observed.has_finalizer else observed.status, STOPPING_SECONDS)
+    if course.is_over():
+        course.actions += clear(observed, course.stages, now)
+        expire(course)
+        release(course, ended=True)
+        return _decision(course, observed.status, look_again(course, ended=True))
     follow(course)
     plan(course)
     complete = course.is_complete()
@@ -59,8 +66,6 @@ def decide(observed: Observed, now: float) -> Decision:
     if halt is not None:
         halt_all(course, halt)
     course.actions += clear(observed, course.stages, now)
-    if complete or (halt is not None and halt.final and not course.busy()):
-        expire(course)
     if halt is None and course.accepted is not None and not complete:
         begin_what_is_due(course, course.accepted)
     standing = standing_of(course, halt, complete=complete)

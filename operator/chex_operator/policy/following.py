@@ -28,12 +28,16 @@ def follow(course: Course) -> None:
 
 def _look_again_at_what_failed(course: Course) -> None:
     """Data that were at fault may have been mended: they are another input, so a preflight looks first, and the plan follows it."""
-    preflight, plan = course.preflight(), course.plan_name
-    if preflight is None or not plan or course.any_live():
-        return
-    if any(stage.state == "Failed" for stage in course.stages[1:]):
+    preflight = course.preflight()
+    if preflight is not None and any(stage.state == "Failed" for stage in course.stages[1:]):
         course.stages[0] = rest(preflight, "Waiting", "")
-        course.actions.append(DeletePlan(plan))
+        _drop_plan(course)
+
+
+def _drop_plan(course: Course) -> None:
+    """The stages go on by what the next plan says."""
+    if course.plan_name:
+        course.actions.append(DeletePlan(course.plan_name))
         course.plan_name = ""
 
 
@@ -67,6 +71,11 @@ def _resolve_unknown_results(course: Course) -> None:
     if not (ended_now and notes is not None and notes.preflight is not None):
         if preflight.state == "Finished":
             course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "looks what finished stages left")
+        return
+    if any(notes.preflight.identities.get(stage.name) != stage.identity for stage in unknown):
+        _drop_plan(
+            course
+        )  # the data are others by now, and so are results of that name: a new plan says which
         return
     for index, stage in enumerate(course.stages):
         if not is_unknown(stage):

@@ -55,9 +55,15 @@ def plan_identity(spec: JobSpec) -> str:
     return identity_of(told)
 
 
-def freeze(job: JobReference, spec: JobSpec, plan: Plan, runtime: RuntimeSpec) -> FrozenPlan:
-    """The plan with everything that was decided about it. Raises `chex_operator.policy.placement.NoSuchPool`."""
-    identity = plan_identity(spec)
+def freeze(job: JobReference, identity: str, plan: Plan, runtime: RuntimeSpec) -> FrozenPlan:
+    """The plan with everything that was decided about it. Raises `chex_operator.policy.placement.NoSuchPool`.
+
+    Args:
+        job: whose plan it is.
+        identity: what identified the manifest when it was accepted; perhaps another version of this program computed it.
+        plan: the plan.
+        runtime: as it is now.
+    """
     # Of the stages' identities too: should a freeze be interrupted and its preflight repeated on changed data, the two
     # plans do not mix.
     name = plan_name(job, identity_of([identity, *(stage.identity for stage in plan.stages)]))

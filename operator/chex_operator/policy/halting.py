@@ -22,7 +22,7 @@ def halt_all(course: Course, halt: Halt) -> None:
 def expire(course: Course) -> None:
     """Some time after the end the job's objects go; its artifacts and the job itself stay."""
     ttl, ended = course.policy.ttl_seconds_after_finished, seconds_of(course.status.completion_time)
-    if course.is_new_generation or ttl is None or ended is None or course.now < ended + ttl:
+    if ttl is None or ended is None or course.now < ended + ttl:
         return
     known = {action.attempt for action in course.actions if isinstance(action, DeleteRun | DeleteSupport)}
     for run in course.observed.runs.values():

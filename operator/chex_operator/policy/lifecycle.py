@@ -139,8 +139,10 @@ def _is_queued(seen: Seen) -> bool:
 
 def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
     """The queue took the machines of a run that goes on when its turn comes again. That is a disruption, and they count no longer."""
-    counted = fail_or_retry(stage, DEQUEUED, policy, progressed=False, now=now)
     booked = {"gpu_seconds": number(gpu_seconds(stage, now)), "start_time": None}
+    if stage.state == "Stopping":
+        return stage.model_copy(update=booked)  # it was to give them up anyway
+    counted = fail_or_retry(stage, DEQUEUED, policy, progressed=False, now=now)
     if counted.state == "Failed":
         return counted.model_copy(update=booked)
     return stage.model_copy(
@@ -173,9 +175,8 @@ def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
     outcome = outcome_of(seen.run.state, told, problems)
     if outcome is None or outcome.end is not End.FAILED:
         return outcome
-    if (
-        stage.reason in DISRUPTION_REASONS
-    ):  # the Pod that was evicted may be gone by the time its RayJob has failed
+    # The Pod that was evicted may be gone by the time its RayJob has failed. What the driver itself told counts more.
+    if stage.reason in DISRUPTION_REASONS and not told.failure:
         return Outcome(End.DISRUPTED, stage.reason, stage.message)
     return outcome
 
@@ -240,11 +241,12 @@ def _running(stage: StageStatus, seen: Seen) -> StageStatus:
     update: dict[str, object] = {}
     progress = seen.notes.progress if seen.notes is not None else None
     if progress is not None and progress.total > 0:
-        percent = min(99, int(100.0 * progress.done / progress.total))
+        percent = int(min(99.0, 100.0 * progress.done / progress.total))
         update["progress_percent"] = max(percent, stage.progress_percent)
     if stage.state == "Running":
         advanced = update.get("progress_percent", stage.progress_percent) != stage.progress_percent
-        recovered = advanced and _is_whole(stage, seen.pods)
+        readmitted = stage.message == DEQUEUED.message and not _is_queued(seen)
+        recovered = (advanced or readmitted) and _is_whole(stage, seen.pods)
         update["reason"], update["message"] = _telling(stage, seen, recovered=recovered)
     return stage.model_copy(update=update)
 
@@ -259,7 +261,7 @@ def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
 def _telling(stage: StageStatus, seen: Seen, *, recovered: bool) -> tuple[str, str]:
     """What people should know of an attempt that goes on: what is wrong with a Pod before all else.
 
-    A disruption is told until the attempt has `recovered` and goes on: should it end before, that is why.
+    A disruption is told until the attempt has `recovered`, with all its machines: should it end before, that is why.
     """
     assert seen.run is not None
     problem = min(

@@ -30,9 +30,15 @@ class CannotPlan:
 
 def plan(course: Course) -> None:
     """Have a preflight for this manifest, and freeze the plan once it has found what there is."""
-    if course.accepted is None or course.has_plan(course.accepted.identity):
-        return
     preflight = course.preflight()
+    if course.accepted is None:
+        return
+    if course.has_plan(course.accepted.identity):
+        if preflight is not None and preflight.reason == REFUSED:
+            course.stages[0] = rest(
+                preflight, "Finished", "Finished"
+            )  # its plan could not be written for a while
+        return
     if preflight is None or preflight.identity != course.accepted.identity:
         rest_of_stages = course.stages[1:] if preflight is not None else course.stages
         course.stages = [_new_preflight(course.accepted.identity), *rest_of_stages]
@@ -78,9 +84,8 @@ def _new_preflight(identity: str) -> StageStatus:
 def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | CannotPlan:
     """The plan that follows from what preflight found."""
     try:
-        manifest = accepted.manifest()
-        plan = make_plan(_as_seen(manifest), found.digests)
-        frozen = freeze(job, manifest.spec, plan, accepted.runtime)
+        plan = make_plan(_as_seen(accepted.manifest()), found.digests)
+        frozen = freeze(job, accepted.identity, plan, accepted.runtime)
     except (UnresolvedDigest, NoSuchPool) as error:
         return CannotPlan("PlanFailed", str(error))
     strangers = _strangers(plan, found)

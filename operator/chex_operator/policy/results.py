@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from chex_api.base import LONGEST_URI
 from chex_api.stage import StageResult
 from chex_api.status import HospitalStatus, StageStatus
 
@@ -44,7 +45,8 @@ def report_uri(results: Mapping[str, StageResult]) -> str:
     """Where the page lies; empty before there is one."""
     for label, result in results.items():
         if label.startswith("report/"):
-            return str(result.summary.get("page", ""))
+            page = str(result.summary.get("page", ""))
+            return page if len(page) <= LONGEST_URI else ""
     return ""
 
 
@@ -62,4 +64,6 @@ def _hospital(name: str, result: StageResult) -> HospitalStatus:
 
 
 def _number(value: object) -> str | None:
-    return f"{value:.3f}" if isinstance(value, int | float) else None
+    """As a status holds it; None for what is no measure from 0 to 1. Summaries come from images of any version."""
+    is_measure = isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+    return f"{value:.3f}" if is_measure else None

@@ -101,4 +101,4 @@ def rounded(seconds: float) -> str:
         return f"{5 * round(seconds / MINUTE / 5)}m"
     if seconds < 2 * DAY:
         return f"{max(1, round(seconds / HOUR))}h"
-    return f"{round(seconds / DAY)}d"
+    return f"{min(9999, round(seconds / DAY))}d"

@@ -143,8 +143,8 @@ def _running_claim(course: Course, standing: Standing) -> Claim:
 
 
 def _troubled(course: Course) -> StageStatus | None:
-    """The stage whose trouble people should know of: one that runs before one that waits to be tried again."""
-    for state in ("Running", "Waiting"):
+    """The stage whose trouble people should know of: one that runs, one that waits to be tried again, a preflight without a plan."""
+    for state in ("Running", "Waiting", "Finished"):
         for stage in course.stages:
             if stage.state == state and stage.message:
                 return stage

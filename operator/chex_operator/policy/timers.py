@@ -2,6 +2,7 @@
 
 from chex_operator.policy import limits
 from chex_operator.policy.course import Course
+from chex_operator.policy.lifecycle import REFUSED
 from chex_operator.policy.moments import seconds_of
 
 RUNNING_SECONDS = 60.0
@@ -17,7 +18,10 @@ def look_again(course: Course, *, ended: bool) -> float | None:
         ttl = course.policy.ttl_seconds_after_finished
         completed = seconds_of(course.status.completion_time)
         if ttl is not None and (course.observed.runs or course.observed.notes or course.observed.plan):
-            moments.append((completed if completed is not None else course.now) + ttl - course.now)
+            left = (completed if completed is not None else course.now) + ttl - course.now
+            moments.append(
+                left if left > 0.0 else RUNNING_SECONDS
+            )  # what is being deleted goes with an event
     else:
         moments += [
             due - course.now
@@ -26,8 +30,11 @@ def look_again(course: Course, *, ended: bool) -> float | None:
             if stage.state == "Waiting" and (due := seconds_of(stage.not_before) or 0.0) > course.now
         ]
         deadline = course.policy.active_deadline_seconds
-        if deadline is not None:
-            moments.append(deadline - limits.active_seconds(course.status, course.now))
+        if deadline is not None and course.status.active_since is not None:  # else its clock stands still
+            left = deadline - limits.active_seconds(course.status, course.now)
+            moments += [left] if left > 0.0 else []
+        if course.stages and course.stages[0].reason == REFUSED:
+            moments.append(RUNNING_SECONDS)
         if course.any_live():
             stopping = any(stage.state == "Stopping" for stage in course.stages)
             moments.append(STOPPING_SECONDS if stopping else RUNNING_SECONDS)

@@ -26,7 +26,14 @@ from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.views import FINALIZER
 from chex_operator.policy.admission import Accepted, judge
-from chex_operator.policy.frozen_plan import document_of, freeze, plan_identity, plan_objects, stage_label
+from chex_operator.policy.frozen_plan import (
+    FrozenPlan,
+    document_of,
+    freeze,
+    plan_identity,
+    plan_objects,
+    stage_label,
+)
 from chex_operator.policy.moments import timestamp
 from chex_operator.policy.placement import placement_of, pool_named
 from chex_operator.rendering import (
@@ -169,13 +176,14 @@ class Stored:
             else stage
             for stage in status.stages
         )
-        plan = freeze(job, self._manifest.job.spec, self._manifest.plan, self._manifest.runtime).name
-        return status.model_copy(update={"stages": stages, "plan": plan})
+        return status.model_copy(update={"stages": stages, "plan": self._frozen(job).name})
+
+    def _frozen(self, job: JobReference) -> FrozenPlan:
+        manifest = self._manifest
+        return freeze(job, plan_identity(manifest.job.spec), manifest.plan, manifest.runtime)
 
     def _children(self, job: JobReference) -> Iterator[Write]:
-        manifest = self._manifest
-        frozen = freeze(job, manifest.job.spec, manifest.plan, manifest.runtime)
-        yield CONFIGMAPS, plan_objects(job, frozen, manifest.plan)[-1], None
+        yield CONFIGMAPS, plan_objects(job, self._frozen(job), self._manifest.plan)[-1], None
         for stage in self._live.status.stages:
             if stage.name == PREFLIGHT:
                 yield from self._preflight(job, stage)

@@ -1,17 +1,17 @@
 """How decisions become calls; what the calls do is tested at a real API server."""
 
 import asyncio
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from chex_api.plan import locations, make_plan
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.act import Actor, NotLeading
+from chex_operator.controller.act import Actor, Done, NotLeading
 from chex_operator.controller.views import JobView, job_view
 from chex_operator.policy.actions import (
     AddFinalizer,
+    DeletePlan,
     DeleteRun,
     DeleteSupport,
     FreezePlan,
@@ -73,7 +73,7 @@ def observed(status: JobStatus | None = None) -> Observed:
     return Observed(JobReference("n", "j", "u", 1), Refused("No", "no"), status or JobStatus())
 
 
-async def act(api: Api, decision: Decision, seen: JobView | None = None, actor: Actor | None = None) -> bool:
+async def act(api: Api, decision: Decision, seen: JobView | None = None, actor: Actor | None = None) -> Done:
     actor = actor or Actor(api, VirtualClock(), lambda: True)  # pyright: ignore[reportArgumentType]
     return await actor.act(seen or view(), observed(), decision)
 
@@ -136,6 +136,10 @@ def test_other_finalizers_stay() -> None:
     assert ("metadata", ({"finalizers": ["other/one"]}, "5")) in api.calls
 
 
+QUOTA = Forbidden(403, "Forbidden", "exceeded quota")
+WEBHOOK = ServerError(500, "InternalError", "read tcp 10.0.0.5:52001: connection reset by peer")
+
+
 class Creating(Api):
     """Creates objects, and refuses those of one kind."""
 
@@ -159,32 +163,46 @@ class Creating(Api):
 
 
 @pytest.mark.parametrize(
-    ("error", "words", "raised"),
+    ("error", "words", "tried_again"),
     [
-        (Forbidden(403, "Forbidden", "exceeded quota"), "Kubernetes refuses it: 403 Forbidden", False),
-        (ServerError(500, "InternalError", "webhook is down"), "it cannot be created at present: 500", True),
+        (QUOTA, "Kubernetes refuses it: 403 Forbidden: exceeded quota", False),
+        (WEBHOOK, "it cannot be created at present: 500 InternalError", True),
     ],
 )
 def test_what_cannot_be_created_is_told_beside_everything_else(
-    error: ApiError, words: str, raised: bool
+    error: ApiError, words: str, tried_again: bool
 ) -> None:
     api = Creating("Job", error)
     status = JobStatus(
         stages=(StageStatus(name="preflight", state="Running"), StageStatus(name="other", state="Finished"))
     )
-    with pytest.raises(ServerError) if raised else nullcontext():
-        asyncio.run(act(api, Decision((StartPreflight(preflight()),), status)))
+    done = asyncio.run(act(api, Decision((StartPreflight(preflight()),), status)))
+    assert done == Done(told=True, trouble=error if tried_again else None)
     _, (told, _) = api.calls[-1]
     first, other = told["stages"]
-    assert (first["reason"], other["state"]) == ("CreationRefused", "Finished")
-    assert first["message"].startswith(words)
+    assert (first["reason"], first["message"]) == ("CreationRefused", words)
+    assert other["state"] == "Finished"
+
+
+def test_a_plan_that_cannot_be_written_is_told_of_its_preflight() -> None:
+    job = manifest()
+    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
+    api = Creating("ConfigMap", QUOTA)
+    status = JobStatus(plan=frozen.name, stages=(StageStatus(name="preflight", state="Finished"),))
+    actions = (FreezePlan(frozen, plan), DeletePlan("the-one-before"))
+    assert asyncio.run(act(api, Decision(actions, status))) == Done(told=True)
+    _, (told, _) = api.calls[-1]
+    (first,) = told["stages"]
+    assert first["message"] == "Kubernetes refuses the plan: 403 Forbidden: exceeded quota"
+    assert ("delete", ("the-one-before", None)) in api.calls
 
 
 @pytest.mark.parametrize("held", ["what another version wrote", "the same"])
 def test_a_plan_that_this_version_cannot_read_is_frozen_anew(held: str) -> None:
     job = manifest()
     plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JobReference("n", "j", "u", 1), job.spec, plan, runtime())
+    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
     (first, *_) = plan_objects(JobReference("n", "j", "u", 1), frozen, plan)
     data = first["data"] if held == "the same" else {"stage.json": held}
     metadata = {"name": frozen.stages[0].spec, "uid": "old", "ownerReferences": [{"uid": "u"}]}
@@ -205,7 +223,7 @@ def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:
 
     job = manifest()
     plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JobReference("n", "j", "u", 1), job.spec, plan, runtime())
+    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
     api = Missing("", NotFound(404, "NotFound", ""))
     start = StartStage(frozen, frozen.stages[0], 1, 1, job.spec.run_policy)
     with pytest.raises(Conflict, match="of the plan is gone"):
@@ -216,7 +234,7 @@ def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:
 def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None:
     told = JobStatus(phase="Preflight").told()
     api = Api()
-    assert not asyncio.run(act(api, Decision((), JobStatus(phase="Preflight")), view(told)))
+    assert not asyncio.run(act(api, Decision((), JobStatus(phase="Preflight")), view(told))).told
     assert api.calls == []
     assert asyncio.run(
         act(
@@ -224,7 +242,7 @@ def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None
             Decision((), JobStatus(phase="Preflight")),
             view({**told, "activeSince": "2026-01-01T00:00:00Z"}),
         )
-    )
+    ).told
     assert api.calls[-1][1][0] == {"activeSince": None}
 
 
@@ -234,12 +252,12 @@ def test_time_left_alone_is_told_every_five_minutes_and_not_at_once_after_a_rest
     seen = view(JobStatus(eta="~2h").told())
 
     async def four_times() -> list[bool]:
-        told = [await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)]
+        told = [(await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)).told]
         await clock.advance(301)
-        told.append(await act(api, Decision((), JobStatus(eta="50m")), seen, actor))
-        told.append(await act(api, Decision((), JobStatus(eta="45m")), seen, actor))
+        told.append((await act(api, Decision((), JobStatus(eta="50m")), seen, actor)).told)
+        told.append((await act(api, Decision((), JobStatus(eta="45m")), seen, actor)).told)
         await clock.advance(301)
-        told.append(await act(api, Decision((), JobStatus(eta="40m")), seen, actor))
+        told.append((await act(api, Decision((), JobStatus(eta="40m")), seen, actor)).told)
         return told
 
     assert asyncio.run(four_times()) == [False, True, False, True]

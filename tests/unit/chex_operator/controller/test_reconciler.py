@@ -114,6 +114,12 @@ def test_a_job_at_its_end_is_cleared_away_while_something_of_it_is_left() -> Non
     assert api.calls
 
 
+def test_a_job_at_its_end_does_not_keep_our_finalizer_when_its_objects_went_first() -> None:
+    api = Api(**{JOBS.plural: [ended(finalizers=["chexdragon.dev/checkpoint"])]})
+    look(api)
+    assert "finalize" in api.calls
+
+
 def test_an_edited_job_at_its_end_is_judged_again() -> None:
     api = Api(**{JOBS.plural: [ended(generation=2)]})
     look(api)

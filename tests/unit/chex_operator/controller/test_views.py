@@ -54,6 +54,9 @@ def test_a_driver_is_understood() -> None:
         "null",
         '{"done": "many"}',
         '{"done": -1, "total": 1}',
+        '{"done": 1e308, "total": 1e-308}',
+        '{"done": 1, "total": 2, "committed": 1e30}',
+        json.dumps({"manifestUri": f"s3://m/{'m' * 3000}", "manifestSha256": "a"}),
         "9" * 20_000,
     ],
 )

@@ -6,11 +6,12 @@ import pytest
 
 from chex_api.stage import StageProgress
 from chex_operator.policy.admission import Refused
+from chex_operator.policy.decide import decide
 from chex_operator.policy.observed import Pod
 from chex_operator.policy.outcome import PodProblem, RayJobState
 from chex_operator.policy.stopping import GONE_SECONDS, STOP_SECONDS
 from chex_operator.policy.timers import RUNNING_SECONDS, STOPPING_SECONDS
-from tests.unit.chex_operator.policy.world import World, accepted, manifest
+from tests.unit.chex_operator.policy.world import World, accepted, manifest, manifest_with_weights
 
 
 def test_a_job_goes_from_preflight_to_the_report() -> None:
@@ -611,3 +612,94 @@ def test_a_pass_that_changes_nothing_asks_for_nothing() -> None:
     assert decision is not None
     assert decision.actions == ()
     assert decision.status == world.status
+
+
+def test_a_plan_that_an_upgraded_operator_freezes_belongs_to_the_manifest_as_it_was_accepted() -> None:
+    world = World(judgement=replace(accepted(manifest()), identity="computed-by-an-older-operator"))
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_why_a_job_failed_is_told_after_its_objects_have_gone_too() -> None:
+    world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=60, backoffLimit=0)))
+    world.fail(world.run_to("pretrain/ssl"), by_input=True)
+    world.settle()
+    told = world.status
+    assert told.phase == "Failed"
+    world.now += 61
+    world.settle()
+    assert (world.runs, world.notes, world.plans) == ({}, {}, {})
+    assert world.status == told
+
+
+def test_an_edit_after_a_failure_repeats_the_preflight_though_another_stage_still_stops() -> None:
+    world = World()
+    world.run_to("ingest/archive")
+    failed, other = (world.live(f"ingest/{name}")[0] for name in ("archive", "north"))
+    world.fail(failed, by_input=True)
+    world.settle()
+    assert world.stage("ingest/north").state == "Stopping"
+    world.edit(lambda: accepted(manifest(parallelism=2)))
+    world.settle()
+    assert world.live("preflight")
+    assert not world.live("ingest/archive")
+    world.end(other, RayJobState("FAILED", "Failed", "AppFailed"))
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_an_unknown_result_is_not_that_of_other_data() -> None:
+    world = World(judgement=accepted(manifest_with_weights()))
+    name = world.run_to("pretrain/ssl")
+    before = world.stage("pretrain/ssl").identity
+    world.digest = "1" * 64  # somebody stored other weights
+    world.succeed(name, silently=True)
+    world.settle()
+    world.succeed(world.live("preflight")[0])
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.state, stage.attempt, stage.failures) == ("Running", 1, 0)
+    assert stage.identity != before
+    assert len(world.plans) == 1
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_a_moment_that_has_passed_is_not_waited_for() -> None:
+    world = World(judgement=accepted(manifest(activeDeadlineSeconds=7200, ttlSecondsAfterFinished=60)))
+    name = world.run_to("pretrain/ssl")
+    world.now += 7201
+    assert world.settle().look_again == STOPPING_SECONDS
+    world.end(name, RayJobState("FAILED", "Failed", "AppFailed"))
+    world.settle()
+    assert world.status.phase == "Failed"
+    world.runs = {key: replace(run, deleting=True) for key, run in world.runs.items()}
+    world.now += 61
+    assert world.settle().look_again == RUNNING_SECONDS
+
+
+def test_the_deadline_of_a_suspended_job_does_not_come_nearer() -> None:
+    world = World(judgement=accepted(manifest(activeDeadlineSeconds=7200)))
+    world.run_to("pretrain/ssl")
+    world.now += 7198
+    world.edit(lambda: accepted(manifest(activeDeadlineSeconds=7200, suspend=True)))
+    world.settle()
+    world.stop_obediently()
+    decision = world.settle()
+    assert (world.status.phase, decision.look_again) == ("Suspended", None)
+
+
+def test_a_plan_that_could_not_be_written_is_told_until_it_is_there() -> None:
+    world = World()
+    world.settle()
+    world.succeed(world.live("preflight")[0])
+    world.step()
+    plans, world.plans = world.plans, {}
+    refused = world.status.stages[0].model_copy(update={"reason": "CreationRefused", "message": "quota"})
+    world.status = world.status.model_copy(update={"stages": (refused, *world.status.stages[1:])})
+    decision = decide(world.observe().observed, world.now)
+    running = next(each for each in decision.status.conditions if each.type == "Running")
+    assert (running.reason, running.message) == ("CreationRefused", "preflight: quota")
+    assert (decision.status.plan, decision.look_again) == (next(iter(plans)), RUNNING_SECONDS)
+    world.run_to_the_end()
+    assert (world.status.phase, world.stage("preflight").message) == ("Complete", "")

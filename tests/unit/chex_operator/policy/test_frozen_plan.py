@@ -25,7 +25,7 @@ from tests.unit.chex_operator.rendering.attempts import JOB, runtime
 def objects() -> tuple[Object, ...]:
     job = manifest()
     plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    return plan_objects(JOB, freeze(JOB, job.spec, plan, runtime()), plan)
+    return plan_objects(JOB, freeze(JOB, plan_identity(job.spec), plan, runtime()), plan)
 
 
 def test_a_field_that_a_later_version_adds_with_a_default_makes_no_other_plan() -> None:

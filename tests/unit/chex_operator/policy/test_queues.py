@@ -88,3 +88,35 @@ def test_gpus_are_counted_until_the_run_ended_and_not_until_somebody_looked() ->
     world.settle()
     stage = world.stage("pretrain/ssl")
     assert float(stage.gpu_seconds) == HOUR * stage.gpus
+
+
+def test_a_queue_that_takes_the_machines_of_what_stops_anyway_disrupts_nothing() -> None:
+    world = World(judgement=accepted(manifest(maxDisruptions=0)))
+    name = world.run_to("pretrain/ssl")
+    world.now += HOUR
+    world.edit(lambda: accepted(manifest(maxDisruptions=0, suspend=True)))
+    world.settle()
+    world.queue(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (world.status.phase, stage.disruptions) == ("Suspended", 0)
+    assert float(stage.gpu_seconds) == HOUR * stage.gpus
+
+
+def test_what_a_driver_tells_after_the_queue_let_it_go_on_is_its_own_failure() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.queue(name)
+    world.settle()
+    world.admit(name)
+    world.pods[name] = tuple(
+        replace(pod, name=f"{pod.name}-{number}")
+        for number in range(world.stage("pretrain/ssl").workers)
+        for pod in world.pods[name]
+    )
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Running"
+    world.fail(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.reason, stage.failures, stage.disruptions) == ("StageFailed", 1, 1)

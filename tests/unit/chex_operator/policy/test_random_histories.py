@@ -10,9 +10,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chex_operator.policy.outcome import RayJobState
-from tests.unit.chex_operator.policy.world import Snapshot, World, accepted, manifest
+from tests.unit.chex_operator.policy.world import PLAN, Snapshot, World, accepted, manifest
 
-POLICY: dict[str, Any] = {"backoffLimit": 100, "maxDisruptions": 10_000}
+POLICY: dict[str, Any] = {
+    "backoffLimit": 100,
+    "maxDisruptions": 10_000,
+    "ttlSecondsAfterFinished": 600,
+}
 WHAT_HAPPENS = ["succeed", "silent", "fail", "fault", "queue", "admit", "lose", "evict", "delete"]
 
 
@@ -83,6 +87,14 @@ class Histories(RuleBasedStateMachine):
         self.world.now += seconds
 
     @rule()
+    def somebody_deletes_the_plan(self) -> None:
+        self.world.plans.clear()
+
+    @rule()
+    def the_quota_of_config_maps_is_used_up_or_raised(self) -> None:
+        self.world.refuse ^= {PLAN}
+
+    @rule()
     def suspend_or_resume(self) -> None:
         self.suspended = not self.suspended
         self.world.edit(lambda: accepted(manifest(**POLICY, suspend=self.suspended)))
@@ -115,6 +127,7 @@ class Histories(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "world"):
             return
+        self.world.refuse.clear()
         self.suspended = True
         self.suspend_or_resume()  # an edit: another chance for what has failed
         self.world.run_to_the_end()

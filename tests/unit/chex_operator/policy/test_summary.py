@@ -60,7 +60,15 @@ def test_a_range_of_one_is_one_figure() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(1, "1m"), (200, "3m"), (1400, "25m"), (5000, "1h"), (40 * HOUR, "40h"), (100 * HOUR, "4d")],
+    [
+        (1, "1m"),
+        (200, "3m"),
+        (1400, "25m"),
+        (5000, "1h"),
+        (40 * HOUR, "40h"),
+        (100 * HOUR, "4d"),
+        (1e300, "9999d"),
+    ],
 )
 def test_durations_are_rounded_to_what_one_may_plan_by(seconds: float, words: str) -> None:
     assert rounded(seconds) == words

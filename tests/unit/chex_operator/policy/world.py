@@ -31,9 +31,11 @@ from chex_operator.policy.frozen_plan import FrozenPlan, plan_identity
 from chex_operator.policy.observed import Notes, Observed, Pod, Run
 from chex_operator.policy.outcome import PodProblem, RayJobState, Told, has_ended
 from chex_operator.rendering import AttemptReference, attempt_name
+from chex_operator.runtime.resource import Object
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import JOB, runtime
 
+PLAN = "plan"
 ARTIFACTS = "s3://radiology-models/radiology/tiny"
 
 
@@ -41,6 +43,17 @@ def manifest(**policy: object) -> ChexTrainingJob:
     """The tiny job, with this run policy."""
     plain = tiny_job(ARTIFACTS)
     plain["spec"]["runPolicy"] = policy
+    return _valid(plain)
+
+
+def manifest_with_weights() -> ChexTrainingJob:
+    """The tiny job with weights to begin with, which lie outside the manifest."""
+    plain = tiny_job(ARTIFACTS)
+    plain["spec"]["encoders"]["image"]["init"] = {"uri": "s3://radiology-data/weights"}
+    return _valid(plain)
+
+
+def _valid(plain: Object) -> ChexTrainingJob:
     loaded = validate_job(plain)
     assert loaded.job is not None, loaded.faults
     return loaded.job
@@ -71,10 +84,13 @@ class World:
     notes: dict[str, Notes] = field(default_factory=dict)
     pods: dict[str, tuple[Pod, ...]] = field(default_factory=dict)
     stage_of: dict[str, str] = field(default_factory=dict)
+    identity_of: dict[str, str] = field(default_factory=dict)
     stored: dict[str, StageResult] = field(default_factory=dict)
     """Manifests in S3, by stage and identity."""
+    digest: str = "0" * 64
+    """Of the data, as a preflight finds them."""
     refuse: set[str] = field(default_factory=set)
-    """Stages of which the cluster admits no run."""
+    """Stages of which the cluster admits no run; `PLAN`: it has no room for ConfigMaps."""
     started: list[str] = field(default_factory=list)
     told: list[JobStatus] = field(default_factory=list)
 
@@ -152,10 +168,12 @@ class World:
             case StartStage():
                 stage = action.stage
                 reference = AttemptReference(JOB, stage.kind, stage.name, stage.identity, action.number)
+                self.identity_of[attempt_name(reference)] = stage.identity
                 if stage.label not in self.refuse:
                     self._start(attempt_name(reference), stage.label, is_preflight=False)
             case FreezePlan():
-                self.plans.setdefault(action.frozen.name, action.frozen)
+                if PLAN not in self.refuse:
+                    self.plans.setdefault(action.frozen.name, action.frozen)
             case DeletePlan():
                 self.plans.pop(action.name, None)
             case RequestStop():
@@ -235,7 +253,7 @@ class World:
             manifest_sha256="a" * 64,
             summary={"recommended": "ssl/probe@1", "auroc": 0.8, "page": f"{ARTIFACTS}/report.html"},
         )
-        self.stored[f"{label}:{self._identity(label)}"] = result
+        self.stored[f"{label}:{self.identity_of[name]}"] = result
         self.end(name, state, **({} if silently else {"result": result}))
 
     def fail(self, name: str, *, by_input: bool = False, committed: float = 0.0) -> None:
@@ -287,7 +305,7 @@ class World:
     def preflight_result(self) -> PreflightResult:
         assert isinstance(self.judgement, Accepted)
         job = self.judgement.manifest()
-        digests = {location.key: "0" * 64 for location in locations(job.spec)}
+        digests = {location.key: self.digest for location in locations(job.spec)}
         identities = {
             f"{stage.kind}/{stage.name}": stage.identity for stage in make_plan(job, digests).stages
         }
@@ -326,11 +344,6 @@ class World:
                 self.settle()
                 return
         raise AssertionError(f"it never ends: {self.status.phase}")
-
-    def _identity(self, label: str) -> str:
-        return next(
-            stage.identity for plan in self.plans.values() for stage in plan.stages if stage.label == label
-        )
 
     def copy(self) -> World:
         return copy.deepcopy(self)
