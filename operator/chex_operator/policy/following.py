@@ -73,9 +73,8 @@ def _resolve_unknown_results(course: Course) -> None:
             course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "looks what finished stages left")
         return
     if any(notes.preflight.identities.get(stage.name) != stage.identity for stage in unknown):
-        _drop_plan(
-            course
-        )  # the data are others by now, and so are results of that name: a new plan says which
+        # The data are others by now, and so are results of that name: a new plan says which.
+        _drop_plan(course)
         return
     for index, stage in enumerate(course.stages):
         if not is_unknown(stage):
