@@ -17,9 +17,8 @@ def execute(arguments: argparse.Namespace) -> int:
         print(f"{label} is not suspended: it is {job.status.phase}")
         return 0
     if not job.suspended:
-        set_suspended(
-            kubectl, job.name, True
-        )  # the operator tries again what failed once the manifest was edited
+        # The operator tries again what failed once the manifest was edited.
+        set_suspended(kubectl, job.name, True)
     set_suspended(kubectl, job.name, False)
     print(f"{label} goes on from its newest checkpoints{', what failed is tried again' if failed else ''}")
     print(f"follow it:  {kubectl.hint('status', job.name, '--watch')}")

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -192,15 +193,10 @@ class Actor:
         answers 404 where it is not there. It does not ask this of administrators.
         """
         bindings, others = _apart(support, ROLEBINDINGS.kind)
-        try:
+        with _noting(troubles, label, f"{run['kind']} {run['metadata']['name']}"):
             for wave in (others, bindings):
                 await _together(self._provide(each) for each in wave)
             await self._create(view, run)
-        except Conflict:
-            raise
-        except ApiError as error:
-            logger.warning("%s %s could not be created: %s", run["kind"], run["metadata"]["name"], error)
-            troubles[label] = error
 
     async def _provide(self, rendered: Object) -> None:
         """Create an object, or bring it up to date where a pass before created it.
@@ -232,14 +228,9 @@ class Actor:
         self, view: JobView, observed: Observed, action: FreezePlan, troubles: dict[str, ApiError]
     ) -> None:
         """Create the ConfigMaps of a plan. Until all are there, passes find none, and freeze it again from the same preflight."""
-        try:
+        with _noting(troubles, PREFLIGHT, f"plan {action.frozen.name}"):
             for rendered in plan_objects(observed.job, action.frozen, action.plan):
                 await self._freeze(view, rendered)
-        except Conflict:
-            raise
-        except ApiError as error:
-            logger.warning("the plan %s could not be written: %s", action.frozen.name, error)
-            troubles[PREFLIGHT] = error
 
     async def _freeze(self, view: JobView, rendered: Object) -> None:
         """Create a ConfigMap of a plan, in place of one that holds something else.
@@ -311,6 +302,18 @@ class Actor:
         await self._client.patch_status(JOBS, view.namespace, view.name, change, resource_version=version)
         self._written_at[view.uid] = now
         return True
+
+
+@contextmanager
+def _noting(troubles: dict[str, ApiError], label: str, what: str) -> Generator[None]:
+    """What prevents a creation is noted for the stage `label`; it is told, and tried again later. A conflict ends the pass."""
+    try:
+        yield
+    except Conflict:
+        raise
+    except ApiError as error:
+        logger.warning("%s could not be created: %s", what, error)
+        troubles[label] = error
 
 
 async def _together(calls: Iterable[Coroutine[Any, Any, object]]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chex_api.plan import locations, make_plan
+from chex_api.plan import Plan, locations, make_plan
+from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.act import Actor, Done, NotLeading
 from chex_operator.controller.views import JobView, job_view
@@ -21,7 +22,7 @@ from chex_operator.policy.actions import (
 )
 from chex_operator.policy.admission import Refused
 from chex_operator.policy.decide import Decision
-from chex_operator.policy.frozen_plan import freeze, plan_objects
+from chex_operator.policy.frozen_plan import FrozenPlan, freeze, plan_objects
 from chex_operator.policy.observed import Observed
 from chex_operator.rendering import JobReference
 from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
@@ -140,6 +141,12 @@ QUOTA = Forbidden(403, "Forbidden", "exceeded quota")
 WEBHOOK = ServerError(500, "InternalError", "read tcp 10.0.0.5:52001: connection reset by peer")
 
 
+def frozen_plan() -> tuple[FrozenPlan, Plan]:
+    job = manifest()
+    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    return freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime()), plan
+
+
 class Creating(Api):
     """Creates objects, and refuses those of one kind."""
 
@@ -185,9 +192,7 @@ def test_what_cannot_be_created_is_told_beside_everything_else(
 
 
 def test_a_plan_that_cannot_be_written_is_told_of_its_preflight() -> None:
-    job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
+    frozen, plan = frozen_plan()
     api = Creating("ConfigMap", QUOTA)
     status = JobStatus(plan=frozen.name, stages=(StageStatus(name="preflight", state="Finished"),))
     actions = (FreezePlan(frozen, plan), DeletePlan("the-one-before"))
@@ -200,9 +205,7 @@ def test_a_plan_that_cannot_be_written_is_told_of_its_preflight() -> None:
 
 @pytest.mark.parametrize("held", ["what another version wrote", "the same"])
 def test_a_plan_that_this_version_cannot_read_is_frozen_anew(held: str) -> None:
-    job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
+    frozen, plan = frozen_plan()
     (first, *_) = plan_objects(JobReference("n", "j", "u", 1), frozen, plan)
     data = first["data"] if held == "the same" else {"stage.json": held}
     metadata = {"name": frozen.stages[0].spec, "uid": "old", "ownerReferences": [{"uid": "u"}]}
@@ -221,11 +224,9 @@ def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:
                 raise NotFound(404, "NotFound", name)
             return await super().get(resource, namespace, name)
 
-    job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
-    frozen = freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime())
+    frozen, _ = frozen_plan()
     api = Missing("", NotFound(404, "NotFound", ""))
-    start = StartStage(frozen, frozen.stages[0], 1, 1, job.spec.run_policy)
+    start = StartStage(frozen, frozen.stages[0], 1, 1, RunPolicy())
     with pytest.raises(Conflict, match="of the plan is gone"):
         asyncio.run(act(api, Decision((start,), JobStatus())))
     assert [call for name, call in api.calls if name == "delete"] == [(frozen.name, None)]

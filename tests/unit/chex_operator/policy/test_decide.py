@@ -249,13 +249,19 @@ def test_a_run_that_somebody_deleted_is_a_disruption() -> None:
     assert world.stage("pretrain/ssl").attempt == 2
 
 
-def test_no_attempt_begins_while_a_pod_of_the_one_before_still_runs() -> None:
+def world_with_pods_that_outlive_their_attempt() -> tuple[World, str]:
+    """Pretraining has failed, and its Pods still run; and the attempt's name."""
     world = World()
     name = world.run_to("pretrain/ssl")
     pods = world.pods[name]
     world.fail(name)
     world.pods[name] = pods
     world.settle()
+    return world, name
+
+
+def test_no_attempt_begins_while_a_pod_of_the_one_before_still_runs() -> None:
+    world, name = world_with_pods_that_outlive_their_attempt()
     world.now += 60
     world.settle()
     assert not world.live("pretrain/ssl")
@@ -381,12 +387,7 @@ def test_a_complete_job_looks_after_what_still_runs_of_it() -> None:
 
 
 def test_a_run_whose_pods_outlive_it_is_deleted_so_that_the_next_attempt_can_begin() -> None:
-    world = World()
-    name = world.run_to("pretrain/ssl")
-    pods = world.pods[name]
-    world.fail(name)
-    world.pods[name] = pods
-    world.settle()
+    world, name = world_with_pods_that_outlive_their_attempt()
     world.now += GONE_SECONDS
     world.settle()
     assert name in world.runs
