@@ -5,15 +5,18 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
+import pytest
+
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.reconciler import Reconciler
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
-from chex_operator.runtime.errors import NotFound
+from chex_operator.runtime.errors import NotFound, ServerError
 from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.resource import CONFIGMAPS, JOBS, PODS, Object, Resource
+from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, JOBS, PODS, Object, Resource
 from chex_operator.runtime.wire import Page, WatchEvent
 from chex_operator.runtime.worker import Requeue
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
+from tests.unit.chex_operator.rendering.attempts import runtime
 from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 KEY = ("radiology", "tiny")
@@ -148,6 +151,23 @@ def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_told_by_an_event(
     recorder = Recorder()
     look(Api(**{JOBS.plural: [item], PODS.plural: [alive]}), recorder)
     assert recorder.reasons == ["StillRunning"]
+
+
+def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated() -> None:
+    class Down(Api):
+        async def create(self, resource: Resource, *_: Any) -> Object:
+            raise ServerError(500, "InternalError", "the webhook is down")
+
+    job, world = manifest(), World()
+    world.step()  # a preflight is written down
+    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
+    spec = job.spec.plain() | {"runtimeRef": {"kind": "ClusterChexRuntime", "name": "h200"}}
+    asked_for = {"metadata": metadata, "spec": spec, "status": world.status.plain()}
+    offered = {"metadata": {"name": "h200", "resourceVersion": "3"}, "spec": runtime().plain()}
+    api = Down(**{JOBS.plural: [asked_for], CLUSTER_RUNTIMES.plural: [offered]})
+    with pytest.raises(ServerError, match="webhook"):
+        look(api)
+    assert api.calls[-1] == "patch chextrainingjobs"
 
 
 def test_a_job_of_the_same_name_takes_the_place_of_the_one_before_in_the_metrics() -> None:

@@ -120,3 +120,17 @@ def test_what_a_driver_tells_after_the_queue_let_it_go_on_is_its_own_failure() -
     world.settle()
     stage = world.stage("pretrain/ssl")
     assert (stage.reason, stage.failures, stage.disruptions) == ("StageFailed", 1, 1)
+
+
+def test_what_a_driver_tells_while_machines_are_still_missing_is_its_own_failure_too() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    world.queue(name)
+    world.settle()
+    world.admit(name)  # one of two workers
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Preempted"
+    world.fail(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.reason, stage.failures, stage.disruptions) == ("StageFailed", 1, 1)
