@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def _worker(rank: int, world_size: int, port: int, scenario: Scenario, folder: P
     dist.init_process_group("gloo", rank=rank, world_size=world_size)
     scenario(join(), folder)
     dist.destroy_process_group()
+    _leave()
+
+
+def _leave() -> None:
+    """End this process without taking the interpreter down.
+
+    DeepSpeed keeps its groups (`deepspeed.utils.groups`), so gloo's threads outlive `destroy_process_group`. One that lets
+    go of the last collective's tensor while the interpreter is taken down aborts the process: "terminate called without an
+    active exception", https://github.com/pytorch/pytorch/pull/179291.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _free_port() -> int:
