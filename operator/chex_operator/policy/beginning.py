@@ -71,7 +71,16 @@ def _is_due(course: Course, stage: StageStatus) -> bool:
         and not (is_unknown(stage) and stage.name != PREFLIGHT)
         and (not_before is None or not_before <= course.now)
         and not holds_machines(course.observed, [stage.attempt_name], course.now)
+        and not _is_taken(course, _name(course, stage, stage.attempt + 1))
     )
+
+
+def _is_taken(course: Course, name: str) -> bool:
+    """Whether something of that name is left: of a stage that an edit took away and another edit brings back.
+
+    What was told there, a stop above all, was meant for the attempt before.
+    """
+    return name in course.observed.runs or name in course.observed.notes
 
 
 def _is_to_be_created(course: Course, stage: StageStatus) -> bool:

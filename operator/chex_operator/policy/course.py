@@ -53,7 +53,18 @@ class Course:
             return False
         plan = self.observed.plan
         named = plan is not None and plan.name == self.plan_name and plan.identity == identity
-        return named or self.all_finished()
+        return named or (self._was_planned(identity) and self.all_finished())
+
+    def _was_planned(self, identity: str) -> bool:
+        """Whether the stages as they were told are those of this manifest: then its plan may be gone, as it is some time after the end."""
+        told = self.status.stages[0] if self.status.stages else None
+        return told is not None and (told.state, told.identity) == ("Finished", identity)
+
+    def own_stages(self) -> list[StageStatus]:
+        """The stages of the manifest as it is: until a changed one has its plan, the others are those of the manifest before."""
+        if self.accepted is None or self.has_plan(self.accepted.identity):
+            return self.stages
+        return self.stages[:1]
 
     def all_finished(self) -> bool:
         """Whether there is nothing left to do of the stages that there are."""

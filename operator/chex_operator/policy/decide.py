@@ -62,7 +62,9 @@ def decide(observed: Observed, now: float) -> Decision:
     follow(course)
     plan(course)
     complete = course.is_complete()
-    halt = None if complete else halt_of(course.status, course.stages, course.policy, now)
+    halt = None
+    if not complete:
+        halt = halt_of(course.status, course.stages, course.own_stages(), course.policy, now)
     if halt is not None:
         halt_all(course, halt)
     course.actions += clear(observed, course.stages, now)

@@ -65,8 +65,9 @@ def freeze(job: JobReference, identity: str, plan: Plan, runtime: RuntimeSpec) -
         runtime: as it is now.
     """
     # Of the stages' identities too: should a freeze be interrupted and its preflight repeated on changed data, the two
-    # plans do not mix.
-    name = plan_name(job, identity_of([identity, *(stage.identity for stage in plan.stages)]))
+    # plans do not mix. Of the runtime too: the plan that follows its mending is another one.
+    named = [identity, identity_of(runtime.plain()), *(stage.identity for stage in plan.stages)]
+    name = plan_name(job, identity_of(named))
     stages = tuple(_planned(stage, runtime, f"{name}-{number}") for number, stage in enumerate(plan.stages))
     return FrozenPlan(name=name, identity=identity, runtime=runtime, stages=stages)
 

@@ -157,15 +157,21 @@ def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
 
 def _machines_since(stage: StageStatus, pods: tuple[Pod, ...]) -> float | None:
     """When the attempt was given its first machine: a worker where it has workers, whatever the head waits for."""
-    role = "worker" if stage.workers else ("" if stage.name == PREFLIGHT else "head")
     return min(
         (
             pod.scheduled_at
             for pod in pods
-            if pod.scheduled_at is not None and pod.deleting_since is None and pod.role == role
+            if pod.scheduled_at is not None and pod.deleting_since is None and pod.role == _role(stage)
         ),
         default=None,
     )
+
+
+def _role(stage: StageStatus) -> str:
+    """Of the Pods that do its work: workers where it has some, else the head; a preflight's Pod is of no Ray cluster."""
+    if stage.name == PREFLIGHT:
+        return ""
+    return "worker" if stage.workers else "head"
 
 
 def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
@@ -175,8 +181,10 @@ def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
     outcome = outcome_of(seen.run.state, told, problems)
     if outcome is None or outcome.end is not End.FAILED:
         return outcome
-    # The Pod that was evicted may be gone by the time its RayJob has failed. What the driver itself told counts more.
-    if stage.reason in DISRUPTION_REASONS and not told.failure:
+    # The Pod that was evicted may be gone by the time its RayJob has failed. What a queue took was counted when it did:
+    # after that, a failure that the driver tells is one of its own.
+    own_failure = told.failure and stage.message == DEQUEUED.message
+    if stage.reason in DISRUPTION_REASONS and not own_failure:
         return Outcome(End.DISRUPTED, stage.reason, stage.message)
     return outcome
 
@@ -253,8 +261,7 @@ def _running(stage: StageStatus, seen: Seen) -> StageStatus:
 
 def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
     """Whether the attempt has all its machines."""
-    role = "worker" if stage.workers else "head"
-    ready = sum(pod.ready and pod.deleting_since is None and pod.role == role for pod in pods)
+    ready = sum(pod.ready and pod.deleting_since is None and pod.role == _role(stage) for pod in pods)
     return ready >= max(1, stage.workers)
 
 

@@ -1,6 +1,6 @@
 """Why a job is halted: its own wish, a failed stage, its deadline, its budget. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
@@ -25,10 +25,23 @@ class Halt:
     final: bool
 
 
-def halt_of(status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float) -> Halt | None:
-    """The first reason there is to halt."""
-    stages = list(stages)
-    failed = next((stage for stage in stages if stage.state == "Failed"), None)
+def halt_of(
+    status: JobStatus,
+    stages: Sequence[StageStatus],
+    own: Iterable[StageStatus],
+    policy: RunPolicy,
+    now: float,
+) -> Halt | None:
+    """The first reason there is to halt.
+
+    Args:
+        status: as it was told.
+        stages: all that there are; they use machines.
+        own: those of them that are of the manifest as it is: what an edit has replaced may fail.
+        policy: the limits.
+        now: seconds since the epoch.
+    """
+    failed = next((stage for stage in own if stage.state == "Failed"), None)
     if failed is not None:
         reason = "PreflightFailed" if failed.name == "preflight" else failed.reason
         return Halt(reason, f"{failed.name}: {failed.message}", final=True)

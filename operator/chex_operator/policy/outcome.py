@@ -73,7 +73,8 @@ def has_ended(job: RayJobState) -> bool:
 def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> Outcome | None:
     """How the attempt ended; None while it has not.
 
-    What the driver itself said counts most, then what happened to its Pods, then KubeRay's own reason.
+    A fault that the driver found in its input counts most, then an eviction or a lost node, of which the driver knows only
+    that its workers are gone; then whatever else the driver said, what happened to its Pods, and KubeRay's own reason.
     """
     if job.job_status == "SUCCEEDED":
         return Outcome(End.SUCCEEDED, "Succeeded")
@@ -83,12 +84,13 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
         return Outcome(
             End.FAULTY, "ValidationFailed", f"KubeRay refuses the RayJob: {job.message or job.reason}"
         )
-    if told.failure:
-        end = End.FAULTY if told.by_input else End.FAILED
-        return Outcome(end, "StageFailed", told.failure)
+    if told.failure and told.by_input:
+        return Outcome(End.FAULTY, "StageFailed", told.failure)
     disruption = next((problem for problem in problems if problem.disruption), None)
     if disruption is not None:
         return Outcome(End.DISRUPTED, disruption.reason, disruption.message)
+    if told.failure:
+        return Outcome(End.FAILED, "StageFailed", told.failure)
     if told.stopped or job.job_status == "STOPPED":
         return Outcome(End.STOPPED, "Stopped")
     if problems:

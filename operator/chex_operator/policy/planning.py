@@ -12,12 +12,9 @@ from chex_operator.policy.actions import DeletePlan, FreezePlan
 from chex_operator.policy.admission import Accepted
 from chex_operator.policy.course import Course
 from chex_operator.policy.frozen_plan import FrozenPlan, freeze, stage_label
-from chex_operator.policy.lifecycle import REFUSED, fail_or_retry, finish, gpu_seconds, rest
-from chex_operator.policy.outcome import End, Outcome
+from chex_operator.policy.lifecycle import REFUSED, UNKNOWN_RESULT, finish, gpu_seconds, rest
 from chex_operator.policy.placement import NoSuchPool
 from chex_operator.rendering import PREFLIGHT, JobReference
-
-GONE = Outcome(End.FAILED, "ResultUnknown", "its result is gone: somebody deleted its ConfigMap")
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,8 @@ def plan(course: Course) -> None:
         return
     notes = course.observed.notes.get(preflight.attempt_name)
     if notes is None or notes.preflight is None:
-        course.stages[0] = fail_or_retry(preflight, GONE, course.policy, progressed=False, now=course.now)
+        # Its ConfigMap was deleted: by us, some time after the job's end, or by somebody. No fault of the preflight.
+        course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it looks again")
         return
     planned = _plan_from(course.observed.job, course.accepted, notes.preflight)
     if isinstance(planned, CannotPlan):

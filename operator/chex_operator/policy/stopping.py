@@ -41,7 +41,7 @@ def leftovers(observed: Observed, stages: Iterable[StageStatus]) -> list[str]:
 
 
 def clear(observed: Observed, stages: Iterable[StageStatus], now: float) -> list[Action]:
-    """What is to be done about leftovers, about runs that are to stop, and about ended ones whose Pods hold up the next attempt."""
+    """What is to be done about leftovers, about runs that are to stop, and about ended ones whose Pods are still there."""
     stages = list(stages)
     actions: list[Action] = []
     for name in leftovers(observed, stages):
@@ -59,16 +59,19 @@ def clear(observed: Observed, stages: Iterable[StageStatus], now: float) -> list
         if is_live(run):
             why = stage.reason if stage.state == "Stopping" else "Superseded"
             actions += stop(run, observed.notes.get(stage.attempt_name), why, now)
-        elif _holds_up_the_next(observed, stage, now) and not run.deleting:
+        elif _outlives_its_end(observed, run, stage, now) and not run.deleting:
             actions.append(DeleteRun(run.name, run.uid, run.is_preflight))
     return actions
 
 
-def _holds_up_the_next(observed: Observed, stage: StageStatus, now: float) -> bool:
-    """Whether Pods of an attempt that has ended are still there long after the next one was due."""
-    due = seconds_of(stage.not_before)
-    late = stage.state == "Waiting" and due is not None and now > due + GONE_SECONDS
-    return late and holds_machines(observed, [stage.attempt_name], now)
+def _outlives_its_end(observed: Observed, run: Run, stage: StageStatus, now: float) -> bool:
+    """Whether Pods of an attempt are still there long after its run has ended, or after the next one was due.
+
+    KubeRay removes a cluster when its job has ended; that it forgets one has happened (kuberay#3860, kuberay#4914).
+    """
+    since = run.ended_at or seconds_of(stage.not_before)
+    late = since is not None and now > since + GONE_SECONDS
+    return late and holds_machines(observed, [run.name], now)
 
 
 def holds_machines(observed: Observed, names: Iterable[str], now: float) -> bool:

@@ -138,7 +138,7 @@ class Stored:
         self._manifest, self._now = manifest, now
         self._live = _live_world(manifest, now)
         self._ended = _ended_world(manifest, now)
-        self._found = json_text(self._live.preflight_result().plain())
+        self._found = json_text(self._live.preflight_result(self._live.stage(PREFLIGHT).attempt_name).plain())
         self.live_notes: dict[str, str] = {}
         self.done: dict[str, int] = {}
 

@@ -11,7 +11,13 @@ from chex_operator.policy.observed import Pod
 from chex_operator.policy.outcome import PodProblem, RayJobState
 from chex_operator.policy.stopping import GONE_SECONDS, STOP_SECONDS
 from chex_operator.policy.timers import RUNNING_SECONDS, STOPPING_SECONDS
-from tests.unit.chex_operator.policy.world import World, accepted, manifest, manifest_with_weights
+from tests.unit.chex_operator.policy.world import (
+    World,
+    accepted,
+    edited_manifest,
+    manifest,
+    manifest_with_weights,
+)
 
 
 def test_a_job_goes_from_preflight_to_the_report() -> None:
@@ -238,6 +244,17 @@ def test_an_eviction_is_counted_apart_from_failures_though_its_pod_is_gone_when_
     assert world.status.phase == "Complete"
 
 
+def test_a_driver_that_misses_its_evicted_workers_was_disrupted_also_when_the_pods_are_gone() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=0)))
+    name = world.run_to("pretrain/ssl")
+    world.evict(name)
+    world.settle()
+    world.pods.pop(name)
+    world.fail(name)
+    world.settle()
+    assert (world.stage("pretrain/ssl").failures, world.stage("pretrain/ssl").disruptions) == (0, 1)
+
+
 def test_a_run_that_somebody_deleted_is_a_disruption() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
@@ -397,6 +414,27 @@ def test_a_run_whose_pods_outlive_it_is_deleted_so_that_the_next_attempt_can_beg
     assert world.stage("pretrain/ssl").attempt == 2
 
 
+@pytest.mark.parametrize("suspended", [True, False], ids=["suspended", "failed"])
+def test_pods_that_outlive_the_last_attempt_keep_no_job_from_its_end(suspended: bool) -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    pods = world.pods[name]
+    if suspended:
+        world.edit(lambda: accepted(manifest(suspend=True)))
+        world.settle()
+        world.stop_obediently()
+    else:
+        world.fail(name, by_input=True)
+    world.runs[name] = replace(world.runs[name], ended_at=world.now)
+    world.pods[name] = pods  # KubeRay has forgotten the cluster
+    world.settle()
+    assert world.status.phase == "Stopping"
+    world.now += GONE_SECONDS + 1
+    world.settle()
+    assert name not in world.runs
+    assert world.status.phase == ("Suspended" if suspended else "Failed")
+
+
 def test_a_stage_that_waits_for_another_ones_end_is_not_looked_at_all_the_time() -> None:
     world = World(judgement=accepted(manifest(parallelism=1)))
     first = world.run_to("ingest/archive")
@@ -459,14 +497,7 @@ def test_an_edited_manifest_stops_only_what_changed() -> None:
     old = world.run_to("pretrain/ssl")
     finished = world.stage("ingest/archive")
 
-    def other_seed_of_pretraining() -> object:
-        job = manifest()
-        run = job.spec.pretraining[0]
-        changed = run.model_copy(update={"optimization": run.optimization.model_copy(update={"epochs": 9})})
-        spec = job.spec.model_copy(update={"pretraining": (changed,)})
-        return accepted(job.model_copy(update={"spec": spec}))
-
-    world.edit(other_seed_of_pretraining)  # pyright: ignore[reportArgumentType]
+    world.edit(lambda: accepted(edited_manifest(9)))
     world.settle()
     assert world.live("pretrain/ssl") == [old]
     world.succeed(world.live("preflight")[0])
@@ -617,6 +648,25 @@ def test_a_pass_that_changes_nothing_asks_for_nothing() -> None:
 
 def test_a_plan_that_an_upgraded_operator_freezes_belongs_to_the_manifest_as_it_was_accepted() -> None:
     world = World(judgement=replace(accepted(manifest()), identity="computed-by-an-older-operator"))
+    world.run_to_the_end()
+    assert world.status.phase == "Complete"
+
+
+def test_a_job_that_goes_on_after_its_objects_have_gone_looks_again_and_counts_no_failure() -> None:
+    policy = {"backoffLimit": 0, "ttlSecondsAfterFinished": 60}
+    world = World(judgement=accepted(manifest(**policy, activeDeadlineSeconds=3600)))
+    world.run_to("pretrain/ssl")
+    world.now += 3700
+    world.settle()
+    world.stop_obediently()
+    world.settle()
+    world.now += 61
+    world.settle()
+    assert (world.status.phase, world.notes) == ("Failed", {})
+    world.edit(lambda: accepted(manifest(**policy, activeDeadlineSeconds=99999)))
+    world.settle()
+    assert world.live("preflight")
+    assert world.stage("preflight").failures == 0
     world.run_to_the_end()
     assert world.status.phase == "Complete"
 

@@ -51,6 +51,14 @@ def test_the_run_policy_may_change_and_nothing_else() -> None:
     assert identity(seed=77) != identity()
 
 
+def test_the_plan_that_follows_the_mending_of_a_runtime_is_another_one() -> None:
+    job = manifest()
+    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    mended = runtime(head={"cpu": "4", "memory": "64Gi"})
+    names = {freeze(JOB, plan_identity(job.spec), plan, each).name for each in (runtime(), mended)}
+    assert len(names) == 2
+
+
 def test_a_plan_of_a_later_version_is_read_though_it_says_more(objects: tuple[Object, ...]) -> None:
     data = objects[-1]["data"]
     later = json.loads(data[PLAN_KEY])

@@ -51,10 +51,16 @@ def test_an_eviction_is_a_disruption_and_no_failure() -> None:
     assert ended == Outcome(End.DISRUPTED, "Evicted", EVICTED.message)
 
 
-def test_what_the_driver_says_counts_more_than_what_happened_to_its_pods() -> None:
+def test_a_fault_that_the_driver_found_in_its_input_counts_more_than_what_happened_to_its_pods() -> None:
     told = Told(failure="ingest/north: t.csv has no column 'pleural'", by_input=True)
     ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
     assert ended == Outcome(End.FAULTY, "StageFailed", told.failure)
+
+
+def test_a_driver_that_only_misses_its_evicted_workers_was_disrupted() -> None:
+    told = Told(failure="pretrain/ssl: the workers failed and were not started again")
+    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
+    assert ended == Outcome(End.DISRUPTED, "Evicted", EVICTED.message)
 
 
 def test_a_driver_that_was_stopped_with_its_node_counts_as_disrupted() -> None:

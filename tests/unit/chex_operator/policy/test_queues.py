@@ -50,6 +50,18 @@ def test_being_sent_back_to_the_queue_is_a_disruption_and_the_attempt_stays() ->
     assert stage.attempt_name == name
 
 
+def test_a_preflight_that_the_queue_let_go_on_is_told_to_run() -> None:
+    world = World()
+    world.settle()
+    name = world.live("preflight")[0]
+    world.queue(name)
+    world.settle()
+    assert world.stage("preflight").reason == "Preempted"
+    world.admit(name)
+    world.settle()
+    assert world.stage("preflight").reason == "Running"
+
+
 def test_a_run_that_is_sent_back_too_often_is_given_up() -> None:
     world = World(judgement=accepted(manifest(maxDisruptions=0)))
     name = world.run_to("pretrain/ssl")

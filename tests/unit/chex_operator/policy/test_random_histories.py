@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chex_operator.policy.outcome import RayJobState
-from tests.unit.chex_operator.policy.world import PLAN, Snapshot, World, accepted, manifest
+from tests.unit.chex_operator.policy.world import PLAN, Snapshot, World, accepted, edited_manifest
 
 POLICY: dict[str, Any] = {
     "backoffLimit": 100,
@@ -20,17 +20,21 @@ POLICY: dict[str, Any] = {
 WHAT_HAPPENS = ["succeed", "silent", "fail", "fault", "queue", "admit", "lose", "evict", "delete"]
 
 
-class Histories(RuleBasedStateMachine):
+EPOCHS = (2, 9, 11)
+"""Of the manifests between which edits go to and fro."""
+
+
+class Happenings(RuleBasedStateMachine):
+    """What may happen to a job whatever its history, and what must hold in any."""
+
     @initialize(
         stage=st.sampled_from(["preflight", "ingest/north", "pretrain/ssl", "adapt/north", "report/tiny"])
     )
     def begin(self, stage: str) -> None:
-        self.world = World(judgement=accepted(manifest(**POLICY)))
+        self.epochs, self.suspended = EPOCHS[0], False
+        self.world = World(judgement=accepted(edited_manifest(self.epochs, **POLICY)))
         self.world.run_to(stage)
         self.snapshots: list[Snapshot] = []
-        self.finished: dict[str, str] = {}
-        self.progress = 0
-        self.suspended = False
 
     @rule()
     def a_pass(self) -> None:
@@ -97,25 +101,21 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def suspend_or_resume(self) -> None:
         self.suspended = not self.suspended
-        self.world.edit(lambda: accepted(manifest(**POLICY, suspend=self.suspended)))
+        self.apply()
+
+    def apply(self) -> None:
+        epochs, suspended = self.epochs, self.suspended
+        self.world.edit(lambda: accepted(edited_manifest(epochs, **POLICY, suspend=suspended)))
 
     @invariant()
-    def what_is_finished_stays_finished(self) -> None:
+    def what_is_complete_is_the_manifest_as_it_is(self) -> None:
         if not hasattr(self, "world"):
             return
-        now = {
-            stage.name: stage.manifest_sha256 for stage in self.world.status.stages if stage.manifest_sha256
-        }
-        assert self.finished.items() <= now.items()
-        self.finished = now
-
-    @invariant()
-    def progress_never_goes_back(self) -> None:
-        if not hasattr(self, "world"):
+        world = self.world
+        if world.condition("Complete") != "True" or world.status.observed_generation != world.generation:
             return
-        told = int(self.world.status.progress.rstrip("%") or 0)
-        assert told >= self.progress
-        self.progress = told
+        planned = world.planned(world.judgement)[1]
+        assert {stage.name: stage.identity for stage in world.status.stages[1:]} == planned
 
     @invariant()
     def conditions_never_contradict_each_other(self) -> None:
@@ -136,9 +136,49 @@ class Histories(RuleBasedStateMachine):
         names = [stage.attempt_name for stage in self.world.status.stages]
         assert set(self.world.runs) <= set(names)
         assert set(self.world.notes) <= set(names)
+        self.what_is_complete_is_the_manifest_as_it_is()
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(
+class Histories(Happenings):
+    """Of a job whose manifest stays what it is, but for its run policy."""
+
+    @initialize()
+    def nothing_is_finished(self) -> None:
+        self.finished: dict[str, str] = {}
+        self.progress = 0
+
+    @invariant()
+    def what_is_finished_stays_finished(self) -> None:
+        if not hasattr(self, "world") or not hasattr(self, "finished"):
+            return
+        now = {
+            stage.name: stage.manifest_sha256 for stage in self.world.status.stages if stage.manifest_sha256
+        }
+        assert self.finished.items() <= now.items()
+        self.finished = now
+
+    @invariant()
+    def progress_never_goes_back(self) -> None:
+        if not hasattr(self, "world") or not hasattr(self, "finished"):
+            return
+        told = int(self.world.status.progress.rstrip("%") or 0)
+        assert told >= self.progress
+        self.progress = told
+
+
+class EditedHistories(Happenings):
+    """Of a job whose manifest is edited, to and fro, while it runs, stops, fails and after its end."""
+
+    @rule(epochs=st.sampled_from(EPOCHS))
+    def somebody_edits_the_manifest(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.apply()
+
+
+OFTEN = settings(
     max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+TestHistories = Histories.TestCase
+TestHistories.settings = OFTEN
+TestEditedHistories = EditedHistories.TestCase
+TestEditedHistories.settings = OFTEN

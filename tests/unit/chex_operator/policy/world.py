@@ -46,6 +46,14 @@ def manifest(**policy: object) -> ChexTrainingJob:
     return _valid(plain)
 
 
+def edited_manifest(epochs: int, **policy: object) -> ChexTrainingJob:
+    """The tiny job with a pretraining of so many epochs: another one than `manifest` gives, and what follows from it."""
+    plain = tiny_job(ARTIFACTS)
+    plain["spec"]["runPolicy"] = policy
+    plain["spec"]["pretraining"][0]["optimization"]["epochs"] = epochs
+    return _valid(plain)
+
+
 def manifest_with_weights() -> ChexTrainingJob:
     """The tiny job with weights to begin with, which lie outside the manifest."""
     plain = tiny_job(ARTIFACTS)
@@ -85,6 +93,8 @@ class World:
     pods: dict[str, tuple[Pod, ...]] = field(default_factory=dict)
     stage_of: dict[str, str] = field(default_factory=dict)
     identity_of: dict[str, str] = field(default_factory=dict)
+    judgement_of: dict[str, Judgement] = field(default_factory=dict)
+    """The manifest that a preflight was begun for."""
     stored: dict[str, StageResult] = field(default_factory=dict)
     """Manifests in S3, by stage and identity."""
     digest: str = "0" * 64
@@ -196,9 +206,8 @@ class World:
         current = [
             each for each in self.status.stages if (each.attempt_name, each.state) == (name, "Running")
         ]
-        said = [each for each in decided.stages if each.attempt_name == name and each.state != "Running"]
-        replans = decided.plan != self.status.plan
-        if self.deleting_since is None and current and not said and not replans:
+        still = [each for each in decided.stages if (each.attempt_name, each.state) == (name, "Running")]
+        if self.deleting_since is None and current and still:
             assert name not in self.live(), f"{name} is stopped, and nobody says so"
 
     def _metadata(self, version: int, *, has_finalizer: bool) -> int:
@@ -214,6 +223,7 @@ class World:
             return
         assert not self.live(stage), f"two live attempts of {stage}"
         self.stage_of[name] = stage
+        self.judgement_of[name] = self.judgement
         uid = f"uid-{len(self.started)}"
         running = RayJobState(deployment_status="Running", job_status="RUNNING")
         self.runs[name] = Run(name, uid, is_preflight, running, admitted_at=self.now)
@@ -245,7 +255,7 @@ class World:
         """The entry point ends well; silently: nobody is told the result."""
         state = RayJobState("SUCCEEDED", "Complete")
         if self.runs[name].is_preflight:
-            self.end(name, state, **({} if silently else {"preflight": self.preflight_result()}))
+            self.end(name, state, **({} if silently else {"preflight": self.preflight_result(name)}))
             return
         label = self.stage_of[name]
         result = StageResult(
@@ -302,19 +312,23 @@ class World:
         self.version += 1
         self.gone = not self.has_finalizer
 
-    def preflight_result(self) -> PreflightResult:
-        assert isinstance(self.judgement, Accepted)
-        job = self.judgement.manifest()
-        digests = {location.key: self.digest for location in locations(job.spec)}
-        identities = {
-            f"{stage.kind}/{stage.name}": stage.identity for stage in make_plan(job, digests).stages
-        }
+    def preflight_result(self, name: str) -> PreflightResult:
+        judgement = self.judgement_of[name]
+        digests, identities = self.planned(judgement)
         finished = {
             label: self.stored[f"{label}:{identity}"]
             for label, identity in identities.items()
             if f"{label}:{identity}" in self.stored
         }
         return PreflightResult(digests=digests, identities=identities, finished=finished)
+
+    def planned(self, judgement: Judgement) -> tuple[dict[str, str], dict[str, str]]:
+        """Of a manifest on the data as they are: digests by location, and identities by stage."""
+        assert isinstance(judgement, Accepted)
+        job = judgement.manifest()
+        digests = {location.key: self.digest for location in locations(job.spec)}
+        plan = make_plan(job, digests)
+        return digests, {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
 
     def stage(self, name: str) -> StageStatus:
         return next(stage for stage in self.status.stages if stage.name == name)
