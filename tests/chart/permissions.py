@@ -21,6 +21,7 @@ JOBS = (
 )
 CHILDREN = (
     _of("ray.io", "rayjobs", *READ, "create", "delete")  # created once, never applied again
+    | _of("ray.io", "rayclusters", "list", "delete")  # that have outlived their RayJob
     | _of("batch", "jobs", *READ, "create", "delete")  # preflight
     | _of("", "configmaps", *READ, "create", "patch", "delete")  # plans, stage specs, progress
     | _of("", "pods", *READ)  # why they do not start

@@ -39,7 +39,7 @@ from chex_operator.rendering import (
     ray_job,
     supporting_objects,
 )
-from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
+from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL, progress_name, stage_name
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
@@ -105,6 +105,9 @@ class Actor:
         if any(isinstance(action, NEEDS_THE_JOB_AS_IT_IS) for action in decision.actions):
             await self._make_sure(view)
         version, troubles = view.version, dict[str, ApiError]()
+        lets_go = view.deleting_since is not None and any(
+            isinstance(action, RemoveFinalizer) for action in decision.actions
+        )
         for action in decision.actions:
             self._make_sure_to_lead()
             if isinstance(action, AddFinalizer):
@@ -114,6 +117,8 @@ class Actor:
                 version = await self._set_finalizers(view, kept, version)
                 if view.deleting_since is not None:
                     return Done(told=False)
+            elif isinstance(action, DeleteRun) and lets_go:
+                await self._delete_if_possible(view.namespace, action)
             else:
                 await self._carry_out(view, observed, action, troubles)
         told = await self._tell(view, _with_troubles(decision.status, troubles), version)
@@ -149,13 +154,23 @@ class Actor:
         elif isinstance(action, RequestStop):
             await self._request_stop(view, observed, action)
         elif isinstance(action, DeleteRun):
-            kind = BATCH_JOBS if action.is_preflight else RAYJOBS
-            logger.info("deleting %s %s", kind.kind, action.attempt)
-            await self._client.delete(kind, view.namespace, action.attempt, uid=action.uid)
+            await self._delete_run(view.namespace, action)
         elif isinstance(action, DeleteSupport):
             await self._delete_support(view.namespace, action)
         elif isinstance(action, DeletePlan):
             await self._delete_plan(view, action.name)
+
+    async def _delete_run(self, namespace: str, action: DeleteRun) -> None:
+        kind = BATCH_JOBS if action.is_preflight else RAYJOBS
+        logger.info("deleting %s %s", kind.kind, action.attempt)
+        await self._client.delete(kind, namespace, action.attempt, uid=action.uid)
+
+    async def _delete_if_possible(self, namespace: str, action: DeleteRun) -> None:
+        """For a job that waits no longer for its runs: what refuses to be deleted must not block a namespace for ever."""
+        try:
+            await self._delete_run(namespace, action)
+        except ApiError as error:
+            logger.warning("%s could not be deleted, and is not waited for: %s", action.attempt, error)
 
     async def _start_stage(
         self, view: JobView, observed: Observed, action: StartStage, troubles: dict[str, ApiError]
@@ -195,14 +210,17 @@ class Actor:
         bindings, others = _apart(support, ROLEBINDINGS.kind)
         with _noting(troubles, label, f"{run['kind']} {run['metadata']['name']}"):
             for wave in (others, bindings):
-                await _together(self._provide(each) for each in wave)
+                await _together(self._provide(view, each) for each in wave)
             await self._create(view, run)
 
-    async def _provide(self, rendered: Object) -> None:
+    async def _provide(self, view: JobView, rendered: Object) -> None:
         """Create an object, or bring it up to date where a pass before created it.
 
         Applying would do both at once, and costs the API server half as much again.
         """
+        if rendered.get("immutable"):
+            await self._freeze(view, rendered)
+            return
         kind = KINDS[rendered["kind"]]
         self._make_sure_to_lead()
         try:
@@ -233,9 +251,10 @@ class Actor:
                 await self._freeze(view, rendered)
 
     async def _freeze(self, view: JobView, rendered: Object) -> None:
-        """Create a ConfigMap of a plan, in place of one that holds something else.
+        """Create an immutable ConfigMap, in place of one that holds something else.
 
-        That is what another version of this program froze and this one could not read, or a freeze that was interrupted.
+        That is of a plan what another version of this program froze and this one could not read, or a freeze that was
+        interrupted; of an attempt what a pass wrote that was cut off before it created the run, by a plan that was edited since.
         """
         held = await self._create(view, rendered)
         if held.get("data") != rendered["data"]:
@@ -250,7 +269,7 @@ class Actor:
             return
         text = stop_text(action.why, timestamp(self._clock.now()))
         logger.info("asking %s to stop: %s", action.attempt, action.why)
-        name = f"{action.attempt}-progress"
+        name = progress_name(action.attempt)
         change = {"data": {"stop": text}}
         try:
             # Of whatever version: a driver that tells much would always be ahead of the cache.
@@ -262,9 +281,9 @@ class Actor:
         name = action.attempt
         named = [(NETWORKPOLICIES, name), (ROLEBINDINGS, name), (ROLES, name)]
         if not action.is_preflight:
-            named += [(NETWORKPOLICIES, f"{name}-head"), (CONFIGMAPS, f"{name}-stage")]
+            named += [(NETWORKPOLICIES, f"{name}-head"), (CONFIGMAPS, stage_name(name))]
         await _together(self._client.delete(kind, namespace, each) for kind, each in named)
-        await self._client.delete(CONFIGMAPS, namespace, f"{name}-progress")
+        await self._client.delete(CONFIGMAPS, namespace, progress_name(name))
 
     async def _delete_plan(self, view: JobView, name: str) -> None:
         selector = f"{JOB_UID_LABEL}={view.uid},{ROLE_LABEL}={STAGE_ROLE}"

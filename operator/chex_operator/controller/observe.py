@@ -1,6 +1,7 @@
 """From caches to what a pass looks at. Reads the API server only where a cache may lag behind what must not be guessed."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -28,6 +29,7 @@ from chex_operator.policy.lifecycle import LIVE_STATES
 from chex_operator.policy.observed import Notes, Observed, Pod, Run
 from chex_operator.policy.outcome import has_ended
 from chex_operator.rendering import PREFLIGHT, JobReference
+from chex_operator.rendering.names import progress_name
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.errors import NotFound
 from chex_operator.runtime.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
@@ -124,18 +126,19 @@ class Observer:
 
     async def _notes(self, view: JobView, status: JobStatus, runs: dict[str, Run]) -> dict[str, Notes]:
         """The notes of attempts. Of one that has ended and was not told so yet, as they are now: its last words count."""
-        live = {stage.attempt_name for stage in status.stages if stage.state in LIVE_STATES}
-        found: dict[str, Notes] = {}
-        for each in self._caches.config_maps.labelled(view.namespace, view.uid):
-            if each.role == PLAN_ROLE or not each.attempt:
+        found = {
+            each.attempt: notes_of(each)
+            for each in self._caches.config_maps.labelled(view.namespace, view.uid)
+            if each.role != PLAN_ROLE and each.attempt
+        }
+        for stage in status.stages:
+            run = runs.get(stage.attempt_name)
+            if stage.state not in LIVE_STATES or run is None or not has_ended(run.state):
                 continue
-            run = runs.get(each.attempt)
-            if each.attempt in live and run is not None and has_ended(run.state):
-                newest = await self._read(view.namespace, each.name)
-                if newest is None:
-                    continue
-                each = newest
-            found[each.attempt] = notes_of(each)
+            found.pop(stage.attempt_name, None)
+            newest = await self._read(view.namespace, progress_name(stage.attempt_name))
+            if newest is not None and newest.job_uid == view.uid:
+                found[stage.attempt_name] = notes_of(newest)
         return found
 
     async def _plan(self, view: JobView, status: JobStatus) -> FrozenPlan | None:
@@ -181,7 +184,7 @@ class Observer:
         identity = accepted or plan_identity(loaded.job.spec)
         runtime = plan.runtime if plan is not None and plan.identity == identity else self._runtime(view)
         if isinstance(runtime, Refused):
-            return runtime
+            return replace(runtime, policy=loaded.job.spec.run_policy)
         return judge(loaded.job, runtime, identity, view.namespace, partial(_manifest, view))
 
     def _runtime(self, view: JobView) -> RuntimeSpec | Refused:

@@ -1,41 +1,54 @@
-"""RayJobs whose job is gone. The garbage collector removes them; this looks after it, since a GPU that nobody needs costs."""
+"""RayJobs whose job is gone, and RayClusters whose RayJob is gone.
+
+The garbage collector removes what has lost its owner; this looks after it, since a GPU that nobody needs costs. What was left on
+purpose by its owner's deletion (`kubectl delete --cascade=orphan`) nobody else would ever remove.
+"""
 
 import logging
+from collections.abc import AsyncIterator
 
 from chex_operator.controller.caches import Caches
+from chex_operator.controller.fields import parts, text
 from chex_operator.controller.views import RunView
+from chex_operator.rendering.names import JOB_UID_LABEL
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.errors import ApiError, NotFound
-from chex_operator.runtime.resource import JOBS, RAYJOBS
+from chex_operator.runtime.resource import JOBS, RAYCLUSTERS, RAYJOBS, Object
 
 SWEEP_SECONDS = 300.0
+CLUSTERS_AT_ONCE = 100
+"""A RayCluster has some 20 KB."""
 
 logger = logging.getLogger(__name__)
 
 
-async def sweep_regularly(caches: Caches, client: Client, clock: Clock) -> None:
-    """Sweep until cancelled."""
+async def sweep_regularly(caches: Caches, client: Client, clock: Clock, namespace: str | None) -> None:
+    """Sweep until cancelled, one namespace or all."""
     while True:
         await clock.sleep(SWEEP_SECONDS)
         try:
-            await sweep(caches, client)
+            await sweep(caches, client, namespace)
         except ApiError as error:
             logger.warning("orphans could not be looked for: %s", error)
 
 
-async def sweep(caches: Caches, client: Client) -> int:
-    """Delete every RayJob of ours whose job is not there any more; how many there were."""
+async def sweep(caches: Caches, client: Client, namespace: str | None) -> int:
+    """Delete every RayJob and RayCluster of ours that has outlived its owner; how many there were."""
+    return await _sweep_ray_jobs(caches, client) + await _sweep_ray_clusters(caches, client, namespace)
+
+
+async def _sweep_ray_jobs(caches: Caches, client: Client) -> int:
     found = 0
     for view in caches.orphans():
-        if await _is_orphan(view, client):
+        if await _has_lost_its_job(view, client):
             logger.warning("RayJob %s/%s has outlived its job; deleting it", view.namespace, view.run.name)
             await client.delete(RAYJOBS, view.namespace, view.run.name, uid=view.run.uid)
             found += 1
     return found
 
 
-async def _is_orphan(view: RunView, client: Client) -> bool:
+async def _has_lost_its_job(view: RunView, client: Client) -> bool:
     """A cache may be behind: the API server is asked for the job itself."""
     if not view.job_name or not view.job_uid:
         return False  # labelled by somebody else
@@ -44,3 +57,53 @@ async def _is_orphan(view: RunView, client: Client) -> bool:
     except NotFound:
         return True
     return job["metadata"]["uid"] != view.job_uid
+
+
+async def _sweep_ray_clusters(caches: Caches, client: Client, namespace: str | None) -> int:
+    found = 0
+    async for cluster in _ray_clusters(client, namespace):
+        metadata = cluster["metadata"]
+        if not await _has_lost_its_ray_job(cluster, caches, client):
+            continue
+        where, name = metadata["namespace"], metadata["name"]
+        logger.warning("RayCluster %s/%s has outlived its RayJob; deleting it", where, name)
+        await client.delete(RAYCLUSTERS, where, name, uid=metadata["uid"])
+        found += 1
+    return found
+
+
+async def _ray_clusters(client: Client, namespace: str | None) -> AsyncIterator[Object]:
+    """Those that KubeRay made of our RayJobs, whose labels it copies; not kept in a cache, since nothing else asks for them."""
+    token = ""
+    while True:
+        page = await client.list_page(
+            RAYCLUSTERS,
+            namespace,
+            label_selector=JOB_UID_LABEL,
+            limit=CLUSTERS_AT_ONCE,
+            continue_token=token,
+        )
+        for each in page.items:
+            yield each
+        token = page.continue_token
+        if not token:
+            return
+
+
+async def _has_lost_its_ray_job(cluster: Object, caches: Caches, client: Client) -> bool:
+    """Where there is none in the cache, the API server is asked for the RayJob itself."""
+    where = cluster["metadata"]["namespace"]
+    owners = [
+        each for each in parts(cluster["metadata"], "ownerReferences") if text(each, "kind") == RAYJOBS.kind
+    ]
+    if not owners:
+        return True
+    name, uid = text(owners[0], "name"), text(owners[0], "uid")
+    cached = caches.ray_jobs.get(where, name)
+    if cached is not None and cached.run.uid == uid:
+        return False
+    try:
+        ray_job = await client.get(RAYJOBS, where, name)
+    except NotFound:
+        return True
+    return ray_job["metadata"]["uid"] != uid

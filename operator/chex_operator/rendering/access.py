@@ -1,8 +1,7 @@
 """What the driver of an attempt may do at the API server: patch its own progress."""
 
 from chex_operator.rendering.attempt import Runnable
-from chex_operator.rendering.config_maps import progress_name
-from chex_operator.rendering.names import attempt_name, metadata
+from chex_operator.rendering.names import attempt_name, metadata, progress_name
 from chex_operator.rendering.pods import service_account_name
 from chex_operator.runtime.resource import Object
 
@@ -16,7 +15,7 @@ def progress_access(attempt: Runnable) -> tuple[Object, Object]:
     rule = {
         "apiGroups": [""],
         "resources": ["configmaps"],
-        "resourceNames": [progress_name(reference)],
+        "resourceNames": [progress_name(name)],
         "verbs": ["get", "patch"],
     }
     role = {

@@ -4,7 +4,7 @@ import json
 
 from chex_api.attempt import ATTEMPT_FILE, MANIFEST_FILE, STAGE_FILE, AttemptFile
 from chex_operator.rendering.attempt import Attempt, AttemptReference, Preflight
-from chex_operator.rendering.names import ROLE_LABEL, attempt_name, metadata
+from chex_operator.rendering.names import ROLE_LABEL, attempt_name, metadata, progress_name, stage_name
 from chex_operator.runtime.resource import Object
 
 PROGRESS_ROLE = "progress"
@@ -15,7 +15,7 @@ def stage_config_map(attempt: Attempt) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(attempt.reference, stage_name(attempt.reference)),
+        "metadata": metadata(attempt.reference, stage_name(attempt_name(attempt.reference))),
         "immutable": True,
         "data": {STAGE_FILE: attempt.document, ATTEMPT_FILE: _about(attempt.reference)},
     }
@@ -23,7 +23,7 @@ def stage_config_map(attempt: Attempt) -> Object:
 
 def progress_config_map(attempt: AttemptReference) -> Object:
     """Empty: the driver of this attempt patches it, nobody else may."""
-    rendered = metadata(attempt, progress_name(attempt))
+    rendered = metadata(attempt, progress_name(attempt_name(attempt)))
     rendered["labels"][ROLE_LABEL] = PROGRESS_ROLE
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": rendered}
 
@@ -38,16 +38,6 @@ def preflight_config_map(preflight: Preflight) -> Object:
     return rendered
 
 
-def stage_name(attempt: AttemptReference) -> str:
-    """Name of the ConfigMap that the Pods of an attempt at a stage mount."""
-    return f"{attempt_name(attempt)}-stage"
-
-
-def progress_name(attempt: AttemptReference) -> str:
-    """Name of the ConfigMap that the driver patches."""
-    return f"{attempt_name(attempt)}-progress"
-
-
 def json_text(plain: object) -> str:
     """The same text for the same data."""
     return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -57,6 +47,6 @@ def _about(attempt: AttemptReference) -> str:
     about = AttemptFile(
         attempt=attempt_name(attempt),
         namespace=attempt.job.namespace,
-        progress_config_map=progress_name(attempt),
+        progress_config_map=progress_name(attempt_name(attempt)),
     )
     return json_text(about.plain())

@@ -28,6 +28,16 @@ def attempt_name(attempt: AttemptReference) -> str:
     return f"chex-{job}-{attempt.kind}-{digest}-{attempt.number}"
 
 
+def stage_name(attempt: str) -> str:
+    """The name of the ConfigMap that the Pods of an attempt at a stage mount."""
+    return f"{attempt}-stage"
+
+
+def progress_name(attempt: str) -> str:
+    """The name of the ConfigMap that the driver of an attempt patches."""
+    return f"{attempt}-progress"
+
+
 def plan_name(job: JobReference, identity: str) -> str:
     """The name of the ConfigMap that holds a job's frozen plan."""
     digest = hashlib.sha256(f"{job.uid}/plan/{identity}".encode()).hexdigest()[:8]

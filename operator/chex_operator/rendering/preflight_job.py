@@ -1,8 +1,7 @@
 """The Job of a preflight: a small Pod without GPU."""
 
 from chex_operator.rendering.attempt import Preflight
-from chex_operator.rendering.config_maps import progress_name
-from chex_operator.rendering.names import attempt_name, metadata
+from chex_operator.rendering.names import attempt_name, metadata, progress_name
 from chex_operator.rendering.pods import pod_template
 from chex_operator.rendering.queueing import queue_label
 from chex_operator.runtime.resource import Object
@@ -24,7 +23,7 @@ def preflight_job(preflight: Preflight) -> Object:
         preflight,
         "preflight",
         RESOURCES,
-        mounted=progress_name(reference),
+        mounted=progress_name(attempt_name(reference)),
         shared_memory=SHARED_MEMORY,
     )
     template["spec"]["containers"][0]["command"] = COMMAND

@@ -7,8 +7,7 @@ edits of a created RayJob are ignored; a RayJob with `suspend` needs `shutdownAf
 
 from chex_api.runtime import Pool
 from chex_operator.rendering.attempt import Attempt, WorkerGroup
-from chex_operator.rendering.config_maps import stage_name
-from chex_operator.rendering.names import attempt_name, metadata
+from chex_operator.rendering.names import attempt_name, metadata, stage_name
 from chex_operator.rendering.pods import pod_template
 from chex_operator.rendering.queueing import affinity, queue_label, scheduler_labels, topology_annotation
 from chex_operator.runtime.resource import Object
@@ -39,7 +38,7 @@ def ray_job(attempt: Attempt) -> Object:
                 attempt,
                 "submitter",
                 SUBMITTER_RESOURCES,
-                mounted=stage_name(reference),
+                mounted=stage_name(attempt_name(reference)),
                 shared_memory=HEAD_SHARED_MEMORY,
             ),
             "shutdownAfterJobFinishes": True,
@@ -69,7 +68,7 @@ def _head(attempt: Attempt) -> Object:
         attempt,
         "head",
         resources,
-        mounted=stage_name(attempt.reference),
+        mounted=stage_name(attempt_name(attempt.reference)),
         shared_memory=HEAD_SHARED_MEMORY,
     )
     return {"rayStartParams": {"dashboard-host": "0.0.0.0", **start}, "template": template}  # noqa: S104 - behind token and NetworkPolicy
@@ -81,7 +80,7 @@ def _workers(attempt: Attempt, group: WorkerGroup) -> Object:
         attempt,
         "worker",
         _resources(_of_pool(group.pool)),
-        mounted=stage_name(attempt.reference),
+        mounted=stage_name(attempt_name(attempt.reference)),
         shared_memory=group.pool.shared_memory,
         placement=_placement(group.pool) | affinity(group.pool, attempt_name(attempt.reference)),
     )

@@ -9,7 +9,7 @@ from chex_api.plan import Plan, locations, make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.act import Actor, Done, NotLeading
-from chex_operator.controller.views import JobView, job_view
+from chex_operator.controller.views import FINALIZER, JobView, job_view
 from chex_operator.policy.actions import (
     AddFinalizer,
     DeletePlan,
@@ -24,7 +24,8 @@ from chex_operator.policy.admission import Refused
 from chex_operator.policy.decide import Decision
 from chex_operator.policy.frozen_plan import FrozenPlan, freeze, plan_objects
 from chex_operator.policy.observed import Observed
-from chex_operator.rendering import JobReference
+from chex_operator.rendering import AttemptReference, JobReference, attempt_name
+from chex_operator.rendering.names import stage_name
 from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
 from chex_operator.runtime.wire import Page
 from tests.unit.chex_operator.policy.world import manifest
@@ -63,10 +64,18 @@ class Api:
         return {}
 
 
-def view(status: dict[str, Any] | None = None, finalizers: tuple[str, ...] = ()) -> JobView:
+def view(
+    status: dict[str, Any] | None = None, finalizers: tuple[str, ...] = (), deleted: str | None = None
+) -> JobView:
     metadata = {
-        "namespace": "n", "name": "j", "uid": "u", "resourceVersion": "5", "generation": 1, "finalizers": list(finalizers)
-    }  # fmt: skip
+        "namespace": "n",
+        "name": "j",
+        "uid": "u",
+        "resourceVersion": "5",
+        "generation": 1,
+        "finalizers": list(finalizers),
+        "deletionTimestamp": deleted,
+    }
     return job_view({"metadata": metadata, "spec": {}, "status": status or {}})
 
 
@@ -104,6 +113,27 @@ def test_a_run_is_deleted_by_its_uid() -> None:
     api = Api()
     asyncio.run(act(api, Decision((DELETION,), JobStatus())))
     assert api.calls[:2] == [("get", "j"), ("delete", ("attempt-1", "run-uid"))]
+
+
+class Undeletable(Api):
+    async def delete(self, *args: Any, **kwargs: Any) -> None:
+        raise Forbidden(403, "Forbidden", "a policy says no")
+
+
+def test_a_deleted_job_that_waits_no_longer_goes_though_its_runs_cannot_be_deleted() -> None:
+    api = Undeletable()
+    leaving = view(finalizers=(FINALIZER,), deleted="2026-11-01T00:00:00Z")
+    asyncio.run(act(api, Decision((DELETION, RemoveFinalizer()), JobStatus()), leaving))
+    assert api.calls[-1] == ("metadata", ({"finalizers": []}, "5"))
+
+
+def test_a_job_that_was_not_deleted_keeps_its_finalizer_while_its_runs_cannot_be_deleted() -> None:
+    api = Undeletable()
+    with pytest.raises(Forbidden):
+        asyncio.run(
+            act(api, Decision((DELETION, RemoveFinalizer()), JobStatus()), view(finalizers=(FINALIZER,)))
+        )
+    assert api.calls == [("get", "j")]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +245,21 @@ def test_a_plan_that_this_version_cannot_read_is_frozen_anew(held: str) -> None:
     deleted = [call for name, call in api.calls if name == "delete"]
     assert deleted == ([] if held == "the same" else [(frozen.stages[0].spec, "old")])
     assert ("create", frozen.name) in api.calls
+
+
+def test_what_a_pass_provided_that_was_cut_off_is_replaced_where_an_edit_made_it_another() -> None:
+    frozen, _ = frozen_plan()
+    name = attempt_name(
+        AttemptReference(JobReference("n", "j", "u", 1), "ingest", "archive", frozen.stages[0].identity, 1)
+    )
+    metadata = {"name": stage_name(name), "uid": "old", "ownerReferences": [{"uid": "u"}]}
+    there = AlreadyExists(409, "AlreadyExists", "there")
+    api = Creating("ConfigMap", there, {"metadata": metadata, "data": {"stage.json": "before the edit"}})
+    start = StartStage(frozen, frozen.stages[0], 1, 1, RunPolicy())
+    assert asyncio.run(act(api, Decision((start,), JobStatus()))).trouble is None
+    assert [call for verb, call in api.calls if verb == "delete"] == [(stage_name(name), "old")]
+    assert api.calls.count(("create", stage_name(name))) == 2
+    assert ("create", name) in api.calls
 
 
 def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:

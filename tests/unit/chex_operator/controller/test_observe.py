@@ -1,18 +1,23 @@
 """What is believed of a cache, and what is asked of the API server."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
+from chex_api.attempt import RESULT
+from chex_api.stage import StageResult
 from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer, accepted_identity
 from chex_operator.controller.views import job_view
+from chex_operator.policy.admission import Refused
 from chex_operator.policy.observed import Observed
+from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
 from chex_operator.runtime.errors import NotFound
-from chex_operator.runtime.resource import RAYJOBS, Object, Resource
-from tests.unit.chex_operator.policy.world import World
+from chex_operator.runtime.resource import CONFIGMAPS, RAYJOBS, Object, Resource
+from tests.unit.chex_operator.policy.world import World, manifest
 from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 
@@ -21,13 +26,16 @@ class Api:
 
     def __init__(self, *names: str) -> None:
         self._names, self.asked = names, list[str]()
+        self.job_status, self.notes = "RUNNING", dict[str, Object]()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+        if resource is CONFIGMAPS and name in self.notes:
+            return self.notes[name]
         if resource is RAYJOBS:
             self.asked.append(name)
         if resource is not RAYJOBS or name not in self._names:
             raise NotFound(404, "NotFound", name)
-        status = {"jobStatus": "RUNNING", "jobDeploymentStatus": "Running"}
+        status = {"jobStatus": self.job_status, "jobDeploymentStatus": "Running"}
         metadata = {"namespace": namespace, "name": name, "uid": "r", "labels": {}}
         return {"metadata": metadata, "status": status}
 
@@ -39,11 +47,11 @@ def running() -> World:
     return world
 
 
-def observe(api: Api, status: JobStatus) -> Observed:
+def observe(api: Api, status: JobStatus, spec: Object | None = None) -> Observed:
     client: Any = api
     caches = Caches(client, VirtualClock(), None, lambda _: None)
     metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
-    view = job_view({"metadata": metadata, "spec": {}, "status": status.plain()})
+    view = job_view({"metadata": metadata, "spec": spec or {}, "status": status.plain()})
     return asyncio.run(Observer(caches, client).observe(view))
 
 
@@ -63,6 +71,30 @@ def test_a_run_that_nobody_has_seen_yet_costs_no_call(running: World) -> None:
     api = Api()
     observe(api, running.status.model_copy(update={"stages": stages}))
     assert api.asked == []
+
+
+@pytest.mark.parametrize(("owner", "believed"), [("u", True), ("another", False)])
+def test_the_last_words_of_an_attempt_are_asked_for_though_no_cache_has_heard_of_them(
+    running: World, owner: str, believed: bool
+) -> None:
+    name = running.stage("pretrain/ssl").attempt_name
+    api = Api(name)
+    api.job_status = "SUCCEEDED"
+    result = StageResult(manifest_uri="s3://m/manifest.json", manifest_sha256="a" * 64, summary={})
+    labels = {JOB_UID_LABEL: owner, ATTEMPT_LABEL: name}
+    metadata = {"namespace": "radiology", "name": f"{name}-progress", "uid": "c", "labels": labels}
+    api.notes[f"{name}-progress"] = {"metadata": metadata, "data": {RESULT: json.dumps(result.plain())}}
+    notes = observe(api, running.status).notes
+    assert ([each.result for each in notes.values()] == [result]) if believed else (notes == {})
+
+
+def test_a_run_policy_counts_though_there_is_no_runtime() -> None:
+    spec = manifest(suspend=True, activeDeadlineSeconds=60).spec.plain()
+    judgement = observe(Api(), JobStatus(), {**spec, "runtimeRef": {"name": "mistyped"}}).judgement
+    assert isinstance(judgement, Refused)
+    assert judgement.reason == "RuntimeNotFound"
+    assert judgement.policy is not None
+    assert (judgement.policy.suspend, judgement.policy.active_deadline_seconds) == (True, 60)
 
 
 def test_a_manifest_that_was_accepted_stays_what_it_was_whatever_a_later_version_would_make_of_it(
