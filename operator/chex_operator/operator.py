@@ -25,6 +25,10 @@ from chex_operator.runtime.worker import run_workers
 RESYNC_SECONDS = 1800.0
 """Every job is looked at this often, whatever its events said."""
 
+LEASE_CONNECTIONS = 2
+LAST_EVENTS_SECONDS = 3.0
+"""After `runtime.stop.StopBounds`, whose sum leaves as much of the Pod's grace period."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -44,15 +48,25 @@ async def operate(
     metrics = Metrics(clock)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(Client(connection, observer=metrics.call_ended, clock=clock))
+        # Of its own: renewals must not wait behind the calls of passes, which a slow webhook may hold up for seconds each.
+        lease_client = await stack.enter_async_context(
+            Client(connection, observer=metrics.call_ended, clock=clock, connections=LEASE_CONNECTIONS)
+        )
         queue: WorkQueue[Key] = WorkQueue(clock)
-        caches = Caches(client, clock, options.namespace, queue.add)
         election = Election(
-            client,
+            lease_client,
             clock,
             namespace=options.lease_namespace,
             name=options.lease_name,
             identity=options.identity,
         )
+
+        def enqueue(key: Key) -> None:
+            """A replica that waits to lead has no use for keys: jobs come and go, and nobody takes theirs."""
+            if election.elected.is_set():
+                queue.add(key)
+
+        caches = Caches(client, clock, options.namespace, enqueue)
         recorder = EventRecorder(client, clock, metrics, instance=options.identity)
         reconciler = Reconciler(caches, client, clock, recorder, metrics, lambda: election.leads)
         metrics.measure_queue(queue)
@@ -63,7 +77,7 @@ async def operate(
         stack.push_async_callback(parts.cancel)
         for name, informer in caches.following().items():
             parts.start(informer.run(), f"informer of {name}")
-        parts.start(recorder.run(), "events")
+        events = parts.start(recorder.run(), "events")
         for informer in caches.following().values():
             await parts.unless_ended(informer.wait_synced())
         logger.info("all caches are filled: %d jobs", len(caches.jobs))
@@ -71,10 +85,11 @@ async def operate(
         await parts.unless_ended(election.elected.wait())
         if stop.is_set():
             return
+        caches.enqueue_all()
         workers = parts.start(
             run_workers(queue, reconciler.reconcile, options.concurrency, metrics, clock), "workers"
         )
-        parts.start(sweep_regularly(caches, client, clock), "search for orphans")
+        parts.start(sweep_regularly(caches, client, clock, options.namespace), "search for orphans")
         parts.start(_resync(caches, clock), "resync")
         try:
             await parts.unless_ended(election.lost.wait())
@@ -93,6 +108,7 @@ async def operate(
 
         await stop_gracefully(queue, workers, release, clock)
         recorder.stop()
+        await asyncio.wait({events}, timeout=LAST_EVENTS_SECONDS)
 
 
 async def _resync(caches: Caches, clock: Clock) -> None:
