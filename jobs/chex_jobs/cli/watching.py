@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
 from chex_jobs.cli.cluster_job import ClusterJob
 from chex_jobs.cli.kubectl import Kubectl, KubectlFailed
@@ -29,7 +29,8 @@ def follow(kubectl: Kubectl, name: str, output: TextIO) -> int:
     with ExitStack() as stack:
         show = _on_terminal(output, stack) if output.isatty() else _line_by_line(output)
         try:
-            for job in _states(kubectl, name):
+            for plain in _states(kubectl, name):
+                job = ClusterJob.of(plain)
                 show(job)
                 ended, refused = job.ended, job.refused
                 if ended or refused:
@@ -48,8 +49,8 @@ def follow(kubectl: Kubectl, name: str, output: TextIO) -> int:
     return 0
 
 
-def _states(kubectl: Kubectl, name: str) -> Iterator[ClusterJob]:
-    """The job as it is and becomes. Watches end now and then, and connections break: both begin anew."""
+def _states(kubectl: Kubectl, name: str) -> Iterator[dict[str, Any]]:
+    """The job as it is and becomes, unread. Watches end now and then, and connections break: both begin anew."""
     failures, seen = 0, False
     while True:
         try:
@@ -57,7 +58,7 @@ def _states(kubectl: Kubectl, name: str) -> Iterator[ClusterJob]:
                 if word == "DELETED":
                     raise Deleted
                 failures, seen = 0, True
-                yield ClusterJob.of(plain)
+                yield plain
         except KubectlFailed as error:
             failures += 1
             if seen and error.not_found:

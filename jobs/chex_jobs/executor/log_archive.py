@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 
 from chex_jobs.executor.chunk_writer import INTERVAL_SECONDS, LAST_SECONDS
 from chex_jobs.executor.log_chunks import attempt_of
+from chex_jobs.executor.redaction import Redactor, secrets_of
 from chex_jobs.stages.unforeseen import keep_whole, without_text
 
 log = logging.getLogger(__name__)
@@ -106,13 +107,16 @@ class _Tee:
     def _stand_in(self) -> None:
         """When the archiver has ended, before its time or not: nobody blocks on a pipe that is not read.
 
-        This process holds the reading end too, so that a print between the two is no broken pipe.
+        This process holds the reading end too, so that a print between the two is no broken pipe. What is in the pipe by then is
+        masked as the archiver would have; what is printed later goes where it went before there was an archiver.
         """
         self._archiver.wait()
         self._restore()
+        redactor = Redactor(secrets_of(os.environ))
         with suppress(OSError):
             while data := os.read(self._source, 1 << 16):
-                os.write(self._original[0], data)
+                os.write(self._original[0], redactor.feed(data))
+            os.write(self._original[0], redactor.flush())
 
     def _restore(self) -> None:
         for stream in (sys.stdout, sys.stderr):

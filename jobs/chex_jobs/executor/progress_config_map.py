@@ -4,6 +4,7 @@ The driver may get and patch this one object and nothing else. A patch answers w
 some seconds carries progress one way and the wish to stop the other way.
 """
 
+import http.client
 import json
 import logging
 import ssl
@@ -43,7 +44,13 @@ class ApiServer:
         return cls(f"https://{host}:{port}", folder / "token", folder / "ca.crt")
 
     def patch(self, path: str, body: object) -> dict[str, object]:
-        """Merge patch. Raises `OSError` (`urllib.error.HTTPError` and `URLError` are some)."""
+        """Merge patch.
+
+        Raises:
+            OSError: no answer, or a refusal (`urllib.error.HTTPError` and `URLError` are some).
+            http.client.HTTPException: an answer that was cut off, or is none.
+            ValueError: an answer that is no JSON.
+        """
         request = urllib.request.Request(  # noqa: S310 - https, from the Pod's environment
             self.url + path,
             data=json.dumps(body).encode(),
@@ -56,7 +63,10 @@ class ApiServer:
         )
         context = ssl.create_default_context(cafile=str(self.certificate_file))
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
-            return json.load(answer)
+            held = json.load(answer)
+        if not isinstance(held, dict):
+            raise ValueError("the API server's answer is no object")
+        return held
 
 
 class ProgressConfigMap:
@@ -118,10 +128,10 @@ class ProgressConfigMap:
     def _exchange(self, data: dict[str, str]) -> bool:
         try:
             answer = self._server.patch(self._path, {"data": data})
-        except OSError as error:
-            log.warning("progress was not accepted: %s", error)
+            held = answer.get("data")
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            log.warning("progress was not accepted: %s", error or type(error).__name__)
             return False
-        held = answer.get("data")
         if isinstance(held, dict) and STOP in held and not self._stop.is_set():
             log.info("the operator asks this attempt to stop with a checkpoint")
             self._stop.set()

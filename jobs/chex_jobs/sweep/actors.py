@@ -120,19 +120,23 @@ class _Parcel:
 
 
 class _UnitActor(tune.Trainable):
-    """Does one unit after another; opened once."""
+    """Does one unit after another; opened once, by the first."""
 
     def setup(self, config: dict[str, Any], open_executor: Callable[[], Execute]) -> None:
         self._unit: Unit = config[UNIT].unit
-        self._execute = open_executor()
+        self._open = open_executor
+        self._execute: Execute | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._unit = new_config[UNIT].unit
         return True
 
     def step(self) -> dict[str, Any]:
-        # An error is a result, so that the actor stays warm and its text reaches the driver as it is.
+        # An error is a result, so that the actor stays warm and its text reaches the driver as it is. Tune prints what is
+        # raised, also by `setup`, and in a cluster many may read that.
         try:
+            if self._execute is None:
+                self._execute = self._open()
             summary = self._execute(self._unit)
         except Exception as error:
             return {DONE: True, ERROR: _described(error), DETAIL: traceback.format_exc()}

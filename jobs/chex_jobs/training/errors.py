@@ -9,7 +9,39 @@ TrainingError
 ├── CheckpointFailed      a checkpoint could not be stored (full disk, storage out of reach)
 ├── CheckpointMismatch    a checkpoint belongs to another model or another run
 └── WorkersFailed         worker processes died more often than they may
+
+UnforeseenInWorker        anything else, on its way from a worker to the driver
 """
+
+import traceback
+from typing import Self
+
+
+class UnforeseenInWorker(Exception):
+    """What a worker died of and nobody foresaw. It prints as type and place alone.
+
+    Ray prints what workers raise on the driver's output, which in a cluster many may read; the text may quote a cell of a table
+    or a patient id (`KeyError: '4711'`). It travels along for the artifacts, which are private.
+
+    Attributes:
+        kind: name of the exception's type.
+        text: what the exception said.
+        whole: its traceback, texts included.
+    """
+
+    def __init__(self, kind: str, place: str, text: str, whole: str) -> None:
+        self.kind, self.place, self.text, self.whole = kind, place, text, whole
+        super().__init__(f"{kind} at {place}")
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Of an exception that was caught."""
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        whole = "".join(traceback.format_exception(error))
+        return cls(type(error).__name__, f"{last.filename}:{last.lineno} in {last.name}", str(error), whole)
+
+    def __reduce__(self) -> tuple[type["UnforeseenInWorker"], tuple[str, str, str, str]]:
+        return type(self), (self.kind, self.place, self.text, self.whole)
 
 
 class TrainingError(Exception):

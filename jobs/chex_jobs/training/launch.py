@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chex_jobs.training.errors import TrainingError, WorkersFailed
+from chex_jobs.training.errors import TrainingError, UnforeseenInWorker, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
 from chex_jobs.training.run import TrainingRun
@@ -162,6 +162,8 @@ def _work(config: dict[str, Any]) -> "TrainingOutcome | TrainingError":
         ).without_weights()
     except TrainingError as error:
         return error
+    except Exception as error:
+        raise UnforeseenInWorker.of(error) from None
 
 
 class _Fit:
@@ -182,9 +184,7 @@ class _Fit:
     def outcome(self) -> "TrainingOutcome":
         """What worker 0 returned. Raises what it returned or died of."""
         if self._error is not None:
-            raise WorkersFailed(
-                f"the workers failed and were not started again: {_cause(self._error)}"
-            ) from self._error
+            raise _workers_failed(self._error) from self._error
         returned = self._result.return_value
         if isinstance(returned, TrainingError):
             raise returned
@@ -211,14 +211,23 @@ def _exchange(mailbox: Any, on_progress: Callable[[Progress], None], stop: bool)
         on_progress(progress)
 
 
-def _cause(error: BaseException) -> str:
-    """The first worker's own error in one line; Ray wraps it in a report of tracebacks."""
+def _workers_failed(error: BaseException) -> WorkersFailed:
+    """With the first worker's own error in one line; Ray wraps it in a report of tracebacks."""
     failures = getattr(error, "worker_failures", None)
     inner = next(iter(failures.values())) if failures else error
     while inner.__cause__ is not None:
         inner = inner.__cause__
-    lines = [line for line in str(inner).strip().splitlines() if line.strip()]
-    return f"{type(inner).__name__}: {lines[-1].strip() if lines else 'no message'}"
+    inner = getattr(inner, "_base_exc", inner)  # Ray's UserExceptionWithTraceback
+    kind, text = type(inner).__name__, str(inner)
+    if isinstance(inner, UnforeseenInWorker):
+        kind, text = inner.kind, inner.text
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    failed = WorkersFailed(
+        f"the workers failed and were not started again: {kind}: {lines[-1].strip() if lines else 'no message'}"
+    )
+    if isinstance(inner, UnforeseenInWorker):
+        failed.add_note(f"In the worker:\n{inner.whole}")
+    return failed
 
 
 def _with_weights(outcome: "TrainingOutcome", checkpoints: "CheckpointStore") -> "TrainingOutcome":

@@ -109,6 +109,20 @@ def test_unit_that_fails_twice_ends_the_sweep_with_its_own_words(two_core_ray: N
         run_units(small(), AlwaysFailing(tmp_path), TWO)
 
 
+class CannotBeOpened(Opener):
+    """Fails before the first unit."""
+
+    def __call__(self):
+        raise KeyError("patient-4711")
+
+
+def test_data_that_cannot_be_opened_end_the_sweep_with_their_own_words(
+    two_core_ray: None, tmp_path: Path
+) -> None:
+    with pytest.raises(UnitFailed, match=r"failed 2 times: KeyError: 'patient-4711'"):
+        run_units(small(), CannotBeOpened(tmp_path), TWO)
+
+
 def test_stop_ends_the_sweep_without_waiting_for_running_units(two_core_ray: None, tmp_path: Path) -> None:
     (tmp_path / "wait").touch()
     assert not run_units(small(), Opener(tmp_path), TWO, should_stop=(tmp_path / "waiting").exists)

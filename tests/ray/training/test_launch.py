@@ -1,9 +1,13 @@
 """Training through Ray Train: progress, stops, a killed worker, errors that no retry mends."""
 
 import os
+import pickle
 import signal
+import traceback
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import psutil
@@ -22,8 +26,8 @@ from chex_jobs.models import build_image_encoder
 from chex_jobs.models.weights import load_weights, weights_of
 from chex_jobs.stages.context import Machine
 from chex_jobs.training.assemble import assemble_objective
-from chex_jobs.training.errors import NonFiniteLoss
-from chex_jobs.training.launch import launch
+from chex_jobs.training.errors import NonFiniteLoss, UnforeseenInWorker, WorkersFailed
+from chex_jobs.training.launch import _work, launch
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
 from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
@@ -165,6 +169,36 @@ def test_loss_that_explodes_reaches_the_driver_as_itself_and_is_not_tried_again(
     exploding = supervised(moco, learning_rate=1e38, warmup_fraction=0.0, gradient_clipping=0.0)
     with pytest.raises(NonFiniteLoss, match="Try a lower learningRate"):
         launch(exploding, num_workers=1, checkpoints=checkpoints(store, "exploding"))
+
+
+class QuotesAPatient:
+    """A run over data that nobody foresaw."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise KeyError("patient-4711")
+
+
+def test_what_a_worker_dies_of_reaches_the_driver_whole(store: ArtifactStore) -> None:
+    broken: Any = QuotesAPatient()
+    with pytest.raises(
+        WorkersFailed, match=r"not started again: KeyError: 'patient-4711'\nIn the worker"
+    ) as failed:
+        launch(broken, num_workers=1, checkpoints=checkpoints(store, "broken"), max_failures=0)
+    (kept,) = failed.value.__notes__
+    assert "in __getattr__" in kept
+
+
+def test_what_a_worker_dies_of_says_its_type_and_place_alone_where_ray_prints_it() -> None:
+    with pytest.raises(UnforeseenInWorker) as died:
+        _work({"run": QuotesAPatient(), "checkpoints": None, "mailbox": Mock()})
+    printed = "".join(traceback.format_exception(died.value))
+    assert "UnforeseenInWorker: KeyError at" in printed
+    assert "patient-4711" not in printed
+    arrived = pickle.loads(pickle.dumps(died.value))
+    assert (arrived.kind, arrived.text, arrived.whole) == ("KeyError", "'patient-4711'", died.value.whole)
+    assert "patient-4711" in arrived.whole
 
 
 def test_training_alone_in_this_process_gives_weights_that_load_into_the_encoder(

@@ -88,3 +88,15 @@ def test_a_job_whose_stage_still_runs_is_followed_in_spite_of_a_refusal() -> Non
 
 def test_a_job_of_which_nothing_is_told_is_not_refused() -> None:
     assert not cluster_job().refused
+
+
+@pytest.mark.parametrize("words", [("status", "network"), ("status", "network", "--watch")])
+def test_a_status_of_a_newer_operator_is_told_at_once_and_not_waited_for(
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    give_kubectl(tmp_path, monkeypatch, phase="Validating")
+    assert main(list(words)) == 1
+    assert "upgrade" in capsys.readouterr().err

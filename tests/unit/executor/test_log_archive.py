@@ -28,8 +28,11 @@ def driver(folder: str, body: str, *, interval: float = 3600.0) -> subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG"},
+        env={**os.environ, "AWS_SECRET_ACCESS_KEY": SECRET},
     )
+
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
 
 
 @pytest.fixture
@@ -156,6 +159,19 @@ subprocess.run(['echo', 'child'])
     assert "after\n" in printed
     assert "child\n" in printed
     assert "more than a pipe holds 19999\n" in printed
+
+
+def test_what_a_killed_archiver_leaves_unread_is_masked_all_the_same(folder: Path) -> None:
+    body = """
+import psutil
+(archiver,) = psutil.Process().children()
+archiver.suspend()
+print(os.environ['AWS_SECRET_ACCESS_KEY'], flush=True)
+archiver.kill()
+"""
+    printed, _ = driver(folder.as_uri(), body).communicate(timeout=60)
+    assert "[redacted]\n" in printed
+    assert SECRET not in printed
 
 
 def test_the_chunks_of_one_attempt_are_found_in_order_and_no_other_ones(tmp_path: Path) -> None:
