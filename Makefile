@@ -51,8 +51,13 @@ run: $(INSTALLED) ## the whole pipeline on generated films; prints where the rep
 	@$(BIN)/chex run infra/samples/quickstart.yaml --artifacts ./$(ARTIFACTS)
 
 .PHONY: test
-test: lint types contracts generated ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
+test: lint types contracts generated programs ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: programs
+programs: $(INSTALLED) ## the servers that tests start, built once (some minutes) and cached: Kubernetes' API server, etcd, an S3 server
+	@$(BIN)/python -m tests.apiserver.binaries > /dev/null
+	@$(BIN)/python -m tests.s3.versitygw > /dev/null
 
 .PHONY: crash
 crash: $(INSTALLED) ## jobs killed 20 times end bit-equal; operators killed at every single call end alike (hours; -k narrows)

@@ -106,7 +106,7 @@ class HospitalNetwork:
     def condition(self, kind: str, name: str = "tiny") -> Object:
         return next((each for each in self.status(name).get("conditions", []) if each["type"] == kind), {})
 
-    def reaches(self, phase: str, name: str = "tiny", *, seconds: float = 60.0) -> Object:
+    def reaches(self, phase: str, name: str = "tiny", *, seconds: float = 150.0) -> Object:
         """Wait until the job is in this phase; its status then."""
 
         def look() -> Object | None:

@@ -14,7 +14,7 @@ ENDS = ("Running", "Suspended", "Complete", "Failed")
 
 def told(server: ApiClient, namespace: str, since: str, name: str = "tiny") -> list[Object]:
     """Every version of a job since a resourceVersion, as a watch tells them."""
-    query = f"watch=1&timeoutSeconds=1&resourceVersion={since}&fieldSelector=metadata.name={name}"
+    query = f"watch=1&timeoutSeconds=3&resourceVersion={since}&fieldSelector=metadata.name={name}"
     answer = server.request("GET", f"{JOBS.path(namespace)}?{query}")
     text = answer.message or json.dumps(answer.body)
     return [json.loads(line)["object"] for line in text.splitlines() if line]

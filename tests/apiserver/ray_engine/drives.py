@@ -138,7 +138,7 @@ def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 0) -> Drive:
         for step in range(1, steps + 1):
             await driver.tell(_progress(step))
         driver.end_pods(role, end)
-        await asyncio.sleep(0.2 if role == "worker" else 3600.0)
+        await asyncio.sleep(1.0 if role == "worker" else 3600.0)
         return FAILED
 
     return drive

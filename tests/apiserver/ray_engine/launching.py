@@ -166,7 +166,7 @@ class Launchpad:
 
     def history(self, resource: Resource, name: str) -> list[Object]:
         """Every version of an object since it was created, as a watch tells them; without a name, of all objects."""
-        query = f"watch=1&timeoutSeconds=1&resourceVersion={self._since}"
+        query = f"watch=1&timeoutSeconds=3&resourceVersion={self._since}"
         query += f"&fieldSelector=metadata.name={name}" if name else ""
         answer = self.server.request("GET", f"{resource.path(self.namespace)}?{query}")
         text = answer.message or json.dumps(answer.body)

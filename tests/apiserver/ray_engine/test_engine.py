@@ -153,7 +153,10 @@ def test_a_deadline_fails_the_rayjob_and_leaves_the_job_status_running(
     pad: Launchpad, engine: Engine
 ) -> None:
     engine.script.plan(hang(obeys=False), namespace=pad.namespace)
-    status = pad.reaches(pad.launch(activeDeadlineSeconds=1), "Failed")
+    name = pad.launch(activeDeadlineSeconds=600)
+    eventually(lambda: pad.status(name).get("jobStatus") == "RUNNING", "it does not run")
+    pad.patch(RAYJOBS, name, {"spec": {"activeDeadlineSeconds": 1}})
+    status = pad.reaches(name, "Failed")
     assert (status["reason"], status["jobStatus"]) == ("DeadlineExceeded", "RUNNING")
 
 

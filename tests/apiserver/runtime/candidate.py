@@ -12,7 +12,8 @@ from chex_operator.runtime.election import Election, ElectionTiming
 from tests.apiserver.control_plane import ADMIN_TOKEN
 
 NAMESPACE = "default"
-QUICK = ElectionTiming(lease_seconds=3, renew_deadline_seconds=2.0, retry_seconds=0.5)
+QUICK = ElectionTiming(lease_seconds=10, renew_deadline_seconds=7.0, retry_seconds=0.5)
+"""Quicker than in a cluster; a machine that stands still for some seconds costs no leadership yet."""
 
 
 class Admin:

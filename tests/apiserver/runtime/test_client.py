@@ -206,7 +206,7 @@ def test_all_pages_are_of_one_moment(api_server: ApiClient) -> None:
     play(api_server, story)
 
 
-async def events(client: Client, namespace: str, version: str, seconds: int = 1) -> list[WatchEvent]:
+async def events(client: Client, namespace: str, version: str, seconds: int = 3) -> list[WatchEvent]:
     stream = client.watch(CONFIGMAPS, namespace, resource_version=version, timeout_seconds=seconds)
     return [event async for event in stream]
 
