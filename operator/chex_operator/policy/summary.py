@@ -37,17 +37,21 @@ def kind_of(stage: StageStatus) -> str:
 
 
 def running_line(
-    stages: Sequence[StageStatus], progress: Mapping[str, StageProgress], active_seconds: float
+    stages: Sequence[StageStatus],
+    counted: Sequence[StageStatus],
+    progress: Mapping[str, StageProgress],
+    active_seconds: float,
 ) -> Line:
     """Of a job that is under way.
 
     Args:
         stages: the preflight first, then the plan's order.
+        counted: those of them that say how much is done.
         progress: what drivers told, by the stage's name.
         active_seconds: how long the job has run.
     """
     leading = _leading(stages)
-    done = overall(stages)
+    done = overall(counted)
     phase = PHASES[kind_of(leading)] if leading is not None else "Pending"
     return Line(
         phase=phase,

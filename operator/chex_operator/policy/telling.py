@@ -88,7 +88,8 @@ def _line(course: Course, standing: Standing, status: JobStatus) -> Line:
         for stage in course.stages
         if (notes := course.observed.notes.get(stage.attempt_name)) is not None and notes.progress
     }
-    line = running_line(course.stages, progress, limits.active_seconds(status, course.now))
+    counted = _counted(course)
+    line = running_line(course.stages, counted, progress, limits.active_seconds(status, course.now))
     if standing.complete:
         return Line("Complete", "", "100%", "")
     phase: Phase = line.phase
@@ -101,7 +102,24 @@ def _line(course: Course, standing: Standing, status: JobStatus) -> Line:
     elif course.accepted is None and not course.any_live():
         phase = "Pending"
     eta = "" if standing.halt is not None or standing.ended else line.eta
-    return Line(phase, line.stage, line.progress, eta)
+    return Line(phase, line.stage, _not_less(course, line.progress), eta)
+
+
+def _counted(course: Course) -> list[StageStatus]:
+    """The stages that say how much is done. What an edit may have replaced does not, while a preflight looks what is to be done."""
+    preflight = course.preflight()
+    looks = preflight is not None and preflight.state != "Finished"
+    return course.own_stages() if looks else course.stages
+
+
+def _not_less(course: Course, progress: str) -> str:
+    """Progress as it is told: of one manifest on the same data it never goes back, also not while a preflight looks again."""
+    before, after = course.status.stages[:1], course.stages[:1]
+    same_manifest = bool(before and after) and before[0].identity == after[0].identity
+    same_plan = course.plan_name == course.status.plan or (bool(after) and after[0].state != "Finished")
+    if not (same_manifest and same_plan):
+        return progress
+    return max(progress, course.status.progress, key=lambda told: int(told.rstrip("%") or 0))
 
 
 def _claims(course: Course, standing: Standing) -> list[Claim]:

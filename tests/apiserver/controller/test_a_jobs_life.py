@@ -204,6 +204,30 @@ def test_an_edited_manifest_stops_only_what_changed(network: HospitalNetwork) ->
     eventually(lambda: old["attemptName"] not in network.ray_jobs(), "the old attempt is still there")
 
 
+def test_a_complete_job_that_is_edited_runs_what_changed(network: HospitalNetwork) -> None:
+    def longer(spec: dict) -> None:
+        spec["pretraining"][0]["optimization"]["epochs"] = 9
+
+    network.apply()
+    network.reaches("Complete")
+    before = {stage["name"]: stage["identity"] for stage in network.status()["stages"]}
+    edited = network.apply(change=longer)
+    status = eventually(
+        lambda: (
+            found
+            if (found := network.status())["observedGeneration"] == edited["metadata"]["generation"]
+            and found["phase"] == "Complete"
+            else None
+        ),
+        "the edited job is not complete",
+        seconds=150.0,
+    )
+    changed = {stage["name"] for stage in status["stages"] if stage["identity"] != before[stage["name"]]}
+    assert changed == {"preflight", "pretrain/ssl", "adapt/north", "evaluate/north", "report/tiny"}
+    versions = told(network.server, network.namespace, edited["metadata"]["resourceVersion"])
+    assert contradictions(versions) == []
+
+
 def test_some_time_after_its_end_a_jobs_objects_go_and_the_job_stays(network: HospitalNetwork) -> None:
     network.apply(ttlSecondsAfterFinished=0)
     network.reaches("Complete")

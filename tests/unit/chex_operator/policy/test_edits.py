@@ -17,6 +17,7 @@ def test_a_complete_job_that_is_edited_runs_what_changed() -> None:
     world.settle()
     assert world.condition("Complete") == "False"
     assert world.live("preflight")
+    assert (world.status.phase, world.status.progress) == ("Preflight", "0%")
     world.run_to_the_end()
     assert world.status.phase == "Complete"
     assert identities(world) == world.planned(world.judgement)[1]

@@ -108,6 +108,17 @@ class Happenings(RuleBasedStateMachine):
         self.world.edit(lambda: accepted(edited_manifest(epochs, **POLICY, suspend=suspended)))
 
     @invariant()
+    def progress_never_goes_back_within_a_plan(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        status = self.world.status
+        plan = (status.observed_generation, status.plan, status.stages[0].identity)
+        told = int(status.progress.rstrip("%") or 0)
+        before = getattr(self, "told_before", (plan, 0))
+        assert plan != before[0] or told >= before[1]
+        self.told_before = (plan, told)
+
+    @invariant()
     def what_is_complete_is_the_manifest_as_it_is(self) -> None:
         if not hasattr(self, "world"):
             return

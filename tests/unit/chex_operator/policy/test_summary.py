@@ -19,17 +19,19 @@ PREFLIGHT = stage("preflight", "Finished")
 
 def eta(*stages: StageStatus, told: dict[str, float] | None = None, active: float = HOUR) -> str:
     progress = {name: StageProgress(done=1, total=2, eta_seconds=left) for name, left in (told or {}).items()}
-    return running_line([PREFLIGHT, *stages], progress, active).eta
+    everything = [PREFLIGHT, *stages]
+    return running_line(everything, everything, progress, active).eta
 
 
 def test_before_there_is_a_plan_nothing_is_promised() -> None:
-    line = running_line([stage("preflight", "Running")], {}, HOUR)
+    stages = [stage("preflight", "Running")]
+    line = running_line(stages, stages, {}, HOUR)
     assert (line.phase, line.stage, line.progress, line.eta) == ("Preflight", "preflight", "0%", "")
 
 
 def test_the_heaviest_stage_that_runs_is_the_one_that_matters() -> None:
     stages = [PREFLIGHT, stage("ingest/b", "Running"), stage("pretrain/ssl", "Running"), stage("adapt/north")]
-    line = running_line(stages, {}, HOUR)
+    line = running_line(stages, stages, {}, HOUR)
     assert (line.phase, line.stage) == ("Pretraining", "pretrain/ssl")
 
 
