@@ -218,16 +218,17 @@ def _workers_failed(error: BaseException) -> WorkersFailed:
     while inner.__cause__ is not None:
         inner = inner.__cause__
     inner = getattr(inner, "_base_exc", inner)  # Ray's UserExceptionWithTraceback
-    kind, text = type(inner).__name__, str(inner)
-    if isinstance(inner, UnforeseenInWorker):
-        kind, text = inner.kind, inner.text
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    failed = WorkersFailed(
-        f"the workers failed and were not started again: {kind}: {lines[-1].strip() if lines else 'no message'}"
-    )
-    if isinstance(inner, UnforeseenInWorker):
-        failed.add_note(f"In the worker:\n{inner.whole}")
+    if not isinstance(inner, UnforeseenInWorker):
+        return WorkersFailed(_in_one_line(type(inner).__name__, str(inner)))
+    failed = WorkersFailed(_in_one_line(inner.kind, inner.text))
+    failed.add_note(f"In the worker:\n{inner.whole}")
     return failed
+
+
+def _in_one_line(kind: str, text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    last = lines[-1].strip() if lines else "no message"
+    return f"the workers failed and were not started again: {kind}: {last}"
 
 
 def _with_weights(outcome: "TrainingOutcome", checkpoints: "CheckpointStore") -> "TrainingOutcome":
