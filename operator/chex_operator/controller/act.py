@@ -40,7 +40,7 @@ from chex_operator.rendering import (
     supporting_objects,
 )
 from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL, progress_name, stage_name
-from chex_operator.runtime.client import Client
+from chex_operator.runtime.client import Client, listed
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from chex_operator.runtime.resource import (
@@ -287,17 +287,9 @@ class Actor:
 
     async def _delete_plan(self, view: JobView, name: str) -> None:
         selector = f"{JOB_UID_LABEL}={view.uid},{ROLE_LABEL}={STAGE_ROLE}"
-        token = ""
-        while True:
-            page = await self._client.list_page(
-                CONFIGMAPS, view.namespace, label_selector=selector, continue_token=token
-            )
-            for item in page.items:
-                if item["metadata"]["name"].startswith(f"{name}-"):
-                    await self._client.delete(CONFIGMAPS, view.namespace, item["metadata"]["name"])
-            token = page.continue_token
-            if not token:
-                break
+        async for item in listed(self._client, CONFIGMAPS, view.namespace, selector):
+            if item["metadata"]["name"].startswith(f"{name}-"):
+                await self._client.delete(CONFIGMAPS, view.namespace, item["metadata"]["name"])
         await self._client.delete(CONFIGMAPS, view.namespace, name)
 
     async def _set_finalizers(self, view: JobView, finalizers: tuple[str, ...], version: str) -> str:

@@ -5,20 +5,19 @@ purpose by its owner's deletion (`kubectl delete --cascade=orphan`) nobody else 
 """
 
 import logging
-from collections.abc import AsyncIterator
 
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.fields import parts, text
 from chex_operator.controller.views import RunView
 from chex_operator.rendering.names import JOB_UID_LABEL
-from chex_operator.runtime.client import Client
+from chex_operator.runtime.client import Client, listed
 from chex_operator.runtime.clock import Clock
 from chex_operator.runtime.errors import ApiError, NotFound
 from chex_operator.runtime.resource import JOBS, RAYCLUSTERS, RAYJOBS, Object
 
 SWEEP_SECONDS = 300.0
 CLUSTERS_AT_ONCE = 100
-"""A RayCluster has some 20 KB."""
+"""A RayCluster holds the specs of all its Pods."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +59,9 @@ async def _has_lost_its_job(view: RunView, client: Client) -> bool:
 
 
 async def _sweep_ray_clusters(caches: Caches, client: Client, namespace: str | None) -> int:
+    """Of those that KubeRay made of our RayJobs, whose labels it copies; not kept in a cache, since nothing else asks for them."""
     found = 0
-    async for cluster in _ray_clusters(client, namespace):
+    async for cluster in listed(client, RAYCLUSTERS, namespace, JOB_UID_LABEL, limit=CLUSTERS_AT_ONCE):
         metadata = cluster["metadata"]
         if not await _has_lost_its_ray_job(cluster, caches, client):
             continue
@@ -70,24 +70,6 @@ async def _sweep_ray_clusters(caches: Caches, client: Client, namespace: str | N
         await client.delete(RAYCLUSTERS, where, name, uid=metadata["uid"])
         found += 1
     return found
-
-
-async def _ray_clusters(client: Client, namespace: str | None) -> AsyncIterator[Object]:
-    """Those that KubeRay made of our RayJobs, whose labels it copies; not kept in a cache, since nothing else asks for them."""
-    token = ""
-    while True:
-        page = await client.list_page(
-            RAYCLUSTERS,
-            namespace,
-            label_selector=JOB_UID_LABEL,
-            limit=CLUSTERS_AT_ONCE,
-            continue_token=token,
-        )
-        for each in page.items:
-            yield each
-        token = page.continue_token
-        if not token:
-            return
 
 
 async def _has_lost_its_ray_job(cluster: Object, caches: Caches, client: Client) -> bool:

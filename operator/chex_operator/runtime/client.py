@@ -473,3 +473,19 @@ def _path_of(resource: Resource, body: Object) -> str:
 def _unreachable(call: _Call, fault: Exception) -> Unreachable:
     what = str(fault) or type(fault).__name__
     return Unreachable(0, "", f"{call.verb} {call.path}: {what}")
+
+
+async def listed(
+    client: Client, resource: Resource, namespace: str | None, label_selector: str, *, limit: int = 500
+) -> AsyncGenerator[Object, None]:
+    """Every object that bears the labels, page after page of up to `limit`. Raises what `Client.list_page` does."""
+    token = ""
+    while True:
+        page = await client.list_page(
+            resource, namespace, label_selector=label_selector, limit=limit, continue_token=token
+        )
+        for each in page.items:
+            yield each
+        token = page.continue_token
+        if not token:
+            return
