@@ -39,6 +39,13 @@ class Condition(ApiModel):
     message: str = Field(default="", max_length=32768, description="Reason for people, with what to do.")
 
 
+class Interruption(ApiModel):
+    """What took machines from an attempt that goes on."""
+
+    reason: str = Field(max_length=128, description="Why, for machines: one CamelCase word.")
+    message: str = Field(max_length=2048, description="Why, for people: which Pod, and what to do.")
+
+
 class StageStatus(ApiModel):
     """One stage of the plan, or the preflight that comes before it."""
 
@@ -55,6 +62,10 @@ class StageStatus(ApiModel):
     )
     reason: str = Field(default="", max_length=128, description="Why, for machines: one CamelCase word.")
     message: str = Field(default="", max_length=2048, description="Why, for people, with what to do.")
+    interruption: Interruption | None = Field(
+        default=None,
+        description="What took machines from the attempt, until it has all of them again and gets further. Should it end before, this is why.",
+    )
     progress_percent: int = Field(default=0, ge=0, le=100, description="How much of it is done.")
     workers: int = Field(default=0, ge=0, le=4096, description="Workers of that attempt, beside the head.")
     gpus: int = Field(default=0, ge=0, le=1_000_000, description="GPUs that the attempt asks for.")

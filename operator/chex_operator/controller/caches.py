@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from chex_operator.controller.gone_pods import GonePods
 from chex_operator.controller.pods import pod_view
 from chex_operator.controller.views import (
     JobView,
@@ -91,6 +92,8 @@ class Caches:
         self.ray_jobs = of_jobs(RAYJOBS, ray_job_view)
         self.batch_jobs = of_jobs(BATCH_JOBS, job_run_view)
         self.pods = of_jobs(PODS, pod_view)
+        self.gone_pods = GonePods(clock)
+        self.pods.add_handler(self.gone_pods.heard)
         self.config_maps = of_jobs(CONFIGMAPS, config_map_view, FOLLOWED_CONFIG_MAPS)
 
     def following(self) -> dict[str, Following]:

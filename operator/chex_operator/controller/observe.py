@@ -120,8 +120,9 @@ class Observer:
 
     def _pods(self, view: JobView) -> dict[str, tuple[Pod, ...]]:
         found: dict[str, list[Pod]] = {}
-        for each in self._caches.pods.labelled(view.namespace, view.uid):
-            found.setdefault(each.pod.attempt, []).append(each.pod)
+        present = [each.pod for each in self._caches.pods.labelled(view.namespace, view.uid)]
+        for pod in present + self._caches.gone_pods.of(view.namespace, view.uid):
+            found.setdefault(pod.attempt, []).append(pod)
         return {name: tuple(pods) for name, pods in found.items()}
 
     async def _notes(self, view: JobView, status: JobStatus, runs: dict[str, Run]) -> dict[str, Notes]:

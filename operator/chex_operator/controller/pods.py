@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chex_operator.controller.fields import labels_of, part, parts, text
 from chex_operator.policy.moments import seconds_of
 from chex_operator.policy.observed import Pod
-from chex_operator.policy.outcome import PodProblem
+from chex_operator.policy.outcome import OUT_OF_MEMORY, PodProblem
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
 from chex_operator.runtime.resource import Object
 
@@ -92,9 +92,9 @@ def _problems(name: str, status: Object, conditions: dict[str, Object]) -> Itera
 
 def _container_problems(name: str, container: Object) -> Iterator[PodProblem]:
     for state in (part(container, "state"), part(container, "lastState")):
-        if text(part(state, "terminated"), "reason") == "OOMKilled":
+        if text(part(state, "terminated"), "reason") == OUT_OF_MEMORY:
             advice = "give its pool (or the head) more in the runtime, or lower the batch"
-            yield PodProblem("OOMKilled", f"Pod {name} ran out of memory; {advice}")
+            yield PodProblem(OUT_OF_MEMORY, f"Pod {name} ran out of memory; {advice}")
     waiting = part(part(container, "state"), "waiting")
     if text(waiting, "reason") in WAITING:
         reason, advice = WAITING[text(waiting, "reason")]

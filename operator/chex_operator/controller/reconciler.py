@@ -4,6 +4,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import chain
 
 from chex_api.status import JobStatus
 from chex_operator.controller.act import Actor
@@ -63,6 +64,7 @@ class Reconciler:
             if done.told:
                 self._stages.count_gpu_seconds(observed, decision.status)
         self._stages.take(view.uid, decision.status)
+        self._caches.gone_pods.forget(view.namespace, chain.from_iterable(observed.pods.values()))
         if done.trouble is not None:
             raise done.trouble
         if decision.look_again is None:

@@ -8,11 +8,11 @@ for the next attempt, or Failed. Stopping is a running attempt that was asked to
 from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
-from chex_api.status import StageStatus
+from chex_api.status import Interruption, StageStatus
 from chex_operator.policy.attempts import GiveUp, History, after
 from chex_operator.policy.moments import seconds_of, timestamp
 from chex_operator.policy.observed import Notes, Pod, Run
-from chex_operator.policy.outcome import End, Outcome, Told, outcome_of
+from chex_operator.policy.outcome import OUT_OF_MEMORY, End, Outcome, PodProblem, Told, outcome_of
 from chex_operator.rendering import PREFLIGHT
 
 LIVE_STATES = ("Running", "Stopping")
@@ -65,6 +65,7 @@ def begin(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageSta
             "attempt_name": name,
             "reason": STARTING,
             "message": "",
+            "interruption": None,
             "workers": workers,
             "gpus": gpus,
             "launch_time": None,
@@ -77,7 +78,14 @@ def begin(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageSta
 def rest(stage: StageStatus, state: str, reason: str, message: str = "") -> StageStatus:
     """The stage without an attempt that runs."""
     return stage.model_copy(
-        update={"state": state, "reason": reason, "message": message, "launch_time": None, "start_time": None}
+        update={
+            "state": state,
+            "reason": reason,
+            "message": message,
+            "interruption": None,
+            "launch_time": None,
+            "start_time": None,
+        }
     )
 
 
@@ -151,6 +159,7 @@ def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
             "disruptions": counted.disruptions,
             "reason": DEQUEUED.reason,
             "message": DEQUEUED.message,
+            "interruption": Interruption(reason=DEQUEUED.reason, message=DEQUEUED.message),
         }
     )
 
@@ -176,17 +185,35 @@ def _role(stage: StageStatus) -> str:
 
 def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
     assert seen.run is not None
-    problems = [pod.problem for pod in seen.pods if pod.problem is not None]
     told = seen.notes.told if seen.notes is not None else Told()
-    outcome = outcome_of(seen.run.state, told, problems)
-    if outcome is None or outcome.end is not End.FAILED:
+    outcome = outcome_of(seen.run.state, told, _problems(seen.pods))
+    earlier = stage.interruption
+    if outcome is None or outcome.end is not End.FAILED or earlier is None:
         return outcome
-    # The Pod that was evicted may be gone by the time its RayJob has failed. What a queue took was counted when it did:
-    # after that, a failure that the driver tells is one of its own.
-    own_failure = told.failure and stage.message == DEQUEUED.message
-    if stage.reason in DISRUPTION_REASONS and not own_failure:
-        return Outcome(End.DISRUPTED, stage.reason, stage.message)
-    return outcome
+    # What a queue took was counted when it did: after that, a failure that the driver tells is one of its own.
+    if told.failure and earlier.message == DEQUEUED.message:
+        return outcome
+    # The Pod that was evicted may be gone by the time its RayJob has failed, or another one has taken its place.
+    disruption = earlier.reason in DISRUPTION_REASONS
+    return outcome_of(seen.run.state, told, [PodProblem(earlier.reason, earlier.message, disruption)])
+
+
+def _problems(pods: tuple[Pod, ...]) -> list[PodProblem]:
+    """The worst first, the same at every look."""
+    return sorted(
+        (pod.problem for pod in pods if pod.problem is not None),
+        key=lambda problem: (
+            not problem.disruption,
+            not _is_interruption(problem),
+            problem.reason,
+            problem.message,
+        ),
+    )
+
+
+def _is_interruption(problem: PodProblem) -> bool:
+    """Whether it took a machine from the attempt, rather than kept it from having one."""
+    return problem.disruption or problem.reason == OUT_OF_MEMORY
 
 
 def _never_began(seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
@@ -253,10 +280,25 @@ def _running(stage: StageStatus, seen: Seen) -> StageStatus:
         update["progress_percent"] = max(percent, stage.progress_percent)
     if stage.state == "Running":
         advanced = update.get("progress_percent", stage.progress_percent) != stage.progress_percent
-        readmitted = stage.message == DEQUEUED.message and not _is_queued(seen)
-        recovered = (advanced or readmitted) and _is_whole(stage, seen.pods)
-        update["reason"], update["message"] = _telling(stage, seen, recovered=recovered)
+        problems = _problems(seen.pods)
+        interruption = _interruption(stage, seen, problems, advanced=advanced)
+        update["interruption"] = interruption
+        update["reason"], update["message"] = _telling(seen, problems, interruption)
     return stage.model_copy(update=update)
+
+
+def _interruption(
+    stage: StageStatus, seen: Seen, problems: list[PodProblem], *, advanced: bool
+) -> Interruption | None:
+    """What took machines from the attempt: remembered until it has all of them, and has got further with them."""
+    if problems and _is_interruption(problems[0]):
+        return Interruption(reason=problems[0].reason, message=problems[0].message[:2048])
+    earlier = stage.interruption
+    if earlier is None:
+        return None
+    readmitted = earlier.message == DEQUEUED.message and not _is_queued(seen)
+    recovered = (advanced or readmitted) and _is_whole(stage, seen.pods)
+    return None if recovered else earlier
 
 
 def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
@@ -265,21 +307,13 @@ def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
     return ready >= max(1, stage.workers)
 
 
-def _telling(stage: StageStatus, seen: Seen, *, recovered: bool) -> tuple[str, str]:
-    """What people should know of an attempt that goes on: what is wrong with a Pod before all else.
-
-    A disruption is told until the attempt has `recovered`, with all its machines: should it end before, that is why.
-    """
+def _telling(seen: Seen, problems: list[PodProblem], interruption: Interruption | None) -> tuple[str, str]:
+    """What people should know of an attempt that goes on: what is wrong with a Pod before all else."""
     assert seen.run is not None
-    problem = min(
-        (pod.problem for pod in seen.pods if pod.problem is not None),
-        key=lambda problem: (not problem.disruption, problem.reason, problem.message),
-        default=None,
-    )
-    if problem is not None:
-        return problem.reason, problem.message[:2048]
-    if stage.reason in DISRUPTION_REASONS and not recovered:
-        return stage.reason, stage.message
+    if problems:
+        return problems[0].reason, problems[0].message[:2048]
+    if interruption is not None:
+        return interruption.reason, interruption.message
     if _is_queued(seen):
         return "Queued", "waits for its turn in the queue"
     told = seen.notes is not None and seen.notes.progress is not None

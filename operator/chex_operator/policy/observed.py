@@ -86,7 +86,7 @@ class Observed:
         plan: the frozen plan that `status.plan` names; None where there is none.
         runs: RayJobs and Jobs, by the attempt's name.
         notes: ConfigMaps of attempts, by the attempt's name.
-        pods: Pods, by the attempt's name.
+        pods: Pods, by the attempt's name; also those that went since the last pass and that something befell.
     """
 
     job: JobReference

@@ -62,6 +62,8 @@ class Outcome:
     message: str = ""
 
 
+OUT_OF_MEMORY = "OOMKilled"
+"""Reason of a `PodProblem`."""
 _FINAL = ("Failed", "ValidationFailed", "Complete")
 
 
@@ -75,6 +77,7 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
 
     A fault that the driver found in its input counts most, then an eviction or a lost node, of which the driver knows only
     that its workers are gone; then whatever else the driver said, what happened to its Pods, and KubeRay's own reason.
+    Of memory that ran out, the driver knows no more than that either: what it said comes second there.
     """
     if job.job_status == "SUCCEEDED":
         return Outcome(End.SUCCEEDED, "Succeeded")
@@ -89,9 +92,14 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
     disruption = next((problem for problem in problems if problem.disruption), None)
     if disruption is not None:
         return Outcome(End.DISRUPTED, disruption.reason, disruption.message)
+    stopped = told.stopped or job.job_status == "STOPPED"
+    out_of_memory = next((problem for problem in problems if problem.reason == OUT_OF_MEMORY), None)
+    if out_of_memory is not None and not stopped:
+        said = f"; the driver says: {told.failure}" if told.failure else ""
+        return Outcome(End.FAILED, OUT_OF_MEMORY, out_of_memory.message + said)
     if told.failure:
         return Outcome(End.FAILED, "StageFailed", told.failure)
-    if told.stopped or job.job_status == "STOPPED":
+    if stopped:
         return Outcome(End.STOPPED, "Stopped")
     if problems:
         return Outcome(End.FAILED, problems[0].reason, problems[0].message)

@@ -9,10 +9,19 @@ import pytest
 
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.reconciler import Reconciler
+from chex_operator.policy.observed import Pod
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
 from chex_operator.runtime.errors import NotFound, ServerError
 from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, JOBS, PODS, Object, Resource
+from chex_operator.runtime.resource import (
+    CLUSTER_RUNTIMES,
+    CONFIGMAPS,
+    JOBS,
+    PODS,
+    RAYJOBS,
+    Object,
+    Resource,
+)
 from chex_operator.runtime.wire import Page, WatchEvent
 from chex_operator.runtime.worker import Requeue
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
@@ -168,6 +177,66 @@ def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated
     with pytest.raises(ServerError, match="webhook"):
         look(api)
     assert api.calls[-1] == "patch chextrainingjobs"
+
+
+def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once() -> None:
+    world = World()
+    attempt = world.run_to("pretrain/ssl")
+    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
+    job = {"metadata": metadata, "spec": manifest().spec.plain(), "status": world.status.plain()}
+    gone = asyncio.Event()
+
+    class Evicting(Api):
+        told: Object
+
+        async def watch(self, resource: Resource, *_: Any, **__: Any) -> AsyncGenerator[WatchEvent, None]:
+            if resource is PODS:
+                for version, kind in enumerate(("ADDED", "MODIFIED", "DELETED"), 10):
+                    yield WatchEvent(kind, worker(attempt, version, evicted=kind != "ADDED"))
+                gone.set()
+            await asyncio.Event().wait()
+
+        async def get(self, resource: Resource, namespace: str, name: str) -> Object:
+            if resource is not RAYJOBS:
+                return await super().get(resource, namespace, name)
+            running = {"jobStatus": "RUNNING", "jobDeploymentStatus": "Running"}
+            return {"metadata": {"namespace": namespace, "name": name, "uid": "r"}, "status": running}
+
+        async def patch_status(self, resource: Resource, *arguments: Any, **named: Any) -> Object:
+            self.told = [each for each in (*arguments, *named.values()) if isinstance(each, dict)][-1]
+            return {"metadata": {"resourceVersion": "6"}}
+
+    async def passes() -> tuple[str, list[Pod]]:
+        clock = VirtualClock()
+        api = Evicting(**{JOBS.plural: [job]})
+        caches = Caches(api, clock, None, lambda _: None)
+        following = [asyncio.create_task(each.run()) for each in caches.following().values()]
+        await gone.wait()
+        client: Any = api
+        recorder: Any = Recorder()
+        reconciler = Reconciler(caches, client, clock, recorder, Metrics(clock), lambda: True)
+        await reconciler.reconcile(KEY)
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+        return str(api.told), caches.gone_pods.of("radiology", "u")
+
+    told, left = asyncio.run(passes())
+    assert "'interruption': {'reason': 'Evicted'" in told
+    assert left == []
+
+
+def worker(attempt: str, version: int, *, evicted: bool) -> Object:
+    labels = {JOB_UID_LABEL: "u", ATTEMPT_LABEL: attempt, "ray.io/node-type": "worker"}
+    metadata = {
+        "namespace": "radiology",
+        "name": "w",
+        "uid": "w",
+        "resourceVersion": str(version),
+        "labels": labels,
+    }
+    status = {"phase": "Failed", "reason": "Evicted"} if evicted else {"phase": "Running"}
+    return {"metadata": metadata, "spec": {"nodeName": "n"}, "status": status}
 
 
 def test_a_job_of_the_same_name_takes_the_place_of_the_one_before_in_the_metrics() -> None:

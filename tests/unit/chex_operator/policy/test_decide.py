@@ -255,6 +255,38 @@ def test_a_driver_that_misses_its_evicted_workers_was_disrupted_also_when_the_po
     assert (world.stage("pretrain/ssl").failures, world.stage("pretrain/ssl").disruptions) == (0, 1)
 
 
+def test_an_eviction_is_not_forgotten_while_the_pod_that_replaces_it_finds_no_node() -> None:
+    world = World(judgement=accepted(manifest(backoffLimit=0)))
+    name = world.run_to("pretrain/ssl")
+    world.evict(name)
+    world.settle()
+    nowhere = PodProblem("Unschedulable", "Pod new: finds no node")
+    world.pods[name] = (Pod("new", name, "worker", alive=True, problem=nowhere),)
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "Unschedulable"
+    world.fail(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.reason, stage.failures, stage.disruptions) == ("Evicted", 0, 1)
+    assert stage.interruption is None
+
+
+def test_memory_that_ran_out_is_told_as_the_cause_though_the_pod_is_gone_by_then() -> None:
+    world = World()
+    name = world.run_to("pretrain/ssl")
+    ran_out = PodProblem("OOMKilled", "Pod w ran out of memory; give its pool more")
+    world.pods[name] = tuple(replace(pod, alive=False, problem=ran_out) for pod in world.pods[name])
+    world.settle()
+    world.pods.pop(name)
+    world.settle()
+    assert world.stage("pretrain/ssl").reason == "OOMKilled"
+    world.fail(name)
+    world.settle()
+    stage = world.stage("pretrain/ssl")
+    assert (stage.reason, stage.failures, stage.disruptions) == ("OOMKilled", 1, 0)
+    assert stage.message == f"{ran_out.message}; the driver says: it broke"
+
+
 def test_a_run_that_somebody_deleted_is_a_disruption() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")

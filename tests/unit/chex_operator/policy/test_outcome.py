@@ -5,6 +5,7 @@ import pytest
 from chex_operator.policy.outcome import End, Outcome, PodProblem, RayJobState, Told, outcome_of
 
 EVICTED = PodProblem("Evicted", "worker 3 was evicted: node out of memory", disruption=True)
+OUT_OF_MEMORY = PodProblem("OOMKilled", "Pod w ran out of memory; give its pool more")
 NO_IMAGE = PodProblem("ErrImagePull", "the image cannot be pulled; check spec.image of the runtime")
 
 
@@ -61,6 +62,20 @@ def test_a_driver_that_only_misses_its_evicted_workers_was_disrupted() -> None:
     told = Told(failure="pretrain/ssl: the workers failed and were not started again")
     ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
     assert ended == Outcome(End.DISRUPTED, "Evicted", EVICTED.message)
+
+
+def test_of_memory_that_ran_out_the_driver_knows_only_that_its_workers_are_gone() -> None:
+    told = Told(failure="pretrain/ssl: the workers failed and were not started again")
+    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(NO_IMAGE, OUT_OF_MEMORY))
+    said = f"{OUT_OF_MEMORY.message}; the driver says: {told.failure}"
+    assert ended == Outcome(End.FAILED, "OOMKilled", said)
+    silent = end_of("RUNNING", "Failed", "SubmissionFailed", problems=(NO_IMAGE, OUT_OF_MEMORY))
+    assert silent == Outcome(End.FAILED, "OOMKilled", OUT_OF_MEMORY.message)
+
+
+def test_a_driver_that_stopped_as_it_was_asked_has_stopped_whatever_ran_out_of_memory_then() -> None:
+    ended = end_of("FAILED", "Failed", "AppFailed", told=Told(stopped=True), problems=(OUT_OF_MEMORY,))
+    assert ended == Outcome(End.STOPPED, "Stopped")
 
 
 def test_a_driver_that_was_stopped_with_its_node_counts_as_disrupted() -> None:
