@@ -116,6 +116,15 @@ def met_often(seed: int, *, calls: int = 400, share: float = 0.12) -> Ordeal:
     return Ordeal(f"faults of any kind, seed {seed}", begin)
 
 
+def statuses_late(*, times: int = 20, seconds: float = 0.5) -> Ordeal:
+    """Each status takes a while to write: what happens meanwhile, and is over again, no pass sees."""
+
+    def begin(life: Life) -> None:
+        life.proxy.plan(delay(seconds), when=lambda call: call.subresource == "status", times=times)
+
+    return Ordeal("statuses are written late", begin)
+
+
 def watches_held(seed: int, *, times: int = 8, seconds: float = 1.5) -> Ordeal:
     """Again and again, at a write, one kind's watch tells nothing for a while: caches are old, and not all of the same age."""
     return _watches("held", seed, times, lambda life, kind: _hold(life, kind, seconds))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from chex_operator.runtime.resource import Object
 from tests.apiserver.controller.lives import Life
-from tests.apiserver.ray_engine.drives import fail, finish, hang
+from tests.apiserver.ray_engine.drives import fail, finish, hang, lose
 
 Story = Callable[[Life], None]
 
@@ -41,6 +41,14 @@ def tried_again(life: Life) -> None:
     life.network.plan(fail(), kind="ingest", stage="archive", number=1)
     life.network.plan(finish(tells=False), kind="adapt")
     life.network.apply()
+    life.reaches("Complete")
+    life.ends()
+
+
+def disrupted(life: Life) -> None:
+    """A worker is evicted, and its Pod replaced at once, in a job that may not fail."""
+    life.network.plan(lose("worker"), kind="pretrain", number=1)
+    life.network.apply(backoffLimit=0)
     life.reaches("Complete")
     life.ends()
 

@@ -21,6 +21,7 @@ from tests.apiserver.controller.ordeals import (
     lease_taken,
     met,
     met_often,
+    statuses_late,
     watches_dropped,
     watches_held,
     watches_slow,
@@ -28,6 +29,7 @@ from tests.apiserver.controller.ordeals import (
 from tests.apiserver.controller.stories import (
     Story,
     deleted_in_pretraining,
+    disrupted,
     from_manifest_to_report,
     suspended_edited_and_cleared,
     tried_again,
@@ -54,6 +56,7 @@ def sample() -> Iterator[Trial]:
             yield Trial(story, killed_before(n))
         for n in spread(calls, times, seed=2):
             yield Trial(story, killed_after(n))
+    yield Trial(disrupted, statuses_late())
     ordeals: list[Ordeal] = [killed_again_and_again(seed) for seed in (1, 2)]
     ordeals += [met_often(seed) for seed in (1, 2, 3)]
     ordeals += [watches_held(1), watches_held(2), watches_dropped(1), watches_slow()]
