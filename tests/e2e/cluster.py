@@ -58,6 +58,13 @@ class Cluster:
     def pods(self, selector: str) -> list[Plain]:
         return json.loads(self.kubectl("get", "pods", "-l", selector, "-o", "json"))["items"]
 
+    def evict(self, pod: Plain) -> None:
+        """What `kubectl drain` does with each Pod of a node."""
+        about = {"name": pod["metadata"]["name"], "namespace": self._namespace}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": about}
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{about['name']}/eviction"
+        self.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
+
     def ray_pods_of(self, name: str) -> list[Plain]:
         return [
             pod
