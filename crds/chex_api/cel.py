@@ -1,4 +1,4 @@
-"""The rules of `chex_api.rules` in CEL, for the API server.
+"""The rules of `chex_api.rules` and of the runtimes' models in CEL, for the API server.
 
 Each rule hangs on the lowest object that holds all it speaks of. The API server estimates the cost of a rule from the
 declared bounds and refuses a CRD that could cost too much, so rules that compare lists are written to stay below that.
@@ -157,5 +157,18 @@ JOB_RULES = (
         "artifacts.uri",
         "self == oldSelf",
         "cannot be changed; create a job of another name for another location",
+    ),
+)
+
+RUNTIME_RULES = (
+    CelRule(
+        "pools[].tolerations[]",
+        "self.operator != 'Exists' || self.value == ''",
+        "value must be empty where operator is Exists",
+    ),
+    CelRule(
+        "pools[].tolerations[]",
+        "self.operator == 'Exists' || self.key != ''",
+        "key must be given where operator is Equal",
     ),
 )

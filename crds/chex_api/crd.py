@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from chex_api.base import Name
-from chex_api.cel import JOB_RULES, LOCATION_FIELDS, STAYS_INSIDE, CelRule
+from chex_api.cel import JOB_RULES, LOCATION_FIELDS, RUNTIME_RULES, STAYS_INSIDE, CelRule
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.rules import LIST_MAPS, LIST_SETS
 from chex_api.runtime import ChexRuntime, ClusterChexRuntime, RuntimeSpec
@@ -107,6 +107,7 @@ KINDS = (
         scope="Cluster",
         columns=RUNTIME_COLUMNS,
         list_maps=RUNTIME_LIST_MAPS,
+        rules=RUNTIME_RULES,
     ),
     Kind(
         model=ChexRuntime,
@@ -115,6 +116,7 @@ KINDS = (
         scope="Namespaced",
         columns=RUNTIME_COLUMNS,
         list_maps=RUNTIME_LIST_MAPS,
+        rules=RUNTIME_RULES,
     ),
 )
 

@@ -1,8 +1,8 @@
 """`ClusterChexRuntime` and `ChexRuntime`: what the platform team offers. No Pod templates, no free-form DeepSpeed JSON."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chex_api import API_VERSION
 from chex_api.base import ApiModel, Name, OneOf, Quantity, Text
@@ -34,6 +34,15 @@ class Toleration(ApiModel):
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = Field(
         default="", description="Effect of the taint; empty: all."
     )
+
+    @model_validator(mode="after")
+    def _as_a_pod_may_have_it(self) -> Self:
+        """`chex_api.cel.RUNTIME_RULES` says the same; Kubernetes would refuse each Pod of the pool."""
+        if self.operator == "Exists" and self.value:
+            raise ValueError("value must be empty where operator is Exists")
+        if self.operator == "Equal" and not self.key:
+            raise ValueError("key must be given where operator is Equal")
+        return self
 
 
 class Topology(ApiModel):

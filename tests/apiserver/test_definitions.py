@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from chex_api.crd import KINDS, MAX_BYTES, render_crds
 from chex_api.runtime import ClusterChexRuntime
@@ -58,6 +59,37 @@ def test_runtime_with_an_empty_label_key_is_refused(cluster: ApiClient) -> None:
     )
     assert answer.code == 422
     assert "each key must have" in answer.message
+
+
+@pytest.mark.parametrize("operator", ["Exists", "Equal"])
+@pytest.mark.parametrize("key", ["", "spot"])
+@pytest.mark.parametrize("value", ["", "yes"])
+def test_tolerations_are_those_that_kubernetes_takes(
+    cluster: ApiClient, operator: str, key: str, value: str
+) -> None:
+    toleration = {"key": key, "operator": operator, "value": value}
+    runtime = yaml.safe_load(RUNTIME)
+    runtime["spec"]["pools"][0]["tolerations"] = [toleration]
+    answer = cluster.create(RUNTIMES, runtime, dry_run=True)
+    labels = {"app": "any"}
+    pod = {"containers": [{"name": "any", "image": "any"}], "tolerations": [toleration]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "any"},
+        "spec": spec,
+    }
+    of_kubernetes = cluster.create("/apis/apps/v1/namespaces/default/deployments", deployment, dry_run=True)
+    assert answer.accepted == of_kubernetes.accepted, (answer.message, of_kubernetes.message)
+    if answer.accepted:
+        ClusterChexRuntime.parse(runtime)
+        return
+    with pytest.raises(ValidationError) as refusal:
+        ClusterChexRuntime.parse(runtime)
+    (fault,) = refusal.value.errors()
+    assert str(fault["msg"]).removeprefix("Value error, ") in answer.message
 
 
 def test_location_of_artifacts_cannot_be_changed(cluster: ApiClient, samples: list[Path]) -> None:

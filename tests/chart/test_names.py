@@ -241,6 +241,8 @@ def test_the_schema_knows_an_address_range_as_python_does(text: str) -> None:
         ({"key": "a", "value": "x y"}, "value"),
         ({"key": "a", "tolerationSeconds": -1}, "tolerationSeconds"),
         ({"key": "a", "tolerationSeconds": 1e300}, "tolerationSeconds"),
+        ({"key": "a", "operator": "Exists", "value": "b"}, "value"),
+        ({"key": "", "operator": "Equal", "value": "b"}, "key"),
     ],
 )
 def test_tolerations_that_kubernetes_would_not_take_are_refused(toleration: Values, place: str) -> None:
