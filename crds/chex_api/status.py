@@ -92,6 +92,15 @@ class StageStatus(ApiModel):
     manifest_sha256: str = Field(default="", max_length=64, description="Its checksum.")
 
 
+class SupersededAttempt(ApiModel):
+    """An attempt that an edited manifest replaced, and that has not ended yet."""
+
+    attempt_name: str = Field(max_length=63, description="Name of the attempt, and of its RayJob.")
+    pool: str = Field(default="", max_length=63, description="Pool of its workers.")
+    gpus: int = Field(ge=0, le=1_000_000, description="GPUs that it has.")
+    start_time: Timestamp = Field(description="When its machines were there.")
+
+
 class HospitalStatus(ApiModel):
     """What is known for one hospital."""
 
@@ -127,6 +136,11 @@ class JobStatus(ApiModel):
     gpu_hours: Number = Field(default="0", description="GPU-hours used so far.")
     earlier_gpu_seconds: Number = Field(
         default="0", alias="earlierGPUSeconds", description="GPU-seconds of stages that left the plan."
+    )
+    superseded: tuple[SupersededAttempt, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Attempts that an edited manifest replaced and that still stop: their GPU-seconds count.",
     )
     active_seconds: int = Field(
         default=0,

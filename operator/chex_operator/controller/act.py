@@ -71,10 +71,12 @@ class Done:
 
     Attributes:
         told: whether a status was written.
+        let_go: whether a deleted job may go, of which nothing more is told.
         trouble: why something could not be created that may be created a moment later; the pass is to be repeated.
     """
 
     told: bool
+    let_go: bool = False
     trouble: ApiError | None = None
 
 
@@ -116,14 +118,14 @@ class Actor:
                 kept = tuple(each for each in view.finalizers if each != FINALIZER)
                 version = await self._set_finalizers(view, kept, version)
                 if view.deleting_since is not None:
-                    return Done(told=False)
+                    return Done(told=False, let_go=True)
             elif isinstance(action, DeleteRun) and lets_go:
                 await self._delete_if_possible(view.namespace, action)
             else:
                 await self._carry_out(view, observed, action, troubles)
         told = await self._tell(view, _with_troubles(decision.status, troubles), version)
         passing = (each for each in troubles.values() if not isinstance(each, Forbidden | Invalid))
-        return Done(told, next(passing, None))
+        return Done(told, trouble=next(passing, None))
 
     def _make_sure_to_lead(self) -> None:
         if not self._leads():

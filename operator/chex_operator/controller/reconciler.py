@@ -3,7 +3,7 @@
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain
 
 from chex_api.status import JobStatus
@@ -11,8 +11,8 @@ from chex_operator.controller.act import Actor
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer
 from chex_operator.controller.views import FINALIZER, JobView
+from chex_operator.policy.accounting import settled_by_pool
 from chex_operator.policy.decide import Decision, decide
-from chex_operator.policy.observed import Observed
 from chex_operator.policy.summary import kind_of
 from chex_operator.runtime.client import Client
 from chex_operator.runtime.clock import Clock
@@ -43,7 +43,7 @@ class Reconciler:
     ) -> None:
         self._caches, self._clock, self._recorder = caches, clock, recorder
         self._observer, self._actor = Observer(caches, client), Actor(client, clock, leads)
-        self._stages = StageCensus(metrics)
+        self._metrics, self._stages = metrics, StageCensus(metrics)
         self._uids: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> Requeue | None:
@@ -58,11 +58,14 @@ class Reconciler:
             return None
         with job_context(namespace, name, view.generation):
             observed = await self._observer.observe(view)
-            decision = decide(observed, self._clock.now())
+            now = self._clock.now()
+            decision = decide(observed, now)
             done = await self._actor.act(view, observed, decision)
             self._record(view, decision)
-            if done.told:
-                self._stages.count_gpu_seconds(observed, decision.status)
+            if done.told or done.let_go:
+                used = settled_by_pool(observed, decision.status, now, let_go=done.let_go)
+                for pool, seconds in used.items():
+                    self._metrics.add_gpu_seconds(pool, seconds)
         self._stages.take(view.uid, decision.status)
         self._caches.gone_pods.forget(view.namespace, chain.from_iterable(observed.pods.values()))
         if done.trouble is not None:
@@ -130,19 +133,6 @@ class StageCensus:
             self._total.subtract(before)
             self._publish()
 
-    def count_gpu_seconds(self, observed: Observed, after: JobStatus) -> None:
-        """Add what attempts that have ended since used, to their pools."""
-        pools = {stage.label: stage.pool for stage in (observed.plan.stages if observed.plan else ())}
-        before = {stage.name: float(stage.gpu_seconds) for stage in observed.status.stages}
-        for name, used in _used(after):
-            more = used - before.get(name, 0.0)
-            if more > 0 and pools.get(name):
-                self._metrics.add_gpu_seconds(pools[name], more)
-
     def _publish(self) -> None:
         self._total = +self._total
         self._metrics.set_stages(self._total)
-
-
-def _used(status: JobStatus) -> Iterable[tuple[str, float]]:
-    return ((stage.name, float(stage.gpu_seconds)) for stage in status.stages)

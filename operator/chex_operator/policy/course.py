@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from chex_api.run_policy import RunPolicy
 from chex_api.stage import StageResult
-from chex_api.status import StageStatus
+from chex_api.status import StageStatus, SupersededAttempt
 from chex_operator.policy.actions import Action, Notice
 from chex_operator.policy.admission import Accepted
 from chex_operator.policy.lifecycle import LIVE_STATES, UNKNOWN_RESULT
@@ -22,6 +22,7 @@ class Course:
         results: what stages have told that finished in this pass.
         plan_name: ConfigMap of the plan that is worked from.
         earlier_gpu_seconds: of stages that left the plan.
+        superseded: their attempts, as far as they have not ended.
         is_new_generation: whether the manifest was edited since the status was told.
     """
 
@@ -29,6 +30,7 @@ class Course:
     now: float
     stages: list[StageStatus] = field(default_factory=list[StageStatus])
     results: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
+    superseded: list[SupersededAttempt] = field(default_factory=list[SupersededAttempt])
     actions: list[Action] = field(default_factory=list[Action])
     notices: list[Notice] = field(default_factory=list[Notice])
 
@@ -39,6 +41,7 @@ class Course:
         self.policy = _policy_of(self.observed)
         self.stages = list(self.status.stages)
         self.earlier_gpu_seconds = float(self.status.earlier_gpu_seconds)
+        self.superseded = list(self.status.superseded)
         self.plan_name = self.status.plan
         self.is_new_generation = self.status.observed_generation != self.observed.job.generation
 

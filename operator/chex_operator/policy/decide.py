@@ -21,6 +21,7 @@ from chex_operator.policy.notices import notice
 from chex_operator.policy.observed import Observed
 from chex_operator.policy.planning import plan
 from chex_operator.policy.stopping import clear
+from chex_operator.policy.superseded import settle
 from chex_operator.policy.telling import standing_of, tell
 from chex_operator.policy.timers import STOPPING_SECONDS, look_again
 
@@ -60,6 +61,7 @@ def decide(observed: Observed, now: float) -> Decision:
         release(course, ended=True)
         return _decision(course, observed.status, look_again(course, ended=True))
     follow(course)
+    settle(course)
     plan(course)
     complete = course.is_complete()
     halt = None

@@ -12,8 +12,9 @@ from chex_operator.policy.actions import DeletePlan, FreezePlan
 from chex_operator.policy.admission import Accepted
 from chex_operator.policy.course import Course
 from chex_operator.policy.frozen_plan import FrozenPlan, freeze, stage_label
-from chex_operator.policy.lifecycle import REFUSED, UNKNOWN_RESULT, finish, gpu_seconds, rest
+from chex_operator.policy.lifecycle import REFUSED, UNKNOWN_RESULT, finish, rest
 from chex_operator.policy.placement import NoSuchPool
+from chex_operator.policy.superseded import leave_behind
 from chex_operator.rendering import PREFLIGHT, JobReference
 
 
@@ -60,9 +61,7 @@ def _adopt(course: Course, planned: FreezePlan, finished: dict[str, StageResult]
     assert found is not None
     course.stages = _stages_of(planned.frozen, preflight, old, found)
     kept = {(stage.name, stage.identity) for stage in course.stages}
-    course.earlier_gpu_seconds += sum(
-        gpu_seconds(stage, course.now) for stage in old if (stage.name, stage.identity) not in kept
-    )
+    leave_behind(course, (stage for stage in old if (stage.name, stage.identity) not in kept))
     course.results |= {
         stage.name: finished[stage.name]
         for stage in course.stages

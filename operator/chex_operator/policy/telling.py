@@ -58,6 +58,7 @@ def tell(course: Course, standing: Standing) -> JobStatus:
             "plan": course.plan_name,
             "stages": tuple(course.stages),
             "earlier_gpu_seconds": number(course.earlier_gpu_seconds),
+            "superseded": tuple(course.superseded),
         }
     )
     return told.model_copy(update={"gpu_hours": number(limits.gpu_hours(told, told.stages, course.now))})

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from chex_api.status import SupersededAttempt
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.reconciler import Reconciler
+from chex_operator.policy.moments import timestamp
 from chex_operator.policy.observed import Pod
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
 from chex_operator.runtime.errors import NotFound, ServerError
@@ -143,6 +145,27 @@ def test_a_deleted_job_at_its_end_is_let_go() -> None:
     api = Api(**{JOBS.plural: [ended(**deleted)]})
     look(api)
     assert "finalize" in api.calls
+
+
+def test_what_a_deleted_job_used_is_counted_when_it_is_let_go() -> None:
+    world = World()
+    world.run_to("pretrain/ssl")
+    stopping = SupersededAttempt(
+        attempt_name="gone", pool="gpu", gpus=2, start_time=timestamp(world.now - 100)
+    )
+    metadata = {
+        "namespace": "radiology",
+        "name": "tiny",
+        "uid": "u",
+        "resourceVersion": "5",
+        "generation": 1,
+        "deletionTimestamp": timestamp(world.now),
+        "finalizers": ["chexdragon.dev/checkpoint"],
+    }
+    status = world.status.model_copy(update={"superseded": (stopping,)})
+    job = {"metadata": metadata, "spec": manifest().spec.plain(), "status": status.plain()}
+    _, metrics = look(Api(**{JOBS.plural: [job]}))
+    assert 'chex_operator_gpu_seconds_total{pool="gpu"} 200.0' in metrics
 
 
 def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_told_by_an_event() -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from chex_operator.policy.limits import SECONDS_PER_HOUR, gpu_hours
 from chex_operator.policy.outcome import RayJobState
 from tests.unit.chex_operator.policy.world import PLAN, Snapshot, World, accepted, edited_manifest
 
@@ -17,6 +18,8 @@ POLICY: dict[str, Any] = {
     "maxDisruptions": 10_000,
     "ttlSecondsAfterFinished": 600,
 }
+A_TENTH_OF_EACH = 1.0
+"""GPU-seconds are told to a tenth, of each stage."""
 WHAT_HAPPENS = ["succeed", "silent", "fail", "fault", "queue", "admit", "lose", "evict", "delete"]
 
 
@@ -119,6 +122,16 @@ class Happenings(RuleBasedStateMachine):
         self.told_before = (plan, told)
 
     @invariant()
+    def what_was_used_stays_counted(self) -> None:
+        """However often the manifest is edited, and whatever becomes of what it replaced."""
+        if not hasattr(self, "world"):
+            return
+        status = self.world.status
+        used = SECONDS_PER_HOUR * gpu_hours(status, status.stages, self.world.now)
+        assert used >= getattr(self, "used_before", 0.0) - A_TENTH_OF_EACH
+        self.used_before = used
+
+    @invariant()
     def what_is_complete_is_the_manifest_as_it_is(self) -> None:
         if not hasattr(self, "world"):
             return
@@ -184,6 +197,15 @@ class EditedHistories(Happenings):
     def somebody_edits_the_manifest(self, epochs: int) -> None:
         self.epochs = epochs
         self.apply()
+
+    @rule(epochs=st.sampled_from(EPOCHS))
+    def somebody_edits_the_manifest_and_a_preflight_looks(self, epochs: int) -> None:
+        """Else few histories come to a second plan."""
+        self.somebody_edits_the_manifest(epochs)
+        self.world.settle()
+        for name in self.world.live("preflight"):
+            self.world.succeed(name)
+        self.world.settle()
 
 
 OFTEN = settings(
