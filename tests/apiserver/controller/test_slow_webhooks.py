@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from chex_operator.runtime.resource import JOBS
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import hospital_network
 from tests.apiserver.fault_proxy import Call, delay, fault_proxy
@@ -37,6 +38,13 @@ def test_a_leader_whose_passes_are_all_held_up_keeps_its_lease(
         eventually(lambda: proxy.count(renewal) >= renewed + 6, "the Lease is not renewed", seconds=22.0)
         assert proxy.count(held_up) == CONNECTIONS, "a pass has gone on meanwhile: this shows nothing"
         assert network.operator.alive
+        for number in range(
+            1, CONNECTIONS + 8
+        ):  # no operator of the whole cluster shall find them in a later test
+            network.delete(JOBS, f"tiny-{number}")
+        assert len(network.list(JOBS)) == 1
         proxy.forget()
         eventually(lambda: network.stage("preflight", "tiny-0").get("attempt"), "no pass goes on", seconds=60)
         assert "leadership" not in network.operator.text()
+        network.delete(JOBS, "tiny-0")
+        eventually(lambda: not network.list(JOBS), "the last job is still there", seconds=60)
