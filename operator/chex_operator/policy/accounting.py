@@ -4,8 +4,8 @@ from collections import defaultdict
 
 from chex_api.status import JobStatus
 from chex_operator.policy.lifecycle import gpu_seconds
-from chex_operator.policy.observed import Observed
-from chex_operator.policy.superseded import gpu_seconds_until, settled_gpu_seconds
+from chex_operator.policy.observed import Observed, end_of
+from chex_operator.policy.superseded import superseded_gpu_seconds
 
 
 def settled_by_pool(observed: Observed, after: JobStatus, now: float, *, let_go: bool) -> dict[str, float]:
@@ -17,16 +17,14 @@ def settled_by_pool(observed: Observed, after: JobStatus, now: float, *, let_go:
         now: seconds since the epoch.
         let_go: whether nothing more is told, since the job was deleted: all that was still counted ends here.
     """
-    pools = {stage.label: stage.pool for stage in (observed.plan.stages if observed.plan else ())}
+    pools = observed.pools()
     before = {stage.name: float(stage.gpu_seconds) for stage in observed.status.stages}
     used: defaultdict[str, float] = defaultdict(float)
     for stage in after.stages:
-        run = observed.runs.get(stage.attempt_name)
-        until = min(now, (run.ended_at if run is not None else None) or now)
+        until = end_of(observed.runs.get(stage.attempt_name), now)
         total = gpu_seconds(stage, until) if let_go else float(stage.gpu_seconds)
         used[pools.get(stage.name, "")] += max(0.0, total - before.get(stage.name, 0.0))
     for attempt in observed.status.superseded:
         if let_go or attempt not in after.superseded:
-            seconds = settled_gpu_seconds(attempt, observed, now)
-            used[attempt.pool] += gpu_seconds_until(attempt, now) if seconds is None else seconds
+            used[attempt.pool] += superseded_gpu_seconds(attempt, observed, now)
     return {pool: seconds for pool, seconds in used.items() if pool and seconds > 0.0}

@@ -11,7 +11,7 @@ from chex_api.run_policy import RunPolicy
 from chex_api.status import Interruption, StageStatus
 from chex_operator.policy.attempts import GiveUp, History, after
 from chex_operator.policy.moments import seconds_of, timestamp
-from chex_operator.policy.observed import Notes, Pod, Run
+from chex_operator.policy.observed import Notes, Pod, Run, end_of
 from chex_operator.policy.outcome import OUT_OF_MEMORY, End, Outcome, PodProblem, Told, outcome_of
 from chex_operator.rendering import PREFLIGHT
 
@@ -104,9 +104,13 @@ def finish(stage: StageStatus, manifest_uri: str, manifest_sha256: str) -> Stage
 
 def gpu_seconds(stage: StageStatus, now: float) -> float:
     """GPU-seconds of all attempts, of a running one until now."""
-    since = seconds_of(stage.start_time)
-    running = stage.gpus * max(0.0, now - since) if since is not None else 0.0
-    return float(stage.gpu_seconds) + running
+    return float(stage.gpu_seconds) + gpu_seconds_since(stage.start_time, stage.gpus, now)
+
+
+def gpu_seconds_since(start_time: str | None, gpus: int, now: float) -> float:
+    """GPU-seconds of one attempt that has had its machines since then; None: it has none yet."""
+    since = seconds_of(start_time)
+    return gpus * max(0.0, now - since) if since is not None else 0.0
 
 
 def fail_or_retry(
@@ -243,11 +247,9 @@ def _never_began(seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
 def _ended(stage: StageStatus, outcome: Outcome, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
     committed = seen.notes.progress.committed if seen.notes is not None and seen.notes.progress else 0.0
     progressed = committed > float(stage.committed)
-    # Not until now: nobody may have looked for hours.
-    ended = min(now, (seen.run.ended_at if seen.run is not None else None) or now)
     settled = stage.model_copy(
         update={
-            "gpu_seconds": number(gpu_seconds(stage, ended)),
+            "gpu_seconds": number(gpu_seconds(stage, end_of(seen.run, now))),
             "committed": number(max(committed, float(stage.committed))),
         }
     )

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.policy.lifecycle import gpu_seconds
+from chex_operator.policy.lifecycle import gpu_seconds, gpu_seconds_since
 from chex_operator.policy.moments import seconds_of
-from chex_operator.policy.superseded import gpu_seconds_until
 
 SECONDS_PER_HOUR = 3600.0
 WARNED_SHARE = 0.8
@@ -68,7 +67,7 @@ def active_seconds(status: JobStatus, now: float) -> float:
 def gpu_hours(status: JobStatus, stages: Iterable[StageStatus], now: float) -> float:
     """GPU-hours until now, of stages that left the plan too."""
     earlier = float(status.earlier_gpu_seconds)
-    leaving = sum(gpu_seconds_until(attempt, now) for attempt in status.superseded)
+    leaving = sum(gpu_seconds_since(attempt.start_time, attempt.gpus, now) for attempt in status.superseded)
     return (earlier + leaving + sum(gpu_seconds(stage, now) for stage in stages)) / SECONDS_PER_HOUR
 
 

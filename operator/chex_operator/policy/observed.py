@@ -34,6 +34,11 @@ class Run:
     ended_at: float | None = None
 
 
+def end_of(run: Run | None, now: float) -> float:
+    """When a run ended, in seconds since the epoch; `now` where that is not known. Never later: nobody may have looked for hours."""
+    return min(now, (run.ended_at if run is not None else None) or now)
+
+
 @dataclass(frozen=True)
 class Notes:
     """The ConfigMap by which driver and operator speak.
@@ -98,3 +103,7 @@ class Observed:
     runs: Mapping[str, Run] = field(default_factory=dict[str, Run])
     notes: Mapping[str, Notes] = field(default_factory=dict[str, Notes])
     pods: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict[str, tuple[Pod, ...]])
+
+    def pools(self) -> dict[str, str]:
+        """The pool of each stage of the plan, by the stage's name; empty without a plan."""
+        return {stage.label: stage.pool for stage in self.plan.stages} if self.plan is not None else {}

@@ -38,9 +38,8 @@ def test_a_leader_whose_passes_are_all_held_up_keeps_its_lease(
         eventually(lambda: proxy.count(renewal) >= renewed + 6, "the Lease is not renewed", seconds=22.0)
         assert proxy.count(held_up) == CONNECTIONS, "a pass has gone on meanwhile: this shows nothing"
         assert network.operator.alive
-        for number in range(
-            1, CONNECTIONS + 8
-        ):  # no operator of the whole cluster shall find them in a later test
+        # No operator of the whole cluster shall find them in a later test.
+        for number in range(1, CONNECTIONS + 8):
             network.delete(JOBS, f"tiny-{number}")
         assert len(network.list(JOBS)) == 1
         proxy.forget()
