@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -31,6 +31,13 @@ from tests.unit.chex_operator.rendering.attempts import runtime
 from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 KEY = ("radiology", "tiny")
+METADATA: Object = {
+    "namespace": "radiology",
+    "name": "tiny",
+    "uid": "u",
+    "resourceVersion": "5",
+    "generation": 1,
+}
 LEFT = {
     "metadata": {
         "namespace": "radiology",
@@ -84,9 +91,8 @@ def ended(**changes: Any) -> Object:
     job = manifest(ttlSecondsAfterFinished=60)
     world = World(accepted(job))
     world.run_to_the_end()
-    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
     return {
-        "metadata": metadata | changes,
+        "metadata": METADATA | changes,
         "spec": job.spec.plain() | {"runtimeRef": {"kind": "ClusterChexRuntime", "name": "gone"}},
         "status": world.status.plain(),
     }
@@ -98,21 +104,28 @@ def look(api: Api, recorder: Recorder | None = None) -> tuple[Requeue | None, st
     async def once() -> tuple[Requeue | None, str]:
         clock = VirtualClock()
         metrics = Metrics(clock)
-        caches = Caches(api, clock, None, lambda _: None)
-        following = [asyncio.create_task(each.run()) for each in caches.following().values()]
-        for each in caches.following().values():
-            await each.wait_synced()
-        client: Any = api
-        telling: Any = recorder or Recorder()
-        reconciler = Reconciler(caches, client, clock, telling, metrics, lambda: True)
-        requeue = await reconciler.reconcile(KEY)
-        for task in following:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        return requeue, metrics.page().decode()
+        async with followed(api, clock) as caches:
+            client: Any = api
+            telling: Any = recorder or Recorder()
+            reconciler = Reconciler(caches, client, clock, telling, metrics, lambda: True)
+            return await reconciler.reconcile(KEY), metrics.page().decode()
 
     return asyncio.run(once())
+
+
+@asynccontextmanager
+async def followed(api: Api, clock: VirtualClock) -> AsyncGenerator[Caches, None]:
+    """Caches that hold what `api` lists, and follow it while the block lasts."""
+    caches = Caches(api, clock, None, lambda _: None)
+    following = [asyncio.create_task(each.run()) for each in caches.following().values()]
+    try:
+        for each in caches.following().values():
+            await each.wait_synced()
+        yield caches
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
 
 
 def test_a_job_at_its_end_whose_objects_are_gone_costs_no_call_whatever_became_of_its_runtime() -> None:
@@ -153,17 +166,12 @@ def test_what_a_deleted_job_used_is_counted_when_it_is_let_go() -> None:
     stopping = SupersededAttempt(
         attempt_name="gone", pool="gpu", gpus=2, start_time=timestamp(world.now - 100)
     )
-    metadata = {
-        "namespace": "radiology",
-        "name": "tiny",
-        "uid": "u",
-        "resourceVersion": "5",
-        "generation": 1,
+    deleted = {
         "deletionTimestamp": timestamp(world.now),
         "finalizers": ["chexdragon.dev/checkpoint"],
     }
     status = world.status.model_copy(update={"superseded": (stopping,)})
-    job = {"metadata": metadata, "spec": manifest().spec.plain(), "status": status.plain()}
+    job = {"metadata": METADATA | deleted, "spec": manifest().spec.plain(), "status": status.plain()}
     _, metrics = look(Api(**{JOBS.plural: [job]}))
     assert 'chex_operator_gpu_seconds_total{pool="gpu"} 200.0' in metrics
 
@@ -192,9 +200,8 @@ def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated
 
     job, world = manifest(), World()
     world.step()  # a preflight is written down
-    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
     spec = job.spec.plain() | {"runtimeRef": {"kind": "ClusterChexRuntime", "name": "h200"}}
-    asked_for = {"metadata": metadata, "spec": spec, "status": world.status.plain()}
+    asked_for = {"metadata": METADATA, "spec": spec, "status": world.status.plain()}
     offered = {"metadata": {"name": "h200", "resourceVersion": "3"}, "spec": runtime().plain()}
     api = Down(**{JOBS.plural: [asked_for], CLUSTER_RUNTIMES.plural: [offered]})
     with pytest.raises(ServerError, match="webhook"):
@@ -205,8 +212,7 @@ def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated
 def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once() -> None:
     world = World()
     attempt = world.run_to("pretrain/ssl")
-    metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
-    job = {"metadata": metadata, "spec": manifest().spec.plain(), "status": world.status.plain()}
+    job = {"metadata": METADATA, "spec": manifest().spec.plain(), "status": world.status.plain()}
     gone = asyncio.Event()
 
     class Evicting(Api):
@@ -232,17 +238,13 @@ def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once(
     async def passes() -> tuple[str, list[Pod]]:
         clock = VirtualClock()
         api = Evicting(**{JOBS.plural: [job]})
-        caches = Caches(api, clock, None, lambda _: None)
-        following = [asyncio.create_task(each.run()) for each in caches.following().values()]
-        await gone.wait()
-        client: Any = api
-        recorder: Any = Recorder()
-        reconciler = Reconciler(caches, client, clock, recorder, Metrics(clock), lambda: True)
-        await reconciler.reconcile(KEY)
-        for task in following:
-            task.cancel()
-        await asyncio.gather(*following, return_exceptions=True)
-        return str(api.told), caches.gone_pods.of("radiology", "u")
+        async with followed(api, clock) as caches:
+            await asyncio.wait_for(gone.wait(), 10.0)
+            client: Any = api
+            recorder: Any = Recorder()
+            reconciler = Reconciler(caches, client, clock, recorder, Metrics(clock), lambda: True)
+            await reconciler.reconcile(KEY)
+            return str(api.told), caches.gone_pods.of("radiology", "u")
 
     told, left = asyncio.run(passes())
     assert "'interruption': {'reason': 'Evicted'" in told
