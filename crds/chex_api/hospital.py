@@ -80,7 +80,7 @@ class Evaluation(ApiModel):
         default=0.02,
         ge=0.0,
         le=0.5,
-        description="AUROC that a cheaper arm may lose and still be recommended.",
+        description="AUROC that a cheaper arm may lose and still be enough.",
     )
     confidence: float = Field(
         default=0.95, ge=0.5, le=0.999, description="Confidence of intervals and bounds."

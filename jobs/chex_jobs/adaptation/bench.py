@@ -22,7 +22,7 @@ from chex_jobs.evaluation.aggregation import map_units
 from chex_jobs.models import ImageEncoderModule, build_image_encoder
 from chex_jobs.models.image_weights import load_image_encoder
 from chex_jobs.models.weights import load_weights
-from chex_jobs.sweep.draws import LabelSet, sample
+from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import DaptUnit, Encoder, FeaturesUnit, Unit
 from chex_jobs.training.run import StartWeights
 from chex_jobs.training.weight_files import IMAGE_ENCODER
@@ -92,17 +92,15 @@ class Workbench:
 
     def labelled(self, fold: int | None, role: str, labels: LabelSet) -> LabelledFilms:
         """The labelled films of a role, `train` or `validate`, that belong to a draw. Raises `NoLabels`."""
-        data = self.data(fold)
-        ordinals = data.train if role == "train" else data.validate
-        matrix = data.label_matrix(self.spec.hospital.tasks)[ordinals]
-        mask = sample(data.patients[ordinals], matrix, labels, seed=self.seed, role=role)
-        if not mask.any():
+        data, tasks = self.data(fold), self.spec.hospital.tasks
+        ordinals = data.drawn(role, tasks, labels, self.seed)
+        if not len(ordinals):
             where = "" if fold is None else f" of fold {fold}"
             raise NoLabels(
-                f"none of the {len(ordinals)} films that {role}{where} has a label of {', '.join(self.spec.hospital.tasks)}; "
+                f"none of the films that {role}{where} has a label of {', '.join(tasks)}; "
                 "check the tasks' columns, their blank and uncertain policies, and the split"
             )
-        return LabelledFilms(ordinals[mask], matrix[mask])
+        return LabelledFilms(ordinals, data.label_matrix(tasks)[ordinals])
 
     def validation_set(self, fold: int | None, labels: LabelSet) -> ValidationSet:
         """The labelled validation films of a draw, ready to score logits."""

@@ -18,21 +18,27 @@ def arms_document(
 
 
 def arm_document(
-    arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]], finals: Mapping[str, Summary]
+    arm: Arm,
+    choice: ArmChoice,
+    used: Sequence[tuple[Unit, Summary]],
+    finals: Mapping[str, Summary],
+    labelled_patients: int,
 ) -> dict[str, Any]:
     """One arm in one fold.
 
     Args:
         arm: what was compared.
         choice: what its search chose.
-        used: every distinct unit of the arm with its summary: what the arm cost.
+        used: every distinct unit of the arm with its summary.
         finals: summaries of the final units by identity.
+        labelled_patients: whose labels the arm reads in its first draw, over all folds.
 
-    `filmPasses` are forward-equivalents over everything the arm needed, shared units included, and are the same on
-    every run; `deviceSeconds` were measured. `finals` lists one object for each draw and seed; the seeds of a probe
+    `filmPasses` are forward-equivalents over what it takes to get the arm once: everything but the fits of further
+    draws, shared units included. They are the same on every run; `deviceSeconds` of the same units were measured. `finals` lists one object for each draw and seed; the seeds of a probe
     share theirs. `labels` counts scored units with a label, by draw.
     """
     dapt = arm.strategy.dapt
+    once = [summary for unit, summary in used if unit.draw == 0]
     by_draw = {draw: finals[unit.identity]["labels"] for draw, _, unit in choice.finals}
     return {
         "start": arm.start_name,
@@ -44,8 +50,9 @@ def arm_document(
         "configuration": choice.configuration,
         "epochs": choice.epochs,
         "trials": [{"value": _number(score.value), "loss": _number(score.loss)} for score in choice.scores],
-        "filmPasses": sum(int(summary["filmPasses"]) for _, summary in used),
-        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for _, summary in used), 3),
+        "labelledPatients": labelled_patients,
+        "filmPasses": sum(int(summary["filmPasses"]) for summary in once),
+        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for summary in once), 3),
         "labels": [{"draw": draw, **counts} for draw, counts in sorted(by_draw.items())],
         "finals": [
             {"draw": draw, "seed": seed, "identity": unit.identity, "score": finals[unit.identity]["score"]}

@@ -12,7 +12,9 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
+from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Site, Start, TextTower, Unit
@@ -69,7 +71,8 @@ def adapt(
         if not _run(coordinator, stage, place, after, should_stop):
             return None
     cleaner.clean()
-    documents = [_document(key, arm, coordinator) for key, arm in arms.items()]
+    readers = _labelled_patients(ingested, site, spec)
+    documents = [_document(key, arm, coordinator, readers[arm.fraction]) for key, arm in arms.items()]
     return _commit(stage, place, documents, site, coordinator, environment)
 
 
@@ -223,10 +226,21 @@ class _Cleaner:
             self._cleaned.add(key)
 
 
-def _document(key: Key, arm: Arm, coordinator: Coordinator[Key]) -> dict[str, Any]:
+def _labelled_patients(ingested: FinishedArtifact, site: Site, spec: AdaptSpec) -> dict[float, int]:
+    """By label fraction, how many patients an arm needs labels of."""
+    dataset = ChestXrayDataset.open(ingested)
+    return {
+        fraction: labelled_patients(dataset, site.tasks, fraction, site.seed)
+        for fraction in spec.hospital.label_fractions
+    }
+
+
+def _document(
+    key: Key, arm: Arm, coordinator: Coordinator[Key], num_labelled_patients: int
+) -> dict[str, Any]:
     used = coordinator.used_by(key)
     summaries = {unit.identity: summary for unit, summary in used}
-    return arm_document(arm, coordinator.choices[key], used, summaries)
+    return arm_document(arm, coordinator.choices[key], used, summaries, num_labelled_patients)
 
 
 def _commit(

@@ -12,6 +12,19 @@ from numpy.typing import NDArray
 from chex_jobs.data.dataset import ChestXrayDataset, Unit
 from chex_jobs.data.decode import Film
 from chex_jobs.data.splits import roles
+from chex_jobs.sweep.draws import LabelSet, sample
+
+
+def labelled_patients(dataset: ChestXrayDataset, tasks: tuple[str, ...], fraction: float, seed: int) -> int:
+    """How many patients somebody has to label to get an arm once: training and validation, first draw, all folds."""
+    folds = range(dataset.num_folds) if dataset.num_folds else (None,)
+    views = [AdaptationData(dataset, fold) for fold in folds]
+    films = [
+        view.drawn(role, tasks, LabelSet(fraction, 0), seed)
+        for view in views
+        for role in ("train", "validate")
+    ]
+    return len(np.unique(dataset.patients[np.concatenate(films)]))
 
 
 class HiddenFilmRead(AssertionError):
@@ -55,6 +68,12 @@ class AdaptationData:
     def label_matrix(self, tasks: tuple[str, ...]) -> NDArray[np.float32]:
         """Labels of several tasks, [N, T]."""
         return np.stack([self.labels(task) for task in tasks], axis=1)
+
+    def drawn(self, role: str, tasks: tuple[str, ...], labels: LabelSet, seed: int) -> NDArray[np.int64]:
+        """Ordinals of the labelled films of a role, `train` or `validate`, that belong to a draw; ascending."""
+        ordinals = self.train if role == "train" else self.validate
+        matrix = self.label_matrix(tasks)[ordinals]
+        return ordinals[sample(self.patients[ordinals], matrix, labels, seed=seed, role=role)]
 
     def _check(self, ordinal: int) -> None:
         if not self._visible[ordinal]:

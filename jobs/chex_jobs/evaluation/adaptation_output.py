@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chex_jobs.evaluation.evaluate import ArmFacts
 from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.predictions import FitKey, PredictionsError
@@ -72,12 +70,12 @@ def _fold(entry: Mapping[str, Any]) -> int:
 
 
 def _facts(arm: ArmKey, entries: Sequence[Mapping[str, Any]]) -> ArmFacts:
-    labels = [draw["train"] + draw["validate"] for entry in entries for draw in entry["labels"]]
+    first = {final["identity"] for entry in entries for final in entry["finals"] if final["draw"] == 0}
     cost = ArmCost(
         film_passes=float(sum(entry["filmPasses"] for entry in entries)),
-        labels=round(float(np.mean(labels))),
+        labelled_patients=int(entries[0]["labelledPatients"]),
         trials=sum(len(entry["trials"]) for entry in entries),
-        final_fits=len({final["identity"] for entry in entries for final in entry["finals"]}),
+        final_fits=len(first),
         device_seconds=float(sum(entry["deviceSeconds"] for entry in entries)),
     )
     return ArmFacts(arm, entries[0]["transfer"], entries[0]["daptObjective"], cost, _hyperparameters(entries))

@@ -49,7 +49,7 @@ from chex_jobs.evaluation.results import (
 )
 from chex_jobs.evaluation.selection import Metric, Standing, standings
 from chex_jobs.evaluation.subgroups import subgroup_cells, subgroup_levels
-from chex_jobs.evaluation.wording import gather_warnings, sentence
+from chex_jobs.evaluation.wording import Measured, gather_warnings, sentence
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         for each in choice.standings
     )
     recommendation = _recommendation(settings, inputs, choice, advice, scores, tasks)
-    shown = tuple(dict.fromkeys((advice.recommended, choice.reference)))
+    shown = tuple(arm for arm in (advice.deploy, advice.enough) if arm is not None)
     described = [
         describe_deployed(_deployed(arm, inputs, choice, scores), tasks, settings.confidence, settings.seed)
         for arm in shown
@@ -139,8 +139,8 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         baseline_result(
             data,
             inputs.baselines.get(data.task, "The data set has no metadata columns."),
-            statistics[advice.recommended][data.column],
-            scores[advice.recommended].draws,
+            statistics[advice.deploy][data.column],
+            scores[advice.deploy].draws,
             settings.confidence,
         )
         for data in tasks
@@ -161,7 +161,7 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         metadata_baselines=baselines,
         calibrations=tuple(each for calibrations, _ in described for each in calibrations),
         curves=tuple(each for _, curves in described for each in curves),
-        subgroups=_subgroups(inputs, scores[advice.recommended], tasks, settings.confidence),
+        subgroups=_subgroups(inputs, scores[advice.deploy], tasks, settings.confidence),
         cross_hospital=(),
         flow=record.flow,
         ledger=record.ledger,
@@ -175,7 +175,7 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
 def with_cross_hospital(
     results: HospitalResults, validation: ValidationPredictions, elsewhere: Mapping[str, TestPredictions]
 ) -> HospitalResults:
-    """Adds what the recommended and the reference arm reach on other hospitals' test sets.
+    """Adds what the arm to deploy, and the one that is enough, reach on other hospitals' test sets.
 
     ``elsewhere``: other hospital -> predictions of these arms on its test units, for the tasks both have. It
     is a step of its own because these test sets are opened only once it is known for which arms.
@@ -266,19 +266,22 @@ def _recommendation(
     scores: Mapping[ArmKey, ArmScores],
     tasks: Sequence[TaskData],
 ) -> Recommendation:
-    fit = _deployed(advice.recommended, inputs, choice, scores)
+    fit = _deployed(advice.deploy, inputs, choice, scores)
+    compared = tuple(data.task for data in tasks if not data.insufficient)
     return Recommendation(
-        recommended=advice.recommended,
-        reference=choice.reference,
+        deploy=advice.deploy,
+        enough=advice.enough,
         verdict=advice.verdict,
         proven=advice.proven,
-        sentence=sentence(advice, choice.reference, settings.margin, settings.confidence),
+        sentence=sentence(
+            advice, Measured(compared, inputs.test.tasks), settings.margin, settings.confidence
+        ),
         margin=settings.margin,
         confidence=settings.confidence,
         critical_value=advice.critical_value,
-        tasks=tuple(data.task for data in tasks if not data.insufficient),
+        tasks=compared,
         comparisons=advice.comparisons,
-        deployed=deployed_models(advice.recommended, fit.draw, fit.seed, inputs.objects),
+        deployed=deployed_models(advice.deploy, fit.draw, fit.seed, inputs.objects),
         deployed_performance=deployed_performance(fit, tasks, settings.confidence),
     )
 

@@ -117,8 +117,8 @@ def _elsewhere(
     storage: LedgerStorage,
     now: Callable[[], datetime],
 ) -> dict[str, TestPredictions]:
-    """Predictions of the recommended and the reference arm on the other hospitals' test sets."""
-    shown = {results.recommendation.recommended, results.recommendation.reference}
+    """Predictions of the arm to deploy, and of the one that is enough, on the other hospitals' test sets."""
+    shown = {results.recommendation.deploy, results.recommendation.enough}
     models = [
         replace(model, fits=fits)
         for model in asked.models

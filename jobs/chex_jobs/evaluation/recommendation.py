@@ -1,9 +1,9 @@
-"""Which arm to use: the cheapest one that is shown to lose less than the margin.
+"""What test patients say of the arm that validation chose, and which cheaper arm would be enough next time.
 
-The reference arm and all fits to deploy come in as a ``ValidationChoice``. Test results come in as
-``TestEvidence`` and decide only whether a cheaper arm may replace the reference. The deficit of every arm,
-paired on the same patients, gets bounds that hold for all arms together, so that "the cheapest that passes"
-is no fishing.
+The reference arm, which is the one to deploy, and all fits come in as a ``ValidationChoice``. Test results come
+in as ``TestEvidence`` and replace nothing: they say whether a cheaper arm is shown to lose less than the margin.
+The deficit of every arm, paired on the same patients, gets bounds that hold for all arms together, so that "the
+cheapest that passes" is no fishing.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import numpy as np
 
 from chex_jobs.evaluation.clustered import Influence, covariance
 from chex_jobs.evaluation.discrimination import FloatArray
+from chex_jobs.evaluation.estimates import auroc_estimate
 from chex_jobs.evaluation.multiplicity import SimultaneousBounds, simultaneous_bounds
 from chex_jobs.evaluation.replication import TrainingVariance, satterthwaite
 from chex_jobs.evaluation.results import ArmKey, ArmVerdict, Comparison, RecommendationVerdict
-from chex_jobs.evaluation.selection import Standing, choose_deployed, choose_reference, cost_order
+from chex_jobs.evaluation.selection import Standing, choose_deployed, choose_reference, cost_order, price
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class ValidationChoice:
     standings: tuple[Standing, ...]
     """All arms, cheapest first."""
     deployed_fit: Mapping[ArmKey, tuple[int, int]]
-    """Draw and seed to deploy, should the arm be recommended."""
+    """Draw and seed of the arm's best fit."""
 
     @staticmethod
     def of(standings: tuple[Standing, ...]) -> ValidationChoice:
-        """Makes both choices."""
+        """Makes both choices. Raises ``CouldNotChoose`` when no arm has a validation score."""
         ordered = tuple(sorted(standings, key=lambda each: cost_order(each.arm, each.cost)))
         return ValidationChoice(
             choose_reference(ordered), ordered, {each.arm: choose_deployed(each) for each in ordered}
@@ -60,9 +61,13 @@ class TestEvidence:
 
 @dataclass(frozen=True)
 class Advice:
-    """The decision and its grounds."""
+    """The two answers and their grounds."""
 
-    recommended: ArmKey
+    deploy: ArmKey
+    """The reference."""
+    enough: ArmKey | None
+    above_chance: bool
+    """Whether test patients show ``deploy`` to be better than chance."""
     verdict: RecommendationVerdict
     critical_value: float | None
     comparisons: tuple[Comparison, ...]
@@ -70,17 +75,17 @@ class Advice:
 
     @property
     def proven(self) -> bool:
-        """Whether the test set supports the decision, rather than validation alone."""
-        return self.verdict not in (
-            RecommendationVerdict.NOT_DISTINGUISHABLE,
-            RecommendationVerdict.INSUFFICIENT_DATA,
+        """Whether test patients showed what the verdict says in favour of an arm."""
+        return self.verdict in (
+            RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN,
+            RecommendationVerdict.CHEAPER_ARMS_WORSE,
         )
 
 
 def recommend(
     choice: ValidationChoice, evidence: TestEvidence, *, margin: float, confidence: float, seed: int
 ) -> Advice:
-    """Compares every arm with the reference and picks the cheapest that is shown to be within the margin."""
+    """Compares every arm with the reference and finds the cheapest that is shown to be within the margin."""
     order = [each.arm for each in choice.standings]
     if not evidence.arms:
         return _insufficient(choice.reference, order)
@@ -91,9 +96,12 @@ def recommend(
         lower, upper = float(bounds.lower[k]), float(bounds.upper[k])
         verdict = arm_verdict(lower, upper, margin)
         comparisons[arm] = Comparison(arm, float(deficits[k]), float(errors[k]), lower, upper, verdict)
-    recommended, verdict = _decide(choice, comparisons)
+    skilled = shown_above_chance(evidence, confidence)
+    enough, verdict = _decide(choice, comparisons, skilled)
     return Advice(
-        recommended,
+        choice.reference,
+        enough,
+        choice.reference in skilled,
         verdict,
         bounds.critical_value if others else None,
         tuple(comparisons[arm] for arm in order),
@@ -102,6 +110,8 @@ def recommend(
 
 def arm_verdict(lower: float, upper: float, margin: float) -> ArmVerdict:
     """The verdict on a deficit with simultaneous bounds."""
+    if upper < 0.0:
+        return ArmVerdict.BETTER
     if upper < margin:
         return ArmVerdict.WITHIN_MARGIN
     return ArmVerdict.WORSE if lower > 0.0 else ArmVerdict.NOT_DISTINGUISHABLE
@@ -114,7 +124,22 @@ def _insufficient(reference: ArmKey, order: Sequence[ArmKey]) -> Advice:
         else Comparison(arm, None, None, None, None, ArmVerdict.INSUFFICIENT_DATA)
         for arm in order
     )
-    return Advice(reference, RecommendationVerdict.INSUFFICIENT_DATA, None, comparisons)
+    return Advice(reference, None, False, RecommendationVerdict.INSUFFICIENT_DATA, None, comparisons)
+
+
+def shown_above_chance(evidence: TestEvidence, confidence: float) -> frozenset[ArmKey]:
+    """The arms whose AUROC has a lower bound above 0.5; the bounds hold for all arms together (Bonferroni).
+
+    A set that is separated completely has no interval, but its order alone is proof enough: at 20 patients of
+    each class chance gives it less than once in 10^11.
+    """
+    share = (1 - confidence) / max(1, len(evidence.arms))
+    found = set()
+    for arm, each in evidence.arms.items():
+        interval = auroc_estimate(each.influence, each.training, 1 - 2 * share).interval
+        if each.influence.value >= 1.0 or (interval is not None and interval.lower > 0.5):
+            found.add(arm)
+    return frozenset(found)
 
 
 def _deficits(
@@ -153,16 +178,24 @@ def _deficits(
 
 
 def _decide(
-    choice: ValidationChoice, comparisons: Mapping[ArmKey, Comparison]
-) -> tuple[ArmKey, RecommendationVerdict]:
-    price = {each.arm: (each.cost.film_passes, each.cost.labels) for each in choice.standings}
-    cheaper = [each.arm for each in choice.standings if price[each.arm] < price[choice.reference]]
-    verdicts = [comparisons[arm].verdict for arm in cheaper]
-    if ArmVerdict.WITHIN_MARGIN in verdicts:
-        chosen = cheaper[verdicts.index(ArmVerdict.WITHIN_MARGIN)]
-        return chosen, RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
+    choice: ValidationChoice, comparisons: Mapping[ArmKey, Comparison], skilled: frozenset[ArmKey]
+) -> tuple[ArmKey | None, RecommendationVerdict]:
+    """The arm that is enough, which must itself be shown to be better than chance, and the verdict."""
+    if not skilled:
+        return None, RecommendationVerdict.NO_ARM_BETTER_THAN_CHANCE
+    costs = {each.arm: price(each.cost) for each in choice.standings}
+    cheaper = [each.arm for each in choice.standings if costs[each.arm] < costs[choice.reference]]
+    close = (ArmVerdict.WITHIN_MARGIN, ArmVerdict.BETTER)
+    enough = next((arm for arm in cheaper if comparisons[arm].verdict in close and arm in skilled), None)
+    if any(
+        comparisons[arm].verdict is ArmVerdict.BETTER and costs[arm] > costs[choice.reference]
+        for arm in costs
+    ):
+        return enough, RecommendationVerdict.DEARER_ARM_BETTER
+    if enough is not None:
+        return enough, RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
     if not cheaper:
-        return choice.reference, RecommendationVerdict.REFERENCE_IS_CHEAPEST
-    if all(verdict is ArmVerdict.WORSE for verdict in verdicts):
-        return choice.reference, RecommendationVerdict.CHEAPER_ARMS_WORSE
-    return choice.reference, RecommendationVerdict.NOT_DISTINGUISHABLE
+        return None, RecommendationVerdict.REFERENCE_IS_CHEAPEST
+    if all(comparisons[arm].verdict is ArmVerdict.WORSE for arm in cheaper):
+        return None, RecommendationVerdict.CHEAPER_ARMS_WORSE
+    return None, RecommendationVerdict.NOT_DISTINGUISHABLE

@@ -37,6 +37,8 @@ class ArmVerdict(StrEnum):
 
     REFERENCE = "Reference"
     """The arm chosen on validation; the others are compared with it."""
+    BETTER = "Better"
+    """The simultaneous upper bound of its deficit is below zero."""
     WITHIN_MARGIN = "WithinMargin"
     """The simultaneous upper bound of its deficit is below the margin: as good for the hospital's purpose."""
     WORSE = "Worse"
@@ -49,19 +51,24 @@ class ArmVerdict(StrEnum):
 
 
 class RecommendationVerdict(StrEnum):
-    """Why the recommended arm is the recommended one."""
+    """What test patients say of the arm that validation chose (the reference), the first that applies."""
 
+    VALIDATION_COULD_NOT_CHOOSE = "ValidationCouldNotChoose"
+    """Every task lacks a class in training or validation: nothing is trained, chosen, tested or deployed."""
+    INSUFFICIENT_DATA = "InsufficientData"
+    """No task carries an interval. The reference is named, unproven."""
+    NO_ARM_BETTER_THAN_CHANCE = "NoArmBetterThanChance"
+    """No arm has a test AUROC that is shown to be above 0.5 (it may well be below)."""
+    DEARER_ARM_BETTER = "DearerArmBetter"
+    """An arm that costs more is shown to be better than the reference, which stands: test chooses nothing."""
     CHEAPER_ARM_WITHIN_MARGIN = "CheaperArmWithinMargin"
     """An arm cheaper than the reference has a deficit shown to be below the margin."""
     REFERENCE_IS_CHEAPEST = "ReferenceIsCheapest"
-    """The arm chosen on validation costs least of all, so there was nothing to save."""
+    """The reference costs least of all, so there was nothing to save."""
     CHEAPER_ARMS_WORSE = "CheaperArmsWorse"
-    """Every cheaper arm was shown to be worse; the reference is recommended."""
+    """Every cheaper arm was shown to be worse."""
     NOT_DISTINGUISHABLE = "NotDistinguishable"
-    """No cheaper arm was shown to be within the margin, and not all were shown to be worse; the
-    reference stands."""
-    INSUFFICIENT_DATA = "InsufficientData"
-    """No task carries an interval. The validation-chosen arm is named, unproven."""
+    """No cheaper arm was shown to be within the margin, and not all were shown to be worse."""
 
 
 @dataclass(frozen=True, order=True)
@@ -141,19 +148,24 @@ class TaskSummary:
 
 @dataclass(frozen=True)
 class ArmCost:
-    """What an arm costs. Ranking uses ``film_passes`` and then ``labels`` only, because these are the same on every run."""
+    """What it takes to get an arm once: the next hospital of this kind draws its labels once.
+
+    Ranking uses ``labelled_patients`` and then ``film_passes`` only, because these are the same on every run.
+    """
 
     film_passes: float
-    """Forward-equivalents to train what is deployed from this arm, its DAPT and its whole search included:
-    one film once through the encoder is 1, forward and backward is 3. Pretraining is not shared out."""
-    labels: int
-    """Labelled training and validation units that one of its fits may read; mean over draws and folds."""
+    """Forward-equivalents of its DAPT, its whole search and the final fits of its first draw: one film once
+    through the encoder is 1, forward and backward is 3. Pretraining is not shared out, and the other draws,
+    which only measure how much the labels matter, are not counted."""
+    labelled_patients: int
+    """Training and validation patients whose labels it reads, in its first draw, all folds together."""
     trials: int
     """Trials of its search."""
     final_fits: int
-    """Different final models: draws x seeds x folds, but the seeds of a linear probe share one."""
+    """Different final models of its first draw: seeds x folds, but the seeds of a linear probe share one."""
     device_seconds: float | None = None
-    """Measured busy seconds of devices (GPU or CPU workers). Never ranks: it differs from run to run."""
+    """Measured busy seconds of devices (GPU or CPU workers) over the same work as ``film_passes``. Never
+    ranks: it differs from run to run."""
 
 
 @dataclass(frozen=True)
@@ -261,16 +273,18 @@ class DeployedPerformance:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Which arm to use and what supports that."""
+    """Two answers, and what supports them: what to deploy now, and what would be enough next time."""
 
-    recommended: ArmKey
-    reference: ArmKey
-    """Best validation score among the arms with the most labels; ties go to the cheaper arm. Test data
-    had no part."""
+    deploy: ArmKey | None
+    """The arm that validation chose, the reference of all comparisons: best validation score among the arms
+    with the most labels; ties go to the cheaper arm. Test data had no part, and what its search cost is
+    spent. ``None`` when validation could not choose."""
+    enough: ArmKey | None
+    """The cheapest arm that test patients show to lose less than the margin against ``deploy``; ``None``
+    where none is."""
     verdict: RecommendationVerdict
     proven: bool
-    """False when the recommended arm is only the validation's choice and the test set could not support
-    it."""
+    """Whether the verdict was shown by test patients: never true of what validation alone says."""
     sentence: str
     """The finding in one sentence, for people."""
     margin: float
@@ -296,7 +310,7 @@ class MetadataBaseline:
     auroc: Estimate
     auprc: Estimate
     gain: Estimate
-    """Recommended arm's AUROC minus the baseline's, paired. An interval that contains 0 is a warning."""
+    """AUROC of the arm to deploy minus the baseline's, paired. An interval that contains 0 is a warning."""
     reason: str
     """Why there is no baseline (no such columns, one class in training); empty when there is one."""
 
@@ -327,7 +341,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration of the reference or the recommended arm on one task (its deployed fit)."""
+    """Calibration of the arm to deploy, or of the one that is enough, on one task (its deployed fit)."""
 
     arm: ArmKey
     task: str
@@ -346,7 +360,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Curve:
-    """A ROC or precision-recall curve of the reference or the recommended arm (its deployed fit)."""
+    """A ROC or precision-recall curve of the arm to deploy, or of the one that is enough (its deployed fit)."""
 
     arm: ArmKey
     task: str
@@ -359,7 +373,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SubgroupCell:
-    """The recommended arm on one level of a subgroup column."""
+    """The arm to deploy on one level of a subgroup column."""
 
     column: str
     level: str

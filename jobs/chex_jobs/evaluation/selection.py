@@ -24,6 +24,10 @@ Metric = Literal["AUROC", "AUPRC"]
 _MEASURES: Mapping[Metric, Callable[[ArrayLike, ArrayLike], Measured]] = {"AUROC": auroc, "AUPRC": auprc}
 
 
+class CouldNotChoose(Exception):
+    """No task has both classes among the validation units, so no arm has a validation score."""
+
+
 @dataclass(frozen=True)
 class FitStanding:
     """One draw and seed of an arm on validation (folds pooled)."""
@@ -47,9 +51,14 @@ class Standing:
     fits: tuple[FitStanding, ...]
 
 
-def cost_order(arm: ArmKey, cost: ArmCost) -> tuple[float, int, ArmKey]:
-    """Cheapest first: film passes, then labels; the name only settles ties the same way each time."""
-    return cost.film_passes, cost.labels, arm
+def price(cost: ArmCost) -> tuple[int, float]:
+    """What ranks arms: labelled patients, which people have to read, then film passes, which machines do."""
+    return cost.labelled_patients, cost.film_passes
+
+
+def cost_order(arm: ArmKey, cost: ArmCost) -> tuple[tuple[int, float], ArmKey]:
+    """Cheapest first; the name only settles ties the same way each time."""
+    return price(cost), arm
 
 
 def standings(
@@ -108,13 +117,15 @@ def choose_reference(of: tuple[Standing, ...]) -> ArmKey:
     """The arm with the best validation score among those with the most labels; the cheapest of equals.
 
     Arms with fewer labels also *validate* with fewer, so their scores are noisier and the best of many too
-    good; they compete as cheaper arms on test instead. Without any score the cheapest of the candidates is
-    named.
+    good; they compete as cheaper arms on test instead. Raises ``CouldNotChoose`` without any score: the
+    "best" of nothing is whatever comes first.
     """
     most = max(each.arm.label_fraction for each in of)
-    candidates = [each for each in of if each.arm.label_fraction == most]
-    best = max((each.score for each in candidates if each.score is not None), default=None)
-    equals = [each for each in candidates if each.score == best] if best is not None else candidates
+    scored = [(each.score, each) for each in of if each.arm.label_fraction == most and each.score is not None]
+    if not scored:
+        raise CouldNotChoose
+    best = max(score for score, _ in scored)
+    equals = [each for score, each in scored if score == best]
     return min(equals, key=lambda each: cost_order(each.arm, each.cost)).arm
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chex_jobs.evaluation.recommendation import Advice
 from chex_jobs.evaluation.results import (
     ArmKey,
     ArmResult,
+    ArmVerdict,
+    Comparison,
     MetadataBaseline,
     RecommendationVerdict,
     Sufficiency,
@@ -15,32 +18,99 @@ from chex_jobs.evaluation.results import (
 )
 
 
-def sentence(advice: Advice, reference: ArmKey, margin: float, confidence: float) -> str:
-    """The finding in one sentence."""
-    chosen, sure = advice.recommended.label, f"{confidence:.0%}"
+@dataclass(frozen=True)
+class Measured:
+    """Which of a hospital's tasks stand behind a mean AUROC."""
+
+    tasks: tuple[str, ...]
+    """Those with sufficient data."""
+    of: tuple[str, ...]
+    """All tasks of the models."""
+
+    @property
+    def auroc(self) -> str:
+        """``test AUROC``, with the tasks wherever that is not the whole truth."""
+        if len(self.of) == 1:
+            return "test AUROC"
+        if len(self.tasks) == 1:
+            return f"test AUROC of {self.tasks[0]} alone, of {len(self.of)} tasks,"
+        among = "" if len(self.tasks) == len(self.of) else f", of {len(self.of)} tasks,"
+        return f"mean test AUROC over {listed(self.tasks)}{among}"
+
+
+def sentence(advice: Advice, measured: Measured, margin: float, confidence: float) -> str:
+    """The finding in a sentence or two: what to deploy, and what would be enough next time."""
     match advice.verdict:
-        case RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN:
-            bound = next(each.upper for each in advice.comparisons if each.arm == advice.recommended)
-            return (
-                f"Use {chosen}: it is the cheapest arm whose test AUROC is shown, with {sure} confidence over all arms, "
-                f"to be less than {margin:g} below that of {reference.label} (at most {max(bound or 0.0, 0.0):.3f} below)."
-            )
-        case RecommendationVerdict.REFERENCE_IS_CHEAPEST:
-            return f"Use {chosen}: it was best on validation and no arm is cheaper."
-        case RecommendationVerdict.CHEAPER_ARMS_WORSE:
-            return (
-                f"Use {chosen}: it was best on validation and every cheaper arm is shown to be worse on test."
-            )
-        case RecommendationVerdict.NOT_DISTINGUISHABLE:
-            return (
-                f"{chosen} was best on validation; the test set cannot show whether a cheaper arm is within {margin:g} of it "
-                "(not distinguishable)."
-            )
         case RecommendationVerdict.INSUFFICIENT_DATA:
             return (
-                f"Insufficient data: {chosen} was best on validation, but the test set has too few patients to support "
-                "any claim; take it as unproven."
+                f"Insufficient data: {advice.deploy.label} was best on validation, but the test set has too few patients "
+                "to support any claim; take it as unproven."
             )
+        case RecommendationVerdict.NO_ARM_BETTER_THAN_CHANCE:
+            return (
+                f"No arm is shown to be better than chance: none has a {measured.auroc} whose lower bound, with "
+                f"{confidence:.0%} confidence over all arms, is above 0.5. {advice.deploy.label} was best on validation; "
+                "do not rely on it."
+            )
+        case RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN | RecommendationVerdict.DEARER_ARM_BETTER:
+            found = f"Deploy {advice.deploy.label}, which validation chose."
+        case RecommendationVerdict.REFERENCE_IS_CHEAPEST:
+            found = f"Deploy {advice.deploy.label}, which validation chose; no arm costs less."
+        case RecommendationVerdict.CHEAPER_ARMS_WORSE:
+            found = (
+                f"Deploy {advice.deploy.label}, which validation chose; every cheaper arm is shown to have a worse "
+                f"{measured.auroc.rstrip(',')}."
+            )
+        case RecommendationVerdict.NOT_DISTINGUISHABLE:
+            found = (
+                f"Deploy {advice.deploy.label}, which validation chose; the test set cannot show whether the "
+                f"{measured.auroc} of a cheaper arm is within {margin:g} of it (not distinguishable)."
+            )
+        case RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE:
+            raise AssertionError("nothing was compared; see could_not_choose")
+    doubt = (
+        []
+        if advice.above_chance
+        else [f"{advice.deploy.label} itself is not shown to be better than chance."]
+    )
+    return " ".join(
+        [found, *doubt, *_dearer(advice, measured), *_enough(advice, measured, margin, confidence)]
+    )
+
+
+def could_not_choose(reasons: Sequence[str]) -> str:
+    """The finding where no task could be learned and chosen by, with each task's reason."""
+    return f"No model: validation could not choose. {' '.join(reasons)}"
+
+
+def _enough(advice: Advice, measured: Measured, margin: float, confidence: float) -> list[str]:
+    if advice.enough is None:
+        return []
+    bound = _comparison(advice, advice.enough).upper or 0.0
+    return [
+        f"Enough next time: {advice.enough.label}, the cheapest arm whose {measured.auroc} is shown, with {confidence:.0%} "
+        f"confidence over all arms, to be less than {margin:g} below (at most {max(bound, 0.0):.3f} below)."
+    ]
+
+
+def _dearer(advice: Advice, measured: Measured) -> list[str]:
+    if advice.verdict is not RecommendationVerdict.DEARER_ARM_BETTER:
+        return []
+    better = [each for each in advice.comparisons if each.verdict is ArmVerdict.BETTER]
+    best = min(better, key=lambda each: each.upper or 0.0)
+    return [
+        f"A dearer arm is shown to be better: {best.arm.label} has a {measured.auroc} at least {-(best.upper or 0.0):.3f} "
+        "above it. Test patients choose nothing here: another validation, or other test patients, have to confirm it."
+    ]
+
+
+def _comparison(advice: Advice, arm: ArmKey) -> Comparison:
+    return next(each for each in advice.comparisons if each.arm == arm)
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def gather_warnings(
@@ -62,11 +132,11 @@ def gather_warnings(
         gain = each.gain.interval
         if gain is not None and gain.lower <= 0.0:
             found.append(
-                f"{each.task}: the recommended arm is not shown to predict better than {', '.join(each.features)} alone."
+                f"{each.task}: the arm to deploy is not shown to predict better than {listed(each.features)} alone."
             )
         elif gain is None and each.gain.value is not None and each.gain.value <= 0.0:
             found.append(
-                f"{each.task}: {', '.join(each.features)} alone predicted at least as well as the recommended arm."
+                f"{each.task}: {listed(each.features)} alone predicted at least as well as the arm to deploy."
             )
     if num_folds:
         found.append(

@@ -26,7 +26,7 @@ def forest_of(hospital: HospitalResults, task: str) -> Markup:
     rows = []
     for arm in arms:
         found = next(each for each in arm.tasks if each.task == task)
-        rows.append(_forest_row(arm.arm.label, found, emphasis=arm.arm == advice.recommended))
+        rows.append(_forest_row(arm.arm.label, found, emphasis=arm.arm == advice.deploy))
     baseline = next((each for each in hospital.metadata_baselines if each.task == task), None)
     if baseline is not None and baseline.auroc.value is not None:
         rows.append(_forest_row("metadata alone, no pixel", baseline, baseline=True))
@@ -50,7 +50,7 @@ def cost_chart(hospital: HospitalResults) -> Markup:
             y=arm.mean_auroc.value,
             style=Style.of(strategies.index(arm.arm.strategy)),
             hollow=arm.arm.label_fraction < _most_labels(hospital),
-            chosen=arm.arm == hospital.recommendation.recommended,
+            chosen=arm.arm == hospital.recommendation.deploy,
         )
         for arm in hospital.arms
         if arm.mean_auroc.value is not None
@@ -63,8 +63,9 @@ def cost_chart(hospital: HospitalResults) -> Markup:
 
 
 def fraction_chart(hospital: HospitalResults) -> Markup:
-    """Mean test AUROC by share of labels, of the recommended start; nothing where there is one share only."""
-    start = hospital.recommendation.recommended.start
+    """Mean test AUROC by share of labels, of the start to deploy; nothing where there is one share only."""
+    chosen = hospital.recommendation.deploy
+    start = chosen.start if chosen is not None else ""
     lines = []
     for index, strategy in enumerate(_strategies(hospital)):
         points = sorted(
@@ -103,7 +104,7 @@ def reliability_chart(calibration: Calibration) -> Markup:
 
 
 def curves_by_task(hospital: HospitalResults) -> list[tuple[str, str, list[Curve]]]:
-    """(task, ROC or PR, the curves of recommended and reference arm)."""
+    """(task, ROC or PR, the curves of the arm to deploy and of the one that is enough)."""
     grouped: dict[tuple[str, str], list[Curve]] = {}
     for curve in hospital.curves:
         grouped.setdefault((curve.task, curve.kind), []).append(curve)

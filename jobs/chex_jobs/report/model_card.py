@@ -19,7 +19,7 @@ def render_model_card(results: Results, hospital: HospitalResults) -> str:
     environment.globals.update(
         estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count
     )
-    chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.recommended)
+    chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.deploy)
     return environment.get_template("model-card.md.j2").render(results=results, hospital=hospital, arm=chosen)
 
 

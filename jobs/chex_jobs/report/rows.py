@@ -19,6 +19,7 @@ from chex_jobs.report import numbers
 
 VERDICTS = {
     ArmVerdict.REFERENCE: "reference",
+    ArmVerdict.BETTER: "better",
     ArmVerdict.WITHIN_MARGIN: "within the margin",
     ArmVerdict.WORSE: "worse",
     ArmVerdict.NOT_DISTINGUISHABLE: "not distinguishable",
@@ -28,21 +29,26 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The recommendation's reason in few words, and how the box is drawn."""
+    """The verdict in few words, and how the box is drawn."""
 
     text: str
     style: str
-    """`good` where the test set supports it, `open` where it does not."""
+    """`good` where test patients showed something in favour of an arm, `open` where they did not."""
 
 
 HEADLINES = {
     RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN: Headline("A cheaper arm is within the margin", "good"),
     RecommendationVerdict.REFERENCE_IS_CHEAPEST: Headline(
-        "The best on validation is also the cheapest", "good"
+        "The best on validation is also the cheapest", "open"
     ),
     RecommendationVerdict.CHEAPER_ARMS_WORSE: Headline("Every cheaper arm is worse", "good"),
     RecommendationVerdict.NOT_DISTINGUISHABLE: Headline("Cheaper arms not distinguishable", "open"),
     RecommendationVerdict.INSUFFICIENT_DATA: Headline("Insufficient data", "open"),
+    RecommendationVerdict.NO_ARM_BETTER_THAN_CHANCE: Headline(
+        "No arm is shown to be better than chance", "open"
+    ),
+    RecommendationVerdict.DEARER_ARM_BETTER: Headline("A dearer arm is shown to be better", "open"),
+    RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE: Headline("Validation could not choose", "open"),
 }
 
 
@@ -53,8 +59,8 @@ class ArmRow:
     arm: ArmResult
     verdict: str
     deficit: str
-    recommended: bool
-    reference: bool
+    deploy: bool
+    enough: bool
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ def arm_rows(hospital: HospitalResults) -> list[ArmRow]:
             arm=arm,
             verdict=VERDICTS[compared[arm.arm].verdict] if arm.arm in compared else numbers.MISSING,
             deficit=_deficit(compared.get(arm.arm)),
-            recommended=arm.arm == hospital.recommendation.recommended,
-            reference=arm.arm == hospital.recommendation.reference,
+            deploy=arm.arm == hospital.recommendation.deploy,
+            enough=arm.arm == hospital.recommendation.enough,
         )
         for arm in hospital.arms
     ]

@@ -3,8 +3,8 @@
 Columns: hospital, dataset, start, strategy, transfer, dapt_objective (empty without DAPT), label_fraction, task,
 sufficient (whether the test set carries intervals), test_units, test_patients, test_positive_patients, validation_auroc,
 then for auroc, auprc and brier the value and `_lower` and `_upper` (null without interval), expected_calibration_error,
-film_passes (what ranks cost), labels, trials, final_fits, device_seconds (measured, differs from run to run),
-recommended, reference, and the metadata baseline's AUROC on the same task.
+labelled_patients and film_passes (what ranks cost), trials, final_fits, device_seconds (measured, differs from run to run),
+deploy (validation chose it), enough (the cheapest within the margin), and the metadata baseline's AUROC on the same task.
 """
 
 from typing import Any
@@ -34,13 +34,13 @@ SCHEMA = pa.schema(
             for end in ("", "_lower", "_upper")
         ),
         ("expected_calibration_error", pa.float64()),
+        ("labelled_patients", pa.int64()),
         ("film_passes", pa.float64()),
-        ("labels", pa.int64()),
         ("trials", pa.int64()),
         ("final_fits", pa.int64()),
         ("device_seconds", pa.float64()),
-        ("recommended", pa.bool_()),
-        ("reference", pa.bool_()),
+        ("deploy", pa.bool_()),
+        ("enough", pa.bool_()),
         ("metadata_baseline_auroc", pa.float64()),
     ]
 )
@@ -78,13 +78,13 @@ def _row(hospital: HospitalResults, arm: ArmResult, task: ArmTask) -> dict[str, 
         **_ends("auprc", task.auprc),
         **_ends("brier", task.brier),
         "expected_calibration_error": task.expected_calibration_error.value,
+        "labelled_patients": arm.cost.labelled_patients,
         "film_passes": arm.cost.film_passes,
-        "labels": arm.cost.labels,
         "trials": arm.cost.trials,
         "final_fits": arm.cost.final_fits,
         "device_seconds": arm.cost.device_seconds,
-        "recommended": arm.arm == hospital.recommendation.recommended,
-        "reference": arm.arm == hospital.recommendation.reference,
+        "deploy": arm.arm == hospital.recommendation.deploy,
+        "enough": arm.arm == hospital.recommendation.enough,
         "metadata_baseline_auroc": baseline.auroc.value if baseline is not None else None,
     }
 

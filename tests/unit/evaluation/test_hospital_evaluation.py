@@ -92,7 +92,7 @@ def arms_json(folds: list[int | None], strategies: dict[str, int]) -> dict[str, 
         return {
             "start": "ssl", "strategy": name, "transfer": "LPFT", "daptObjective": "", "labelFraction": 1.0, "fold": fold,
             "configuration": {"learningRate": 1e-4}, "epochs": 3, "trials": [{"value": 0.8, "loss": 0.5}] * 4,
-            "filmPasses": passes, "deviceSeconds": 2.5, "labels": [{"draw": 0, "train": 200, "validate": 100}],
+            "filmPasses": passes, "labelledPatients": 120, "deviceSeconds": 2.5, "labels": [{"draw": 0, "train": 200, "validate": 100}],
             "finals": [{"draw": 0, "seed": seed, "identity": f"{name}-{fold}-{seed}".ljust(64, "0")} for seed in (0, 1)],
         }  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_units_are_studies_and_their_logits_the_mean_over_films(found):
 
 def test_models_that_agree_are_equal_and_the_cheaper_is_recommended(found):
     advice = found[1].results.recommendation
-    assert advice.recommended.strategy == "probe"
+    assert advice.deploy.strategy == "probe"
     assert advice.verdict is RecommendationVerdict.REFERENCE_IS_CHEAPEST
     assert found[1].results.arms[0].mean_auroc.value > 0.6
 
@@ -177,7 +177,7 @@ def test_the_view_is_found_to_predict_what_the_film_does_not_show(found):
     assert by_task["icu"].auroc.value > 0.8
     assert by_task["icu"].gain.interval.upper < 0
     assert any(
-        each.startswith("icu: the recommended arm is not shown to predict better")
+        each.startswith("icu: the arm to deploy is not shown to predict better")
         for each in found[1].results.warnings
     )
     assert by_task["opacity"].gain.interval.lower > 0
@@ -237,9 +237,7 @@ def test_other_hospitals_are_opened_for_the_shown_arms_only_and_every_model_sees
     assert all(
         len(each.rows) == len(done.elsewhere["south"].units.ordinals) for each in done.elsewhere["south"].fits
     )
-    assert {each.fit.arm for each in done.elsewhere["south"].fits} == {
-        done.results.recommendation.recommended
-    }
+    assert {each.fit.arm for each in done.elsewhere["south"].fits} == {done.results.recommendation.deploy}
     assert [key.split("/")[1] for key in sorted(storage.objects)] == [
         "north-bbbbbbbbbbbb",
         "south-cccccccccccc",
@@ -275,7 +273,7 @@ def test_seeds_of_a_probe_share_a_model_that_predicts_once():
     assert isinstance(model, FinalModel)
     assert [(fit.draw, fit.seed) for fit in model.fits] == [(0, 0), (0, 1)]
     assert found.arms[0].cost.final_fits == 1
-    assert found.arms[0].cost.labels == 300
+    assert found.arms[0].cost.labelled_patients == 120
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from chex_jobs.evaluation.recommendation import (
     ValidationChoice,
     arm_verdict,
     recommend,
+    shown_above_chance,
 )
 from chex_jobs.evaluation.replication import TrainingVariance
 from chex_jobs.evaluation.results import ArmCost, ArmKey, ArmVerdict, RecommendationVerdict
@@ -51,11 +52,11 @@ def decide(choice, evidence, margin=0.02):
     return recommend(choice, evidence, margin=margin, confidence=0.95, seed=0)
 
 
-def test_a_cheaper_arm_that_is_shown_to_be_close_is_recommended():
+def test_a_cheaper_arm_that_is_shown_to_be_close_is_enough_next_time_and_the_reference_is_deployed():
     found = decide(
         choice(cheap=0.7, middle=0.8, dear=0.9), evidence({CHEAP: 0.80, MIDDLE: 0.855, DEAR: 0.86}, 0.01)
     )
-    assert found.recommended == MIDDLE
+    assert (found.deploy, found.enough) == (DEAR, MIDDLE)
     assert found.verdict is RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
     assert found.proven
     assert [each.verdict for each in found.comparisons] == [
@@ -69,12 +70,12 @@ def test_the_cheapest_of_several_that_pass_is_taken_even_if_another_is_better():
     found = decide(
         choice(cheap=0.7, middle=0.8, dear=0.9), evidence({CHEAP: 0.86, MIDDLE: 0.87, DEAR: 0.86}, 0.01)
     )
-    assert found.recommended == CHEAP
+    assert (found.deploy, found.enough) == (DEAR, CHEAP)
 
 
 def test_a_small_test_set_shows_nothing_and_the_validation_choice_stands_unproven():
     found = decide(choice(cheap=0.7, dear=0.9), evidence({CHEAP: 0.85, DEAR: 0.86}, 0.08))
-    assert found.recommended == DEAR
+    assert (found.deploy, found.enough) == (DEAR, None)
     assert found.verdict is RecommendationVerdict.NOT_DISTINGUISHABLE
     assert not found.proven
 
@@ -83,24 +84,75 @@ def test_cheaper_arms_that_are_all_worse_prove_the_reference():
     found = decide(
         choice(cheap=0.7, middle=0.7, dear=0.9), evidence({CHEAP: 0.70, MIDDLE: 0.72, DEAR: 0.86}, 0.01)
     )
-    assert (found.recommended, found.verdict) == (DEAR, RecommendationVerdict.CHEAPER_ARMS_WORSE)
-
-
-def test_a_reference_that_is_cheapest_needs_no_proof_from_dearer_arms():
-    found = decide(choice(cheap=0.9, dear=0.8), evidence({CHEAP: 0.80, DEAR: 0.95}, 0.01))
-    assert (found.recommended, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
-
-
-def test_a_dearer_arm_never_replaces_the_reference_however_well_it_tests():
-    found = decide(
-        choice(cheap=0.5, middle=0.9, dear=0.8), evidence({CHEAP: 0.7, MIDDLE: 0.80, DEAR: 0.99}, 0.01)
+    assert (found.deploy, found.enough, found.verdict) == (
+        DEAR,
+        None,
+        RecommendationVerdict.CHEAPER_ARMS_WORSE,
     )
-    assert found.recommended == MIDDLE
+    assert found.proven
+
+
+def test_a_reference_that_is_cheapest_was_chosen_on_validation_and_proves_nothing():
+    found = decide(choice(cheap=0.9, dear=0.8), evidence({CHEAP: 0.80, DEAR: 0.805}, 0.02))
+    assert (found.deploy, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
+    assert not found.proven
+
+
+def test_a_dearer_arm_that_is_shown_to_be_better_is_told_and_replaces_nothing():
+    found = decide(
+        choice(cheap=0.5, middle=0.9, dear=0.8), evidence({CHEAP: 0.7, MIDDLE: 0.80, DEAR: 0.95}, 0.01)
+    )
+    assert (found.deploy, found.verdict) == (MIDDLE, RecommendationVerdict.DEARER_ARM_BETTER)
+    assert found.comparisons[-1].verdict is ArmVerdict.BETTER
+    assert not found.proven
+
+
+def test_a_dearer_arm_that_is_better_does_not_hide_the_cheaper_one_that_is_enough():
+    found = decide(
+        choice(cheap=0.5, middle=0.9, dear=0.8), evidence({CHEAP: 0.80, MIDDLE: 0.80, DEAR: 0.90}, 0.005)
+    )
+    assert (found.enough, found.verdict) == (CHEAP, RecommendationVerdict.DEARER_ARM_BETTER)
+
+
+@pytest.mark.parametrize("auroc", [pytest.param(0.51, id="at chance"), pytest.param(0.35, id="below chance")])
+def test_arms_that_are_not_shown_to_be_better_than_chance_are_no_recommendation_however_alike(auroc):
+    found = decide(choice(cheap=0.7, dear=0.9), evidence({CHEAP: auroc, DEAR: auroc}, 0.01))
+    assert found.verdict is RecommendationVerdict.NO_ARM_BETTER_THAN_CHANCE
+    assert found.enough is None
+    assert not found.proven
+
+
+def test_one_arm_above_chance_is_enough_for_a_comparison_but_an_arm_at_chance_is_never_enough():
+    found = decide(choice(cheap=0.7, dear=0.9), evidence({CHEAP: 0.51, DEAR: 0.54}, 0.01), margin=0.3)
+    assert found.enough is None
+    assert found.above_chance
+
+
+def test_the_more_arms_there_are_the_more_it_takes_to_be_above_chance():
+    keys = [ArmKey("ssl", f"arm-{k}", 1.0) for k in range(40)]
+    one, many = (dict.fromkeys(keys[:count], 0.522) for count in (1, 40))
+    assert shown_above_chance(evidence(one, 0.01), 0.95)
+    assert not shown_above_chance(evidence(many, 0.01), 0.95)
+
+
+def test_complete_separation_is_better_than_chance_though_it_has_no_interval():
+    assert shown_above_chance(evidence({CHEAP: 1.0}, 0.0), 0.95) == {CHEAP}
+
+
+def test_labels_cost_more_than_film_passes():
+    """Thirty per cent of the labels are cheaper than all of them, whatever the machine had to do for it."""
+    few, all_labels = ArmKey("ssl", "lp-ft", 0.3), ArmKey("ssl", "lp-ft", 1.0)
+    standings = tuple(
+        Standing(arm, ArmCost(passes, patients, 1, 1), score, (FitStanding(0, 0, score, ()),))
+        for arm, passes, patients, score in ((few, 900.0, 30, 0.7), (all_labels, 500.0, 100, 0.9))
+    )
+    found = decide(ValidationChoice.of(standings), evidence({few: 0.86, all_labels: 0.86}, 0.01))
+    assert (found.deploy, found.enough) == (all_labels, few)
 
 
 def test_no_task_with_enough_patients_means_insufficient_data_and_no_numbers():
     found = decide(choice(cheap=0.7, dear=0.9), TestEvidence({}))
-    assert (found.recommended, found.verdict, found.proven) == (
+    assert (found.deploy, found.verdict, found.proven) == (
         DEAR,
         RecommendationVerdict.INSUFFICIENT_DATA,
         False,
@@ -114,8 +166,8 @@ def test_training_that_varies_from_seed_to_seed_weakens_the_claim():
     shaky = TestEvidence(
         {arm: ArmEvidence(each.influence, TrainingVariance(0.01**2, 2)) for arm, each in steady.arms.items()}
     )
-    assert decide(choice(cheap=0.7, dear=0.9), steady).recommended == CHEAP
-    assert decide(choice(cheap=0.7, dear=0.9), shaky).recommended == DEAR
+    assert decide(choice(cheap=0.7, dear=0.9), steady).enough == CHEAP
+    assert decide(choice(cheap=0.7, dear=0.9), shaky).enough is None
 
 
 def test_a_shaky_reference_widens_every_comparison_with_it():
@@ -134,12 +186,13 @@ def test_a_shaky_reference_widens_every_comparison_with_it():
 
 def test_a_single_arm_is_its_own_reference():
     found = decide(choice(cheap=0.7), evidence({CHEAP: 0.8}, 0.05))
-    assert (found.recommended, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
+    assert (found.deploy, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
 
 
 @pytest.mark.parametrize(
     ("lower", "upper", "verdict"),
     [
+        (-0.02, -0.001, ArmVerdict.BETTER),
         (-0.01, 0.019, ArmVerdict.WITHIN_MARGIN),
         (0.001, 0.019, ArmVerdict.WITHIN_MARGIN),
         (-0.01, 0.02, ArmVerdict.NOT_DISTINGUISHABLE),

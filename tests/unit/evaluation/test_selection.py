@@ -7,6 +7,7 @@ import pytest
 
 from chex_jobs.evaluation.results import ArmCost, ArmKey
 from chex_jobs.evaluation.selection import (
+    CouldNotChoose,
     FitStanding,
     Standing,
     choose_deployed,
@@ -19,9 +20,9 @@ BEST, PLAIN = SimulatedArm("lp-ft", 1.5, 900.0), SimulatedArm("probe", 0.7, 100.
 
 
 def standing(
-    name: str, score: float | None, film_passes: float, fraction: float = 1.0, labels: int = 100
+    name: str, score: float | None, film_passes: float, fraction: float = 1.0, patients: int = 100
 ) -> Standing:
-    return Standing(ArmKey("ssl", name, fraction), ArmCost(film_passes, labels, 1, 1), score, ())
+    return Standing(ArmKey("ssl", name, fraction), ArmCost(film_passes, patients, 1, 1), score, ())
 
 
 def test_the_reference_is_the_best_on_validation():
@@ -53,17 +54,18 @@ def test_arms_with_fewer_labels_never_become_the_reference():
     assert choose_reference(found).strategy == "honest"
 
 
-def test_equals_are_settled_by_film_passes_then_labels():
+def test_equals_are_settled_by_labelled_patients_then_film_passes():
     found = (
-        standing("a", 0.8, 2.0),
-        standing("b", 0.8, 1.0, labels=200),
-        standing("c", 0.8, 1.0, labels=100),
+        standing("a", 0.8, 2.0, patients=100),
+        standing("b", 0.8, 1.0, patients=200),
+        standing("c", 0.8, 1.5, patients=100),
     )
     assert choose_reference(found).strategy == "c"
 
 
-def test_without_any_score_the_cheapest_of_the_candidates_is_named():
-    assert choose_reference((standing("a", None, 2.0), standing("b", None, 1.0))).strategy == "b"
+def test_without_any_score_nothing_is_chosen():
+    with pytest.raises(CouldNotChoose):
+        choose_reference((standing("a", None, 2.0), standing("b", None, 1.0)))
 
 
 def test_the_deployed_fit_is_the_best_of_the_first_draw():

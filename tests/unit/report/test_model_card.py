@@ -10,7 +10,7 @@ from chex_jobs.report.model_card import render_model_card
 def test_the_card_gives_use_numbers_weights_and_what_is_not_known(results: Results) -> None:
     north = results.hospitals[0]
     card = render_model_card(results, north)
-    arm = next(each for each in north.arms if each.arm == north.recommendation.recommended)
+    arm = next(each for each in north.arms if each.arm == north.recommendation.deploy)
     assert card.startswith(f"# north: {arm.arm.label}\n")
     assert "Research use only" in card
     assert "What is not known here" in card
