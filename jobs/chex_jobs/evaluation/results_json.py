@@ -1,7 +1,7 @@
 """Frozen dataclasses to JSON and back, strictly: the stored form of ``results``.
 
 A reader refuses what it does not know instead of guessing: unknown or missing members, wrong types and
-non-finite numbers are errors that name the place, such as ``hospitals[1].arms[0].cost.labels``.
+non-finite numbers are errors that name the place, such as ``hospitals[1].arms[0].cost.labelled_patients``.
 """
 
 from __future__ import annotations

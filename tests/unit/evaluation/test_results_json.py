@@ -35,13 +35,13 @@ def changed(change) -> bytes:
     [
         pytest.param(lambda d: d.update(extra=1), "results: unknown member 'extra' of Results", id="unknown"),
         pytest.param(
-            lambda d: d["hospitals"][1]["arms"][0]["cost"].pop("labels"),
-            r"hospitals\[1\]\.arms\[0\]\.cost: member 'labels' of ArmCost is missing",
+            lambda d: d["hospitals"][1]["arms"][0]["cost"].pop("labelled_patients"),
+            r"hospitals\[1\]\.arms\[0\]\.cost: member 'labelled_patients' of ArmCost is missing",
             id="missing",
         ),
         pytest.param(
-            lambda d: d["hospitals"][0]["arms"][0]["cost"].update(labels="many"),
-            r"hospitals\[0\]\.arms\[0\]\.cost\.labels: expected an integer, found str 'many'",
+            lambda d: d["hospitals"][0]["arms"][0]["cost"].update(labelled_patients="many"),
+            r"hospitals\[0\]\.arms\[0\]\.cost\.labelled_patients: expected an integer, found str 'many'",
             id="wrong type",
         ),
         pytest.param(
