@@ -6,6 +6,8 @@ declared bounds and refuses a CRD that could cost too much, so rules that compar
 
 from dataclasses import dataclass
 
+from chex_api.rules import SEARCH_BOUNDS
+
 
 @dataclass(frozen=True)
 class CelRule:
@@ -27,6 +29,22 @@ LOCATION_FIELDS = frozenset({"uri", "file", "path"})
 """Fields that say where something lies."""
 STAYS_INSIDE = ("!('/' + self + '/').contains('/../')", "must not contain '..'; write the folder itself")
 """Expression and message for each location."""
+
+
+def _search_rules() -> tuple[CelRule, ...]:
+    """A search draws only what the searched field takes."""
+    return tuple(
+        CelRule(
+            "hospitals[].sweep.space[]",
+            f"self.parameter != '{parameter}' || "
+            f"((!has(self.logUniform) || (self.logUniform.min >= {low!r} && self.logUniform.max <= {high!r})) && "
+            f"(!has(self.uniform) || (self.uniform.min >= {low!r} && self.uniform.max <= {high!r})) && "
+            f"(!has(self.numbers) || self.numbers.all(number, number >= {low!r} && number <= {high!r})))",
+            f"{parameter} must lie from {low:g} to {high:g}",
+        )
+        for parameter, (low, high) in SEARCH_BOUNDS.items()
+    )
+
 
 JOB_RULES = (
     # References
@@ -115,6 +133,11 @@ JOB_RULES = (
         "objective.moCo.queueSize must be a multiple of optimization.globalBatchSize; change one of them",
     ),
     CelRule(
+        "hospitals[].strategies[].dapt",
+        "!has(self.objective.moCo) || self.objective.moCo.queueSize % self.globalBatchSize == 0",
+        "objective.moCo.queueSize must be a multiple of globalBatchSize; change one of them",
+    ),
+    CelRule(
         "pretraining[].workers",
         "!has(self.minAvailable) || self.minAvailable <= self.count",
         "minAvailable must not be more than count",
@@ -124,7 +147,6 @@ JOB_RULES = (
         "!has(self.minAvailable) || self.minAvailable <= self.count",
         "minAvailable must not be more than count",
     ),
-    CelRule("hospitals[].workers", "self.perTrial <= self.count", "perTrial must not be more than count"),
     CelRule(
         "datasets[]",
         "!has(self.split.official) || has(self.source.nihChestXray14)",
@@ -152,6 +174,7 @@ JOB_RULES = (
     ),
     CelRule("hospitals[].sweep.space[].logUniform", "self.min < self.max", "is empty: min is not below max"),
     CelRule("hospitals[].sweep.space[].uniform", "self.min < self.max", "is empty: min is not below max"),
+    *_search_rules(),
     # What cannot change
     CelRule(
         "artifacts.uri",

@@ -224,7 +224,10 @@ class Task(ApiModel):
     name: Name = Field(description="Name of the task, unique in its data set.")
     column: ColumnName = Field(description="Column that answers it.")
     positive: Positive = Field(description="What counts as yes.")
-    blank: Literal["Negative", "Ignore"] = Field(default="Negative", description="What a blank cell means.")
+    blank: Literal["Negative", "Ignore"] | None = Field(
+        default=None,
+        description="What a blank cell means: no, or not known. Absent: not known where `positive` is `range`, for a value that was not measured is no small one; else no.",
+    )
     uncertain: Literal["Ignore", "Negative", "Positive"] = Field(
         default="Ignore", description="What a value listed in `uncertainValues` means."
     )
@@ -233,6 +236,12 @@ class Task(ApiModel):
         max_length=16,
         description="Values that mean uncertain, as CheXpert's -1, where `positive` is `values`; the other predicates ignore them.",
     )
+
+    def blank_is_unknown(self) -> bool:
+        """Whether a blank cell is left unlabelled; else it is a no."""
+        if self.blank is None:
+            return self.positive.range is not None
+        return self.blank == "Ignore"
 
 
 class Quarantine(ApiModel):

@@ -19,13 +19,15 @@ class DaptObjective(OneOf):
 class Dapt(ApiModel):
     """Domain-adaptive pretraining: pretraining goes on with the hospital's own training films, without labels."""
 
-    objective: DaptObjective = Field(description="What domain-adaptive pretraining learns.")
+    objective: DaptObjective = Field(
+        description="What domain-adaptive pretraining learns. MoCo's queue is shortened to half of the hospital's training films."
+    )
     epochs: int = Field(default=10, ge=1, le=1000, description="Passes over the hospital's training films.")
     configurations: int = Field(
         default=3,
         ge=1,
         le=32,
-        description="Learning rates that are tried; each arm takes the one whose probe is best on its own validation labels.",
+        description="Learning rates that are tried; each arm takes the one whose probe is best on its own validation labels. One whose loss becomes infinite is left out; an arm of which none is left fails, and says so.",
     )
     learning_rate: float = Field(
         default=1e-4, ge=1e-9, le=10.0, description="Middle of the learning rates that are tried."
@@ -42,7 +44,18 @@ class FineTuning(ApiModel):
         le=1000,
         description="Passes over the labelled films; the best epoch on validation is kept.",
     )
-    batch_size: int = Field(default=32, ge=2, le=65536, description="Films in a step.")
+    min_steps: int = Field(
+        default=100,
+        ge=0,
+        le=1_000_000,
+        description="Least number of steps of a whole training: with few labels an epoch is as many passes over the films as that takes.",
+    )
+    batch_size: int = Field(
+        default=32,
+        ge=2,
+        le=65536,
+        description="Films in a step; with fewer labelled films than that, a step sees some of them twice.",
+    )
     learning_rate: float = Field(default=1e-4, ge=1e-9, le=10.0, description="Highest learning rate.")
     weight_decay: float = Field(default=0.01, ge=0.0, le=10.0, description="Decoupled weight decay.")
     warmup_fraction: float = Field(
@@ -52,7 +65,10 @@ class FineTuning(ApiModel):
         description="Share of the steps in which the learning rate rises from zero.",
     )
     head_learning_rate_factor: float = Field(
-        default=1.0, ge=0.001, le=1000.0, description="Learning rate of the head relative to the encoder's."
+        default=1.0,
+        ge=0.001,
+        le=1000.0,
+        description="Learning rate of the head relative to the encoder's, whose rate is `learningRate`.",
     )
     freeze_batch_norm: bool = Field(
         default=False,
@@ -90,12 +106,6 @@ class Evaluation(ApiModel):
         max_length=64,
         description="Other hospitals whose test films are scored too: shift without adaptation.",
     )
-
-
-class AdaptationWorkers(Workers):
-    """The machines of an adaptation."""
-
-    per_trial: int = Field(default=1, ge=1, le=1024, description="Workers of one trial.")
 
 
 class Hospital(ApiModel):
@@ -137,6 +147,6 @@ class Hospital(ApiModel):
     precision: Literal["Float32", "BFloat16"] = Field(
         default="BFloat16", description="Precision of the forward and backward pass."
     )
-    workers: Annotated[AdaptationWorkers, OUTSIDE_IDENTITY] = Field(
-        default=AdaptationWorkers(), description="The machines of an adaptation."
+    workers: Annotated[Workers, OUTSIDE_IDENTITY] = Field(
+        default=Workers(), description="The machines of an adaptation; a trial runs on one of them."
     )

@@ -24,8 +24,8 @@ from chex_api.stage import (
 )
 
 IMPLEMENTATION_VERSIONS: dict[StageKind, int] = {
-    "ingest": 1,
-    "pretrain": 1,
+    "ingest": 2,
+    "pretrain": 2,
     "adapt": 2,
     "evaluate": 2,
     "report": 2,

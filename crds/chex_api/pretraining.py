@@ -26,7 +26,7 @@ class MoCo(ApiModel):
         default=24576,
         ge=8,
         le=1_048_576,
-        description="Earlier keys kept as negatives; a multiple of the global batch.",
+        description="Earlier keys kept as negatives; a multiple of the global batch, and no more than there are training films. A film's own earlier keys are never its negatives.",
     )
     momentum: float = Field(
         default=0.999, ge=0.0, le=0.99999, description="Share of the key encoder that is kept in a step."
@@ -40,7 +40,10 @@ class Clip(ApiModel):
     """Contrastive language-image pretraining (arXiv 2103.00020, 2010.00747): a film agrees with its own report."""
 
     temperature: float = Field(
-        default=0.07, ge=0.001, le=10.0, description="First softmax temperature; it is learned."
+        default=0.07,
+        ge=0.01,
+        le=10.0,
+        description="First softmax temperature; it is learned, and never falls below 0.01, where training becomes unstable.",
     )
     projection_dim: int = Field(
         default=128, ge=8, le=4096, description="Dimension in which films and reports are compared."
@@ -85,7 +88,7 @@ class Optimization(ApiModel):
         default=256,
         ge=2,
         le=1_048_576,
-        description="Films in a step, over all workers: it does not change with their number.",
+        description="Films in a step, over all workers: it does not change with their number. No more than there are training films.",
     )
     epochs: int = Field(default=20, ge=1, le=10_000, description="Passes over the training films.")
     learning_rate: float = Field(default=1e-4, ge=1e-9, le=10.0, description="Highest learning rate.")

@@ -6,13 +6,15 @@ The CRD states the same rules in CEL (`chex_api.crd`); a test holds the two agai
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
+from chex_api.base import ApiModel
 from chex_api.dataset import PatientSplit
 from chex_api.faults import Fault
-from chex_api.hospital import AdaptationWorkers
+from chex_api.hospital import Dapt, FineTuning
 from chex_api.plain import is_list, is_object
 from chex_api.pretraining import BatchNorm, MoCo, Optimization, Workers
+from chex_api.sweep import SweepParameter
 
 Plain = dict[str, Any]
 Rule = Callable[[Plain], Iterator[Fault]]
@@ -36,6 +38,19 @@ LIST_SETS: tuple[tuple[str, ...], ...] = (
     ("pretraining", "objective", "supervised", "tasks"),
 )
 """Lists below `spec` whose entries are all different (`x-kubernetes-list-type: set`)."""
+
+
+def _bounds(model: type[ApiModel], wire_name: str) -> tuple[float, float]:
+    (field,) = [field for field in model.model_fields.values() if field.alias == wire_name]
+    low = next(mark.ge for mark in field.metadata if hasattr(mark, "ge"))
+    high = next(mark.le for mark in field.metadata if hasattr(mark, "le"))
+    return float(low), float(high)
+
+
+SEARCH_BOUNDS: dict[str, tuple[float, float]] = {
+    parameter: _bounds(FineTuning, parameter) for parameter in get_args(SweepParameter)
+}
+"""What each parameter of a search may be: the bounds of the field of `fineTuning` that a trial puts it into."""
 
 
 def rule_faults(spec: Plain) -> list[Fault]:
@@ -146,6 +161,12 @@ def batches_divide(spec: Plain) -> Iterator[Fault]:
                 f"{batch} is not a multiple of batchNorm.groupSize {group}; change one of them",
             )
         yield from _queue_divides(f"{path}.objective.moCo", _get(run, "objective", "moCo"), batch)
+    for index, hospital in _indexed(spec, "hospitals"):
+        for position, strategy in _indexed(hospital, "strategies"):
+            path = f"spec.hospitals[{index}].strategies[{position}].dapt"
+            batch = _int(_get(strategy, "dapt", "globalBatchSize"), _default(Dapt, "global_batch_size"))
+            moco = _get(strategy, "dapt", "objective", "moCo")
+            yield from _queue_divides(f"{path}.objective.moCo", moco, batch)
 
 
 def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
@@ -161,11 +182,9 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
                     yield Fault(where, "needs min, max or both")
                 yield from _ordered(where, limits, allow_equal=True)
     for index, run in _indexed(spec, "pretraining"):
-        yield from _workers_fit(f"spec.pretraining[{index}].workers", run.get("workers"), Workers)
+        yield from _workers_fit(f"spec.pretraining[{index}].workers", run.get("workers"))
     for index, hospital in _indexed(spec, "hospitals"):
-        yield from _workers_fit(
-            f"spec.hospitals[{index}].workers", hospital.get("workers"), AdaptationWorkers
-        )
+        yield from _workers_fit(f"spec.hospitals[{index}].workers", hospital.get("workers"))
         for position, entry in _indexed(hospital.get("sweep"), "space"):
             where = f"spec.hospitals[{index}].sweep.space[{position}]"
             given = [name for name in ("logUniform", "uniform", "numbers") if entry.get(name) is not None]
@@ -175,6 +194,7 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
                 )
             for name in ("logUniform", "uniform"):
                 yield from _ordered(f"{where}.{name}", entry.get(name), allow_equal=False)
+            yield from _usable(where, entry)
 
 
 def locations_stay_inside(spec: Plain) -> Iterator[Fault]:
@@ -215,6 +235,7 @@ def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Faul
 
 
 def _queue_divides(path: str, moco: Any, batch: int | None) -> Iterator[Fault]:
+    """MoCo's queue is whole batches, each of which takes the place of the oldest one."""
     if not is_object(moco):
         return
     queue = _int(moco.get("queueSize"), _default(MoCo, "queue_size"))
@@ -240,14 +261,27 @@ def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
         yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
 
 
-def _workers_fit(path: str, workers: Any, model: type[Workers]) -> Iterator[Fault]:
+def _workers_fit(path: str, workers: Any) -> Iterator[Fault]:
     if not is_object(workers):
         return
-    count = _int(workers.get("count"), _default(model, "count"))
-    for name in ("minAvailable", "perTrial"):
-        value = workers.get(name)
-        if count and isinstance(value, int) and value > count:
-            yield Fault(f"{path}.{name}", f"{value} is more than count {count}")
+    count = _int(workers.get("count"), _default(Workers, "count"))
+    least = workers.get("minAvailable")
+    if count and isinstance(least, int) and least > count:
+        yield Fault(f"{path}.minAvailable", f"{least} is more than count {count}")
+
+
+def _usable(path: str, entry: Plain) -> Iterator[Fault]:
+    """Every number that a search may draw is one that the searched field takes."""
+    bounds = SEARCH_BOUNDS.get(_text(entry.get("parameter")))
+    if bounds is None:
+        return
+    low, high = bounds
+    drawn = {f".{form}.{end}": _get(entry, form, end) for form in ("logUniform", "uniform") for end in ("min", "max")}
+    drawn |= {f".numbers[{index}]": number for index, number in enumerate(_list(entry, "numbers"))}
+    for place, value in drawn.items():
+        number = _number(value, None)
+        if number is not None and not low <= number <= high:
+            yield Fault(f"{path}{place}", f"{number:g} is no {entry['parameter']}: it must lie from {low:g} to {high:g}")
 
 
 def _ordered(path: str, limits: Any, *, allow_equal: bool) -> Iterator[Fault]:

@@ -112,7 +112,7 @@ class Sweep(ApiModel):
         default=Scheduler(successive_halving=SuccessiveHalving()), description="How early a poor trial ends."
     )
     space: tuple[SpaceEntry, ...] = Field(
-        default=(SpaceEntry(parameter="learningRate", log_uniform=LogUniform(min=1e-6, max=1e-3)),),
+        default=(SpaceEntry(parameter="learningRate", log_uniform=LogUniform(min=1e-5, max=3e-3)),),
         max_length=8,
-        description="Parameters to search; those not named keep the strategy's own values. Default: learningRate on a logarithmic scale from 1e-6 to 1e-3.",
+        description="Parameters to search; those not named keep the strategy's own values, and no number lies outside the bounds of the strategy's field. Default: learningRate on a logarithmic scale from 1e-5 to 3e-3. A best value at the edge of its range is told.",
     )

@@ -3,7 +3,8 @@
 A cell is looked at in this order:
 
 1. A value that the source itself defines as not known (`todo` in covid-chestxray-dataset): NaN.
-2. Blank (nothing, blanks, or `nan`): as the task's `blank` says.
+2. Blank (nothing, blanks, or `nan`): as the task's `blank` says; where it says nothing, NaN for `range` (what was not
+   measured is no small value) and 0 for the others.
 3. `present`: anything that is left is 1. `range`: 1 inside, 0 outside, NaN when it is no number.
    `values`: 1 when the cell holds, or lists, one of them; else, when it is one of `uncertainValues`, as `uncertain`
    says; else 0.
@@ -38,7 +39,7 @@ def labels(task: Task, cells: Sequence[str], column_format: ColumnFormat = PLAIN
             blank: a typing error in the manifest would otherwise make a task without positives.
     """
     predicate = _predicate(task)
-    blank = 0.0 if task.blank == "Negative" else UNKNOWN
+    blank = UNKNOWN if task.blank_is_unknown() else 0.0
     meaning: dict[str, float] = {}
     for cell in set(cells):
         if column_format.is_unknown(cell):

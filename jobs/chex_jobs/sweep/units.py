@@ -21,7 +21,7 @@ from chex_api.pretraining import Augmentation, BatchNorm
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.space import Configuration
 
-IMPLEMENTATION = 1
+IMPLEMENTATION = 2
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,14 @@
 """`load_job`: every fault at once, each with its field path."""
 
+from typing import get_args
+
 import pytest
 import yaml
 
+from chex_api.hospital import FineTuning
 from chex_api.loading import MAX_MANIFEST_BYTES, load_job, validate_job
+from chex_api.structural import structural_schema
+from chex_api.sweep import SweepParameter
 from tests.unit.chex_api.manifests import COMPLETE, changed
 
 
@@ -48,6 +53,12 @@ def test_all_faults_are_named_at_once() -> None:
             {"count": 2, "minAvailable": 3},
             "spec.pretraining[0].workers.minAvailable",
         ),
+        (
+            "spec.hospitals[0].strategies[0].dapt",
+            {"objective": {"moCo": {"queueSize": 100}}, "globalBatchSize": 32},
+            "spec.hospitals[0].strategies[0].dapt.objective.moCo.queueSize",
+        ),
+        ("spec.hospitals[0].workers", {"perTrial": 1}, "spec.hospitals[0].workers.perTrial"),
         ("spec.pretraining[1].dataset", "north", "spec.pretraining[1].objective.clip"),
         ("spec.pretraining[1].objective", {"supervised": {}}, "spec.pretraining[1].objective.supervised"),
         (
@@ -81,6 +92,40 @@ def test_all_faults_are_named_at_once() -> None:
 )
 def test_a_rule_is_broken_at_its_field(path: str, value: object, fault_at: str) -> None:
     assert fault_at in paths(changed(path, value))
+
+
+@pytest.mark.parametrize("parameter", get_args(SweepParameter))
+def test_a_search_keeps_to_the_bounds_of_the_field_that_it_searches(parameter: str) -> None:
+    field = structural_schema(FineTuning)["properties"][parameter]
+    low, high = field["minimum"], field["maximum"]
+    beyond = [low - 1, low * 0.5 if low else -1e-9, high * 1.01]
+
+    def faults(entry: dict) -> list[str]:
+        return paths(
+            changed("spec.hospitals[0].sweep", {"space": [{"parameter": parameter, **entry}]})
+        )
+
+    assert faults({"numbers": [low, high]}) == []
+    for number in beyond:
+        assert faults({"numbers": [low, number]}) == ["spec.hospitals[0].sweep.space[0].numbers[1]"]
+    assert "spec.hospitals[0].sweep.space[0].uniform.min" in faults({"uniform": {"min": low - 1, "max": high}})
+    assert "spec.hospitals[0].sweep.space[0].logUniform.max" in faults(
+        {"logUniform": {"min": max(low, 1e-12), "max": high * 2}}
+    )
+
+
+def test_a_number_that_a_search_cannot_use_is_told_with_the_bounds() -> None:
+    (fault,) = validate_job(
+        changed(
+            "spec.hospitals[0].sweep", {"space": [{"parameter": "learningRate", "numbers": [0.0001, -1]}]}
+        )
+    ).faults
+    assert fault.message == "-1 is no learningRate: it must lie from 1e-09 to 10"
+
+
+def test_the_first_temperature_of_clip_is_one_that_it_can_have() -> None:
+    where = "spec.pretraining[1].objective"
+    assert paths(changed(where, {"clip": {"temperature": 0.005}})) == [f"{where}.clip.temperature"]
 
 
 def test_an_unknown_field_is_answered_with_the_nearest_known_one() -> None:

@@ -135,16 +135,16 @@ def test_golden_identities_have_not_moved() -> None:
 
 
 GOLDEN: dict[str, str] = {
-    "ingest/archive": "e16ad72a1115",
-    "ingest/north": "9db75a2a47de",
-    "ingest/south": "584f6da949d2",
-    "pretrain/ssl": "95bbf8f394a3",
-    "pretrain/multimodal": "fe15a1d60222",
-    "adapt/north": "695b9197771e",
-    "adapt/south": "07ab1a93ef53",
-    "evaluate/north": "a2e18623b3ef",
-    "evaluate/south": "88a3cd34af77",
-    "report/network": "e40a09ce120b",
+    "ingest/archive": "57fec174d4b7",
+    "ingest/north": "18fb19435dad",
+    "ingest/south": "98a3647cb02a",
+    "pretrain/ssl": "479513296774",
+    "pretrain/multimodal": "4e09a0f85617",
+    "adapt/north": "7d46a6756bf3",
+    "adapt/south": "9eda178430ac",
+    "evaluate/north": "f0f0efc96299",
+    "evaluate/south": "7b2d72d02284",
+    "report/network": "439922e89860",
 }
 
 plain_values = st.recursive(

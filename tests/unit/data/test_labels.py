@@ -58,7 +58,18 @@ def test_a_value_that_is_listed_as_positive_is_positive_even_if_it_is_also_uncer
 
 def test_a_range_is_closed_and_what_is_no_number_is_unknown():
     found = labelled({"range": {"min": 1.0, "max": 2.0}}, ["0.9", "1", "2", "2.1", "-1", "<5", ""])
-    assert_labels(found, [0, 1, 1, 0, 0, NAN, 0])
+    assert_labels(found, [0, 1, 1, 0, 0, NAN, NAN])
+
+
+def test_what_was_not_measured_is_in_no_range_and_outside_none_unless_the_task_says_so():
+    closed = {"range": {"max": 7.3}}
+    assert_labels(labelled(closed, ["7.2", "7.4", "", " ", "nan"]), [1, 0, NAN, NAN, NAN])
+    assert_labels(labelled(closed, ["7.2", ""], blank="Negative"), [1, 0])
+
+
+def test_a_blank_cell_is_a_no_where_the_column_lists_what_was_found():
+    assert_labels(labelled({"values": ["Effusion"]}, ["Effusion", ""]), [1, 0])
+    assert_labels(labelled({"present": {}}, ["3", ""]), [1, 0])
 
 
 def test_a_range_with_one_end_is_open_at_the_other():
