@@ -276,12 +276,19 @@ def _usable(path: str, entry: Plain) -> Iterator[Fault]:
     if bounds is None:
         return
     low, high = bounds
-    drawn = {f".{form}.{end}": _get(entry, form, end) for form in ("logUniform", "uniform") for end in ("min", "max")}
+    drawn = {
+        f".{form}.{end}": _get(entry, form, end)
+        for form in ("logUniform", "uniform")
+        for end in ("min", "max")
+    }
     drawn |= {f".numbers[{index}]": number for index, number in enumerate(_list(entry, "numbers"))}
     for place, value in drawn.items():
         number = _number(value, None)
         if number is not None and not low <= number <= high:
-            yield Fault(f"{path}{place}", f"{number:g} is no {entry['parameter']}: it must lie from {low:g} to {high:g}")
+            yield Fault(
+                f"{path}{place}",
+                f"{number:g} is no {entry['parameter']}: it must lie from {low:g} to {high:g}",
+            )
 
 
 def _ordered(path: str, limits: Any, *, allow_equal: bool) -> Iterator[Fault]:

@@ -6,7 +6,7 @@ TASKS = [{"name": "effusion", "column": "Effusion", "positive": {"values": ["1"]
 STRATEGY_ADDED_LATER = {
     "name": "fine-tune",
     "transfer": "FineTune",
-    "fineTuning": {"epochs": 2, "batchSize": 16},
+    "fineTuning": {"epochs": 2, "batchSize": 16, "minSteps": 0},
 }
 
 
@@ -63,7 +63,7 @@ def tiny_job(artifacts: str) -> dict[str, Any]:
                         {
                             "name": "dapt-lp-ft",
                             "transfer": "LPFT",
-                            "fineTuning": {"epochs": 2, "batchSize": 16},
+                            "fineTuning": {"epochs": 2, "batchSize": 16, "minSteps": 0},
                             "dapt": {
                                 "objective": {"moCo": {"queueSize": 32, "momentum": 0.9}},
                                 "epochs": 1,

@@ -41,6 +41,8 @@ RUNG_WORTH_STORING = 256
 """Films trained on in a rung from which its end is stored; fewer are trained again sooner than stored and read."""
 FIT_WORTH_STORING = 50_000
 """The same for a final fit, which stores its state by the clock."""
+HEAD = "head"
+"""Name of the head in the objective."""
 NO_SCORE: Summary = {"value": None, "loss": None}
 
 
@@ -124,6 +126,7 @@ class _Fit:
             seed=self._seed,
             checkpoint=CheckpointPolicy(),
             until_epoch=until_epoch,
+            learning_rate_factors={HEAD: head_learning_rate_factor(self._unit.recipe)},
         )
         with self._batches() as batches:
             return run_loop(self._objective, batches, settings, join(), checkpoints, callbacks)
@@ -147,7 +150,7 @@ class _Fit:
 
     @contextmanager
     def _batches(self) -> Iterator[BatchSource]:
-        site = self._unit.site
+        site, settings = self._unit.site, self._unit.recipe.settings
         source = BatchSource(
             self._bench.data(self._unit.fold),
             self._train_films,
@@ -157,6 +160,7 @@ class _Fit:
             augmentation=site.augmentation,
             unit=self._bench.data(self._unit.fold).unit,
             tasks=site.tasks,
+            min_steps_per_epoch=-(-settings.min_steps // settings.epochs),
         )
         with source:
             yield source
@@ -200,6 +204,11 @@ def optimization_of(recipe: Recipe) -> Optimization:
         warmup_fraction=searched.get("warmupFraction", settings.warmup_fraction),
         adam_w=AdamW(weight_decay=searched.get("weightDecay", settings.weight_decay)),
     )
+
+
+def head_learning_rate_factor(recipe: Recipe) -> float:
+    """How much faster than the encoder the head learns: the strategy's factor, or the one of the search."""
+    return dict(recipe.configuration).get("headLearningRateFactor", recipe.settings.head_learning_rate_factor)
 
 
 def _scores_so_far(unit: TrialUnit, bench: Workbench) -> Sequence[Summary]:

@@ -64,6 +64,10 @@ class BatchSource:
 
     Global batch g of an epoch is a function of (seed, epoch, g); rank r of W holds its r-th contiguous part. Neither
     the number of ranks nor of threads changes any pixel, and `position` is all that a resumed run needs.
+
+    Attributes:
+        steps_per_epoch: global batches in an epoch.
+        num_units: films, studies or patients that take part; fewer than a batch holds are repeated in it.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class BatchSource:
         texts: TokenizedTexts | None = None,
         threads: int | None = None,
         batches_ahead: int = 4,
+        min_steps_per_epoch: int = 1,
     ) -> None:
         """Prepare the batches.
 
@@ -101,6 +106,7 @@ class BatchSource:
             texts: the reports' texts.
             threads: number of threads that make batches; None: `default_threads()`.
             batches_ahead: how many batches may wait ready, which bounds the memory used.
+            min_steps_per_epoch: where one pass over the films has fewer, an epoch is as many passes as it takes.
 
         Raises:
             ValueError: no film is left, or the ranks do not divide the global batch.
@@ -112,7 +118,9 @@ class BatchSource:
             ordinals = ordinals[texts.texts.usable[ordinals]]
         order = EpochOrder(ordinals, _units(dataset, unit)[ordinals], batch_size=global_batch_size, seed=seed)
         part = global_batch_size // world_size
-        self.steps_per_epoch = order.steps_per_epoch
+        self._passes_per_epoch = max(1, -(-min_steps_per_epoch // order.steps_per_epoch))
+        self.steps_per_epoch = self._passes_per_epoch * order.steps_per_epoch
+        self.num_units = order.num_units
         self.position = Position()
         self._order = order
         self._part = slice(rank * part, (rank + 1) * part)
@@ -137,10 +145,13 @@ class BatchSource:
         Raises:
             LoadingError: in place of the batch that could not be made.
         """
-        rows = self._order.batches(epoch)
+        # The order's epochs are passes here. They are numbered through all epochs, so that a film is never varied twice in the same way.
+        first_pass = epoch * self._passes_per_epoch
+        rows = [self._order.batches(first_pass + number) for number in range(self._passes_per_epoch)]
 
         def make(step: int) -> Batch:
-            return self._maker.make(rows[step], self._part, epoch, step)
+            number, row = divmod(step, self._order.steps_per_epoch)
+            return self._maker.make(rows[number][row], self._part, first_pass + number, step)
 
         for step, batch in enumerate(
             self._prefetcher.items(make, first_step, self.steps_per_epoch), start=first_step

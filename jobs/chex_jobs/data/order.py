@@ -22,6 +22,7 @@ class EpochOrder:
     one each epoch; a set smaller than one batch is repeated until it fills it.
 
     Attributes:
+        num_units: units that take part.
         steps_per_epoch: number of global batches in an epoch, >= 1.
     """
 
@@ -46,7 +47,8 @@ class EpochOrder:
         )
         self._batch_size = batch_size
         self._seed = seed
-        self.steps_per_epoch = max(1, len(self._starts) // batch_size)
+        self.num_units = len(self._starts)
+        self.steps_per_epoch = max(1, self.num_units // batch_size)
 
     def batches(self, epoch: int) -> np.ndarray:
         """Return the film ordinals of the epoch's global batches, int64 `[steps_per_epoch, batch_size]`."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from chex_jobs.training.errors import UnsupportedParameter
+from chex_jobs.training.optimizer import set_learning_rate
 from chex_jobs.training.process_group import Place, prepare_deepspeed
 
 NEVER = 1_000_000_000  # steps between DeepSpeed's own prints
@@ -105,8 +106,7 @@ class Engine:
 
     def step(self, batch: Mapping[str, Tensor], learning_rate: float) -> tuple[Tensor, dict[str, Tensor]]:
         """One optimizer step; returns this worker's loss and metrics, still on the device, without graph."""
-        for group in self.deepspeed.optimizer.param_groups:
-            group["lr"] = learning_rate
+        set_learning_rate(self.deepspeed.optimizer, learning_rate)
         loss, metrics = self.deepspeed(batch)
         self.deepspeed.backward(loss)
         if self._alone:

@@ -13,7 +13,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -74,7 +74,12 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How to run the loop; see `TrainingRun` for what the fields mean."""
+    """How to run the loop; see `TrainingRun` for what the fields mean.
+
+    Attributes:
+        until_epoch: end there ("paused") with the schedule of all epochs; None: at the end.
+        learning_rate_factors: by name of a child of the objective, its learning rate relative to the others'.
+    """
 
     optimization: Optimization
     bfloat16: bool
@@ -82,6 +87,7 @@ class LoopSettings:
     seed: int
     checkpoint: CheckpointPolicy
     until_epoch: int | None = None
+    learning_rate_factors: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ def run_loop(
         torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []),
         Engine(
             objective,
-            build_optimizer(objective, settings.optimization.adam_w),
+            build_optimizer(objective, settings.optimization.adam_w, settings.learning_rate_factors),
             place,
             batch_per_worker=batch_per_worker(settings.optimization.global_batch_size, place.world_size),
             gradient_clipping=settings.optimization.gradient_clipping,

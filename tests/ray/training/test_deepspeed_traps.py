@@ -69,7 +69,7 @@ def test_without_clipping_a_step_follows_the_whole_gradient(
             del batch
             return Loss((self.weight * 100.0).sum(), {})
 
-    def sgd(module: nn.Module, _: AdamW) -> torch.optim.Optimizer:
+    def sgd(module: nn.Module, *_: object) -> torch.optim.Optimizer:
         return torch.optim.SGD(module.parameters(), lr=0.0)
 
     monkeypatch.setattr(loop, "build_optimizer", sgd)

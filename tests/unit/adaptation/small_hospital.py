@@ -11,11 +11,11 @@ from chex_jobs.data.ingest import ingest
 
 STRATEGIES: list[dict[str, Any]] = [
     {"name": "probe", "transfer": "LinearProbe"},
-    {"name": "lp-ft", "transfer": "LPFT", "fineTuning": {"epochs": 3, "batchSize": 8}},
+    {"name": "lp-ft", "transfer": "LPFT", "fineTuning": {"epochs": 3, "batchSize": 8, "minSteps": 0}},
     {
         "name": "dapt-fine-tune",
         "transfer": "FineTune",
-        "fineTuning": {"epochs": 2, "batchSize": 8, "freezeBatchNorm": True},
+        "fineTuning": {"epochs": 2, "batchSize": 8, "minSteps": 0, "freezeBatchNorm": True},
         "dapt": {
             "objective": {"moCo": {"queueSize": 16}},
             "epochs": 1,

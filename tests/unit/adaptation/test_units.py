@@ -1,6 +1,7 @@
 """Units of work with real training on a small hospital, in this process."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,11 @@ from chex_jobs.sweep.units import (
     TrialUnit,
 )
 from chex_jobs.training.errors import NonFiniteLoss, TrainingError
+from chex_jobs.training.loop import LoopCallbacks
 from tests.unit.adaptation.small_hospital import ingested_stage
 
 ALL = LabelSet(1.0, 0)
-SETTINGS = FineTuning(epochs=4, batch_size=8)
+SETTINGS = FineTuning(epochs=4, batch_size=8, min_steps=0)
 
 
 class Hospital:
@@ -130,6 +132,34 @@ def test_rung_whose_checkpoint_is_gone_starts_again_and_says_the_same(hospital: 
     high = hospital.run(hospital.trial(2, low, rate=2e-3))
     assert high["epochs"][0] == hospital.run(low)["epochs"][0]
     assert len(high["epochs"]) == 2
+
+
+def test_few_films_are_passed_over_until_a_training_has_its_least_number_of_steps(hospital: Hospital) -> None:
+    few = hospital.run(hospital.trial(4))
+    settings = SETTINGS.model_copy(update={"min_steps": 50})
+    unit = replace(hospital.trial(4), recipe=Recipe(settings, (("learningRate", 1e-3),)))
+    many = hospital.run(unit)
+    films = len(hospital.bench.validation_set(None, ALL).films)
+    steps = (few["filmPasses"] - 4 * films) // (3 * SETTINGS.batch_size)
+    assert steps < 50
+    assert 50 <= (many["filmPasses"] - 4 * films) // (3 * SETTINGS.batch_size) < 50 + steps
+    assert len(many["epochs"]) == 4
+
+
+@pytest.mark.parametrize("searched", [True, False], ids=["searched", "of the strategy"])
+def test_the_head_learns_by_its_own_factor(hospital: Hospital, searched: bool) -> None:
+    settings = SETTINGS if searched else SETTINGS.model_copy(update={"head_learning_rate_factor": 10.0})
+    configuration = (("headLearningRateFactor", 10.0),) if searched else ()
+    moved = {}
+    for name, recipe in {"one": Recipe(SETTINGS, ()), "ten": Recipe(settings, configuration)}.items():
+        fit = fine_tune._Fit(replace(hospital.trial(1, head=False), recipe=recipe), hospital.bench, seed=1)
+        before = {key: value.clone() for key, value in fit.classifier.named_parameters()}
+        fit.train(1, None, LoopCallbacks())
+        after = dict(fit.classifier.named_parameters())
+        moved[name] = {key: (after[key] - before[key]).abs().mean().item() for key in before}
+    assert moved["ten"]["head.weight"] > 5 * moved["one"]["head.weight"]
+    encoder = next(key for key in moved["one"] if "head" not in key)
+    assert moved["ten"][encoder] < 2 * moved["one"][encoder]
 
 
 def test_best_epoch_is_the_best_of_all_rungs(hospital: Hospital) -> None:

@@ -101,14 +101,14 @@ def test_a_search_keeps_to_the_bounds_of_the_field_that_it_searches(parameter: s
     beyond = [low - 1, low * 0.5 if low else -1e-9, high * 1.01]
 
     def faults(entry: dict) -> list[str]:
-        return paths(
-            changed("spec.hospitals[0].sweep", {"space": [{"parameter": parameter, **entry}]})
-        )
+        return paths(changed("spec.hospitals[0].sweep", {"space": [{"parameter": parameter, **entry}]}))
 
     assert faults({"numbers": [low, high]}) == []
     for number in beyond:
         assert faults({"numbers": [low, number]}) == ["spec.hospitals[0].sweep.space[0].numbers[1]"]
-    assert "spec.hospitals[0].sweep.space[0].uniform.min" in faults({"uniform": {"min": low - 1, "max": high}})
+    assert "spec.hospitals[0].sweep.space[0].uniform.min" in faults(
+        {"uniform": {"min": low - 1, "max": high}}
+    )
     assert "spec.hospitals[0].sweep.space[0].logUniform.max" in faults(
         {"logUniform": {"min": max(low, 1e-12), "max": high * 2}}
     )

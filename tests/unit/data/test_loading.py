@@ -152,6 +152,25 @@ def test_a_run_resumed_amid_an_epoch_sees_the_batches_it_would_have_seen() -> No
     assert all(map(equal, undisturbed, resumed))
 
 
+def test_an_epoch_is_as_many_passes_as_its_least_number_of_steps_takes() -> None:
+    """Five steps a pass: an epoch of at least seven is two passes, and no pass varies a film as another did."""
+    with source(min_steps_per_epoch=7) as batches:
+        assert batches.steps_per_epoch == 10
+        twice = [*batches.epoch(0), *batches.epoch(1)]
+    once = [batch for number in range(4) for batch in epoch(number)]
+    assert all(equal(one, other) for one, other in zip(twice, once, strict=True))
+
+
+def test_a_run_resumed_amid_a_later_pass_sees_the_batches_it_would_have_seen() -> None:
+    whole, rest = epoch(1, min_steps_per_epoch=7), epoch(1, 6, min_steps_per_epoch=7)
+    assert all(equal(one, other) for one, other in zip(whole[6:], rest, strict=True))
+
+
+@pytest.mark.parametrize("least", [0, 1, 5])
+def test_an_epoch_that_is_long_enough_is_one_pass(least: int) -> None:
+    assert all(map(equal, epoch(3, min_steps_per_epoch=least), epoch(3)))
+
+
 def test_the_position_after_the_last_batch_is_the_next_epoch() -> None:
     with source() as batches:
         positions = [batches.position for _ in batches.epoch(4)]
