@@ -7,7 +7,6 @@ from torch import nn
 
 from chex_api.pretraining import AdamW
 
-
 NO_FACTORS: Mapping[str, float] = {}
 FACTOR = "learning_rate_factor"
 """Of a parameter group: its learning rate relative to that of the schedule."""

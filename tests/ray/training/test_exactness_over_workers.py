@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chex_api.pretraining import AdamW
 from chex_jobs.training import loop
 from chex_jobs.training.process_group import Place
 from tests.ray.training.processes import run_workers
