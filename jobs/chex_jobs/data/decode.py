@@ -6,7 +6,7 @@ is decoded, because a picture of 40,000 x 40,000 pixels is a file of some hundre
 - 8 bits: as they are; colour to luma (BT.601), which leaves grey written as RGB untouched; transparency onto black.
 - 16-bit PNG: stretched from its smallest to its largest value after shrinking. Sets differ in whether 12 or 16 bits
   are used and none says so; a fixed shift would turn the 12-bit ones black.
-- DICOM: see `chex_jobs.data.dicom`.
+- DICOM: see `chex_jobs.data.dicom.grey`.
 
 EXIF orientation is not applied: in archives it comes from viewers that had already turned the picture.
 """
@@ -32,7 +32,11 @@ MAX_PIXELS = 80_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _DICOM_OFFSET = 128
-_DICOM_WITHOUT_PREAMBLE = (b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00")
+_DICOM_WITHOUT_PREAMBLE = (
+    b"\x02\x00\x00\x00",
+    *(b"\x08\x00" + element for element in (b"\x00\x00", b"\x05\x00", b"\x08\x00")),
+    *(b"\x00\x08" + element for element in (b"\x00\x00", b"\x00\x05", b"\x00\x08")),  # big endian
+)
 # Warnings of libjpeg about bytes between markers; the picture is whole, and some archives are full of them.
 _HARMLESS_JPEG_FAULTS = ("extraneous bytes before marker",)
 

@@ -10,15 +10,21 @@ import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset as DicomDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from pydicom.sequence import Sequence
+from pydicom.uid import JPEGExtended12Bit
 
 from chex_jobs.data.decode import decode_film
 from chex_jobs.data.dicom import grey_values
+from chex_jobs.data.dicom.jpeg import decode_deep_jpeg
 from chex_jobs.data.faults import FilmError, Reason
 from tests.unit.data.films import dicom
 
 LARGE = 10_000
+TURBO_SUM = 3767007
+"""Of the stored values of `JPGExtended.dcm`, as libjpeg-turbo 3.1.3 decodes them."""
+EIGHT_BITS: dict[str, Any] = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 """Every stored value of 12 bits once."""
 
@@ -43,6 +49,33 @@ def lut(entries: list[int], first: int, bits: int) -> Sequence:
     item.add_new("LUTDescriptor", "US", [len(entries), first, bits])
     item.add_new("LUTData", "US", entries)
     return Sequence([item])
+
+
+def compressed(data: bytes, syntax: str, folder: Path) -> bytes:
+    """The object in another transfer syntax of GDCM."""
+    (folder / "stored.dcm").write_bytes(data)
+    reader = gdcm.ImageReader()
+    reader.SetFileName(str(folder / "stored.dcm"))
+    assert reader.Read()
+    change = gdcm.ImageChangeTransferSyntax()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer = gdcm.ImageWriter()
+    writer.SetFileName(str(folder / "compressed.dcm"))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return (folder / "compressed.dcm").read_bytes()
+
+
+def with_padding_vr(data: bytes, vr: str) -> bytes:
+    """The object with another VR written before the same two bytes of its padding."""
+    tag = b"\x28\x00\x20\x01"
+    start = data.index(tag)
+    word = data[start + 8 : start + 10]
+    length = b"\0\0\2\0\0\0" if vr == "UN" else b"\2\0"
+    return data[:start] + tag + vr.encode() + length + word + data[start + 10 :]
 
 
 def test_without_voi_the_values_are_stretched_from_smallest_to_largest():
@@ -101,12 +134,69 @@ def test_a_window_without_width_is_no_window():
     np.testing.assert_array_equal(decoded(WindowCenter=600.0, WindowWidth=0.0), decoded())
 
 
+def test_a_linear_window_of_width_one_parts_black_from_white():
+    film = decoded(WindowCenter=600.5, WindowWidth=1.0)
+    np.testing.assert_array_equal(film.ravel(), np.where(RAMP.ravel() > 600, 255, 0))
+
+
 def test_a_voi_table_wins_over_a_window_and_extends_its_ends():
     entries = [0, 64, 128, 255]
     film = decoded(VOILUTSequence=lut(entries, first=1000, bits=8), WindowCenter=1.0, WindowWidth=2.0)
     assert film.flat[0] == 0
     assert [film.flat[1000 + step] for step in range(4)] == entries
     assert film.flat[4000] == 255
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_voi_table_of_12_bits_under_a_descriptor_of_16_uses_the_whole_range(photometric: str):
+    item = lut(list(range(4096)), first=0, bits=16)
+    film = decoded(VOILUTSequence=item, PhotometricInterpretation=photometric)
+    np.testing.assert_array_equal(film, decoded(PhotometricInterpretation=photometric))
+
+
+@pytest.mark.parametrize("vr", ["US", "OW"])
+def test_a_voi_table_of_8_bits_may_be_packed_one_entry_a_byte(vr: str):
+    entries = [value * value // 256 for value in range(256)]
+    words = np.frombuffer(bytes(entries), "<u2")
+    packed = lut([0] * 256, first=1000, bits=8)
+    packed[0].add_new("LUTData", vr, words.tolist() if vr == "US" else words.tobytes())
+    expected = decoded(VOILUTSequence=lut(entries, first=1000, bits=8))
+    np.testing.assert_array_equal(decoded(VOILUTSequence=packed), expected)
+
+
+def test_a_packed_table_of_an_odd_number_of_entries_ends_with_its_last_entry_and_not_with_the_byte_that_fills_up():
+    packed = lut([0] * 3, first=1000, bits=8)
+    packed[0].add_new("LUTData", "OW", bytes([0, 100, 255, 0]))
+    film = decoded(VOILUTSequence=packed)
+    assert [film.flat[place] for place in (999, 1001, 1002, 4000)] == [0, 100, 255, 255]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_table_shorter_than_told_is_as_long_as_it_is(bits: int):
+    entries = [0, 64, 128, 255]
+    short = lut(entries, first=1000, bits=bits)
+    short[0].LUTDescriptor = [4096, 1000, bits]
+    np.testing.assert_array_equal(
+        decoded(VOILUTSequence=short), decoded(VOILUTSequence=lut(entries, first=1000, bits=bits))
+    )
+
+
+def test_a_table_without_entries_is_no_table():
+    empty = lut([0], first=0, bits=16)
+    empty[0].add_new("LUTData", "OW", b"")
+    window: dict[str, Any] = {"WindowCenter": 600.0, "WindowWidth": 400.0}
+    np.testing.assert_array_equal(decoded(VOILUTSequence=empty, **window), decoded(**window))
+
+
+def test_the_first_value_of_a_table_is_read_with_the_sign_that_meets_the_pixels():
+    entries = list(range(0, 4096, 2))
+    told_unsigned = lut(entries, first=65536 - 1024, bits=12)
+    signed = (RAMP.astype(np.int32) - 2048).astype(np.int16)
+    expected = np.clip((signed.astype(int) + 1024) * 2, 0, 4094) / 4094 * 255
+    np.testing.assert_allclose(decoded(signed, VOILUTSequence=told_unsigned), expected, atol=0.501)
+    above_zero = np.maximum(signed, 0)
+    expected = np.clip((above_zero.astype(int) + 1024) * 2, 0, 4094) / 4094 * 255
+    np.testing.assert_allclose(decoded(above_zero, VOILUTSequence=told_unsigned), expected, atol=0.501)
 
 
 def test_a_modality_table_is_applied_before_the_window():
@@ -133,6 +223,49 @@ def test_a_range_of_padding_is_all_padding():
     assert film[2:].max() == 255
 
 
+@pytest.mark.parametrize("vr", ["US", "SS", "UN"])
+@pytest.mark.parametrize("stored_type", [np.int16, np.uint16])
+def test_padding_is_compared_as_bits_whatever_its_vr_and_sign(vr: str, stored_type: type):
+    stored = (RAMP // 8 + 1000).astype(stored_type)
+    stored[:8] = np.uint16(63536).astype(stored_type)
+    data = dicom(
+        stored, BitsStored=16, HighBit=15, PixelPaddingValue=-2000 if stored.dtype == np.int16 else 63536
+    )
+    film = decode_film(with_padding_vr(data, vr), LARGE)
+    assert film[:8].max() == 0
+    np.testing.assert_array_equal(film[8:], decoded(stored[8:]))
+
+
+@pytest.mark.parametrize("vr", ["US", "SS"])
+@pytest.mark.parametrize("stored_type", [np.int16, np.uint16])
+def test_a_range_of_padding_is_compared_as_bits_too(vr: str, stored_type: type):
+    stored = (RAMP // 8 + 1000).astype(stored_type)
+    stored[0], stored[1] = (np.uint16(word).astype(stored_type) for word in (63000, 63536))
+    ends = (63536, 63000)
+    dataset = pydicom.dcmread(io.BytesIO(dicom(stored, BitsStored=16, HighBit=15)))
+    for name, word in zip(("PixelPaddingValue", "PixelPaddingRangeLimit"), ends, strict=True):
+        dataset.add_new(name, vr, word - 65536 if vr == "SS" else word)
+    file = io.BytesIO()
+    dataset.save_as(file)
+    film = decode_film(file.getvalue(), LARGE)
+    assert film[:2].max() == 0
+    np.testing.assert_array_equal(film[2:], decoded(stored[2:]))
+
+
+def test_padding_of_8_bits_has_its_sign_in_the_lowest_byte():
+    stored = np.arange(64, dtype=np.int8).reshape(8, 8)
+    stored[0] = -5
+    film = decoded(stored, PixelPaddingValue=-5, PixelRepresentation=1, **EIGHT_BITS)
+    assert film[0].max() == 0
+    np.testing.assert_array_equal(film[1:], decoded(stored[1:], PixelRepresentation=1, **EIGHT_BITS))
+
+
+def test_a_sign_that_nobody_extended_is_the_highest_stored_bit():
+    signed = RAMP.astype(np.int32) - 2048
+    unextended = (signed % 4096).astype(np.int16)
+    np.testing.assert_array_equal(decoded(unextended), decoded(signed.astype(np.int16)))
+
+
 def test_signed_values_keep_their_order():
     film = decoded((RAMP.astype(np.int32) - 2048).astype(np.int16))
     np.testing.assert_array_equal(film, decoded())
@@ -148,8 +281,31 @@ def test_overlay_bits_above_the_stored_ones_are_cleared_where_an_overlay_says_so
     np.testing.assert_array_equal(decode_film(file.getvalue(), LARGE), decoded())
 
 
-def test_values_above_the_stored_bits_without_an_overlay_are_kept():
-    assert decoded(BitsStored=10, HighBit=9).flat[-1] == 255
+@pytest.mark.parametrize("bits", [10, 11])
+@pytest.mark.parametrize("offset", [0, -2048])
+def test_values_above_the_stored_bits_without_an_overlay_are_kept(bits: int, offset: int):
+    stored = (RAMP.astype(np.int32) + offset).astype(np.int16 if offset else np.uint16)
+    understated = decoded(stored, BitsStored=bits, HighBit=bits - 1)
+    np.testing.assert_array_equal(understated, decoded(stored))
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1", "JPEGLSLossless", "JPEG2000Lossless", "RLELossless"],
+)
+@pytest.mark.parametrize("stored_type", [np.int16, np.uint16])
+def test_values_above_the_stored_bits_are_kept_in_every_compression(
+    syntax: str, stored_type: type, tmp_path: Path
+):
+    stored = (RAMP * 16).view(stored_type)
+    whole = compressed(dicom(stored, BitsStored=16, HighBit=15), syntax, tmp_path)
+    dataset = pydicom.dcmread(io.BytesIO(whole))
+    dataset.BitsStored, dataset.HighBit = 12, 11
+    file = io.BytesIO()
+    dataset.save_as(file)
+    np.testing.assert_array_equal(
+        decode_film(file.getvalue(), LARGE), decoded(stored, BitsStored=16, HighBit=15)
+    )
 
 
 def test_an_unknown_voi_function_is_no_film_rather_than_a_guess():
@@ -205,6 +361,7 @@ def test_grey_values_look_up_what_they_would_compute():
         ("JPEG2000.dcm", (1024, 256)),
         ("MR_small_bigendian.dcm", (64, 64)),
         ("MR_small_jpeg_ls_lossless.dcm", (64, 64)),
+        ("JPGExtended.dcm", (1024, 256)),
         ("SC_rgb_jpeg_dcmtk.dcm", (100, 100)),
         ("SC_rgb_jpeg_gdcm.dcm", (100, 100)),
     ],
@@ -218,29 +375,35 @@ def test_the_compressions_of_published_samples_are_decoded(name: str, shape: tup
 
 @pytest.mark.parametrize("process", ["JPEGLosslessProcess14", "JPEGLosslessProcess14_1"])
 def test_jpeg_lossless_films_keep_every_stored_value(process: str, tmp_path: Path):
-    (tmp_path / "stored.dcm").write_bytes(dicom(RAMP))
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(tmp_path / "stored.dcm"))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(tmp_path / "lossless.dcm"))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    np.testing.assert_array_equal(
-        decode_film((tmp_path / "lossless.dcm").read_bytes(), LARGE), decode_film(dicom(RAMP), LARGE)
-    )
+    data = compressed(dicom(RAMP), process, tmp_path)
+    np.testing.assert_array_equal(decode_film(data, LARGE), decode_film(dicom(RAMP), LARGE))
+
+
+def test_lossy_jpeg_of_12_bits_is_decoded(tmp_path: Path):
+    smooth = (np.add.outer(np.arange(64), np.arange(64)) * 32).astype(np.uint16)
+    data = compressed(dicom(smooth), "JPEGExtendedProcess2_4", tmp_path)
+    assert pydicom.dcmread(io.BytesIO(data)).file_meta.TransferSyntaxUID == JPEGExtended12Bit
+    np.testing.assert_allclose(decode_film(data, LARGE).astype(int), decoded(smooth).astype(int), atol=2)
+
+
+def test_a_published_film_in_lossy_jpeg_of_12_bits_has_the_values_that_libjpeg_turbo_decodes():
+    stored = decode_deep_jpeg(pydicom.dcmread(io.BytesIO(sample("JPGExtended.dcm"))))
+    assert (stored.min(), stored.max(), int(stored.sum(dtype=np.int64))) == (0, 264, TURBO_SUM)
+
+
+def test_lossy_jpeg_of_12_bits_that_was_cut_off_is_truncated(tmp_path: Path):
+    dataset = pydicom.dcmread(io.BytesIO(compressed(dicom(RAMP), "JPEGExtendedProcess2_4", tmp_path)))
+    frame = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    dataset.PixelData = encapsulate([frame[: len(frame) // 2]])
+    file = io.BytesIO()
+    dataset.save_as(file)
+    assert reason_of(file.getvalue()) == Reason.TRUNCATED
 
 
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("MR_truncated.dcm", Reason.TRUNCATED),
-        ("JPGExtended.dcm", Reason.UNSUPPORTED_MODE),
         ("examples_palette.dcm", Reason.UNSUPPORTED_MODE),
         ("rtdose_1frame.dcm", Reason.UNSUPPORTED_MODE),
         ("badVR.dcm", Reason.UNREADABLE),

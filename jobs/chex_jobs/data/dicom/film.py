@@ -1,0 +1,118 @@
+"""From the bytes of a DICOM object to the grey film that a reader would see: its pixels, then `chex_jobs.data.dicom.grey`.
+
+Stored values are what lies in the object. Bits above Bits Stored belong to them, for many devices understate it, but:
+
+- an overlay that says that it lies in these bits is cleared, as old devices drew them;
+- where signed pixels leave all of them 0, the sign is the highest stored bit, and is extended.
+"""
+
+import io
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.pixels import pixel_array
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from chex_jobs.data.decode import Film, check_pixels, shrink
+from chex_jobs.data.dicom.grey import grey_values
+from chex_jobs.data.dicom.jpeg import decode_deep_jpeg, is_deep_jpeg
+from chex_jobs.data.faults import FilmError, Reason
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
+_OVERLAY_BIT_POSITION = 0x0102
+
+
+def decode_dicom(data: bytes, short_side: int) -> Film:
+    """Decode one grey or colour frame and shrink it to `short_side`.
+
+    Raises:
+        FilmError: not DICOM, no picture or several, a mode or compression that is no film or has no decoder here,
+            truncated or damaged.
+    """
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True)
+        _check_mode(dataset)
+        return shrink(_grey(dataset, _pixels(dataset)), short_side)
+    except (FilmError, MemoryError):
+        raise
+    except Exception as error:  # pydicom and its plugins raise whatever the damaged bytes lead them to
+        raise FilmError(_reason(error), f"{type(error).__name__}: {error}"[:500]) from error
+
+
+def _grey(dataset: Dataset, pixels: npt.NDArray[np.integer]) -> Film:
+    if dataset.PhotometricInterpretation in _GREY:
+        return grey_values(dataset, pixels)
+    # Secondary captures store grey as RGB; pydicom has already turned YBR into RGB.
+    return cast(Film, cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY))
+
+
+def _reason(error: Exception) -> Reason:
+    """Return what an exception of pydicom means. It has no kinds for this; these words are in its messages."""
+    message = str(error)
+    if isinstance(error, EOFError) or "less than expected" in message or "is too short" in message:
+        return Reason.TRUNCATED
+    if "missing dependencies" in message or "does not support" in message:
+        return Reason.UNSUPPORTED_MODE
+    return Reason.UNREADABLE
+
+
+def _check_mode(dataset: Dataset) -> None:
+    needed = ("Rows", "Columns", "BitsAllocated", "BitsStored", "PhotometricInterpretation")
+    absent = [name for name in needed if dataset.get(name) is None]
+    if "PixelData" not in dataset:
+        absent.append("PixelData")
+    if absent:
+        raise FilmError(Reason.UNREADABLE, f"DICOM without {', '.join(absent)}")
+    check_pixels(int(dataset.Rows), int(dataset.Columns))
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    photometric = str(dataset.PhotometricInterpretation)
+    if frames > 1:
+        raise FilmError(Reason.UNSUPPORTED_MODE, f"DICOM with {frames} frames")
+    if photometric not in _GREY + _COLOUR or (photometric in _COLOUR and dataset.BitsAllocated != 8):
+        raise FilmError(
+            Reason.UNSUPPORTED_MODE, f"DICOM in {photometric} with {dataset.BitsAllocated} bits allocated"
+        )
+    if dataset.BitsAllocated not in (8, 16):
+        raise FilmError(Reason.UNSUPPORTED_MODE, f"DICOM with {dataset.BitsAllocated} bits allocated")
+
+
+def _pixels(dataset: Dataset) -> npt.NDArray[np.integer]:
+    if not getattr(dataset, "file_meta", None) or "TransferSyntaxUID" not in dataset.file_meta:
+        # Objects saved without the file header: uncompressed, in the byte order in which the rest could be read.
+        dataset.ensure_file_meta()
+        _, little_endian = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    pixels = _decoded(dataset)
+    if pixels.shape[:2] != (dataset.Rows, dataset.Columns):
+        raise FilmError(Reason.UNREADABLE, f"pixels of shape {pixels.shape} under another header")
+    return _stored_values(dataset, pixels) if pixels.ndim == 2 else pixels
+
+
+def _decoded(dataset: Dataset) -> npt.NDArray[np.integer]:
+    if is_deep_jpeg(dataset):
+        return decode_deep_jpeg(dataset)
+    # pydicom would clear the bits above Bits Stored.
+    return pixel_array(dataset, correct_unused_bits=False)
+
+
+def _stored_values(dataset: Dataset, pixels: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    """Clear what is no part of a pixel [H, W] from the bits above Bits Stored, and extend a sign into them."""
+    bits = int(dataset.BitsStored)
+    unused = 8 * pixels.dtype.itemsize - bits
+    if unused <= 0:
+        return pixels
+    is_without_sign_bits = pixels.dtype.kind == "i" and pixels.min() >= 0 and pixels.max() < 1 << bits
+    if is_without_sign_bits or _has_overlay_bits(dataset):
+        return (pixels << unused) >> unused
+    return pixels
+
+
+def _has_overlay_bits(dataset: Dataset) -> bool:
+    positions = [dataset.get((group, _OVERLAY_BIT_POSITION)) for group in _OVERLAY_GROUPS]
+    return any(position is not None and position.value for position in positions)
