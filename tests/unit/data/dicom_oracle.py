@@ -44,7 +44,7 @@ class Header:
     """Words, 0..65,535."""
 
 
-def seen(header: Header, words: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[np.float64]:
+def seen(header: Header, words: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
     """Return grey, 0..255 and not rounded, of the words [H, W] that lie in the object's pixel data."""
     distinct = [int(word) for word in np.unique(words)]
     header = replace(header, bits_stored=_sign_is_in(header, distinct))
@@ -60,7 +60,7 @@ def seen(header: Header, words: npt.NDArray[np.unsignedinteger]) -> npt.NDArray[
     return np.vectorize(grey.__getitem__, otypes=[float])(words.astype(int))
 
 
-def after_modality(header: Header, words: npt.NDArray[np.unsignedinteger]) -> list[float]:
+def after_modality(header: Header, words: npt.NDArray[np.integer]) -> list[float]:
     """Return the values that VOI gets, ascending."""
     distinct = [int(word) for word in np.unique(words)]
     header = replace(header, bits_stored=_sign_is_in(header, distinct))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.pixels import pixel_array
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from chex_jobs.data.decode import Film, check_pixels, shrink
