@@ -93,6 +93,23 @@ def test_nih_films_are_found_in_any_of_its_folders_and_come_in_order_of_keys(nih
     ]
 
 
+@pytest.mark.parametrize("other", ["thumbnails", "images_001/images", "a"])
+def test_two_nih_files_of_one_name_are_an_error_that_names_both(nih_root: Path, other: str):
+    (nih_root / other).mkdir(parents=True, exist_ok=True)
+    (nih_root / other / "00000061_012.png").write_bytes(png(drawn_film(2, height=8, width=8)))
+    with pytest.raises(SourceError, match="two files of one name") as caught:
+        nih(nih_root)
+    assert "images/00000061_012.png" in str(caught.value)
+    assert f"{other}/00000061_012.png" in str(caught.value)
+
+
+def test_files_of_one_name_that_the_nih_table_does_not_name_are_nobodys_business(nih_root: Path):
+    for folder in ("a", "b"):
+        (nih_root / folder).mkdir()
+        (nih_root / folder / "cover.png").write_bytes(png(drawn_film(2)))
+    assert len(nih(nih_root).films) == 3
+
+
 def test_nih_metadata_is_cleaned_and_old_ages_are_not_told(nih_root: Path):
     metadata = nih(nih_root).metadata
     assert metadata == {"view": ["AP", "PA", "PA"], "sex": ["M", "M", "F"], "age": ["77", "90", ""]}

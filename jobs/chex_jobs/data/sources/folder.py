@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os.path
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
@@ -63,6 +63,28 @@ def stamps_of(storage: Storage, keys: Iterable[str]) -> dict[str, ObjectStamp]:
     wanted = list(keys)
     there = storage.stamps(_common_folder(wanted))
     return {key: there.get(key, ABSENT) for key in wanted}
+
+
+def keys_by_name(storage: Storage, keys: Iterable[str], wanted: Collection[str]) -> dict[str, str]:
+    """Return the key of each wanted file name that is there, in whatever folder it lies.
+
+    Raises:
+        SourceError: two files have one name, so that nobody can tell which is meant. Names both.
+    """
+    found: dict[str, str] = {}
+    doubled: list[tuple[str, str]] = []
+    names = set(wanted)
+    for key in sorted(keys):
+        name = key.rpartition("/")[2]
+        if name in names and found.setdefault(name, key) != key:
+            doubled.append((found[name], key))
+    if doubled:
+        first, second = doubled[0]
+        raise SourceError(
+            f"{storage.uri} holds {first} and {second}: two files of one name, which the table names without its folder "
+            f"({len(doubled)} such pairs); move the folder that is not meant, such as one of thumbnails, to another place."
+        )
+    return found
 
 
 def digest_of(storage: Storage, tables: Sequence[str], films: Iterable[str]) -> str:

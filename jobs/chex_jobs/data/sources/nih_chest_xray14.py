@@ -38,10 +38,10 @@ class NihChestXray14Source:
         """See `chex_jobs.data.records.Source`."""
         table = folder.read_table(self._storage, TABLES)
         there = self._storage.stamps()
-        # Archives unpack into `images/` or into twelve numbered folders.
-        key_of = {key.rpartition("/")[2]: key for key in there if key.endswith(".png")}
         official = self._official()
         names = table.column("Image Index")
+        # Archives unpack into `images/` or into twelve numbered folders.
+        key_of = folder.keys_by_name(self._storage, there, names)
         keys = [key_of.get(name, f"images/{name}") for name in names]
         order = sorted(range(table.num_rows), key=lambda row: (keys[row], row))
         table, keys = table.select(order), [keys[row] for row in order]
