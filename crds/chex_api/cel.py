@@ -88,6 +88,12 @@ JOB_RULES = (
         "self.hospitals.exists(other, other.name == name)))",
         "each hospitals[].evaluation.alsoOn must name other hospitals",
     ),
+    # Columns
+    CelRule(
+        "datasets[].source.table",
+        "self.ageColumn == '' || self.subgroupColumns.all(name, name != self.ageColumn && name.lowerAscii() != 'age')",
+        "subgroupColumns must not hold the age, which ageColumn names already",
+    ),
     # What objectives learn from
     CelRule(
         "",

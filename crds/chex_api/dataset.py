@@ -105,6 +105,10 @@ class Table(ApiModel):
         max_length=16,
         description="Columns such as sex or device: reported by subgroup and used by the metadata baseline.",
     )
+    age_column: OptionalColumnName = Field(
+        default="",
+        description="Column of the age in years, whatever it is called: reported in bands, used by the metadata baseline, and stored as `age` with 90 for all from 90 up. A subgroup column called `age` is read as one, too; others are not ages.",
+    )
     where: tuple[RowFilter, ...] = Field(
         default=(), max_length=16, description="Rows to keep: every filter must hold."
     )

@@ -204,7 +204,21 @@ def locations_stay_inside(spec: Plain) -> Iterator[Fault]:
             yield Fault(path, "must not contain '..'; write the folder itself")
 
 
+def ages_are_declared_once(spec: Plain) -> Iterator[Fault]:
+    """What `ageColumn` names is stored as `age`; no subgroup column stands for the same, or is stored under that name."""
+    for index, dataset in _indexed(spec, "datasets"):
+        table = _get(dataset, "source", "table")
+        age = _text(_get(table, "ageColumn"))
+        for position, name in enumerate(_list(table, "subgroupColumns") if age else []):
+            if name == age or _text(name).lower() == "age":
+                yield Fault(
+                    f"spec.datasets[{index}].source.table.subgroupColumns[{position}]",
+                    f"{name!r} is the age, which ageColumn names already; remove it here",
+                )
+
+
 RULES: tuple[Rule, ...] = (
+    ages_are_declared_once,
     entries_are_unique,
     references_exist,
     objectives_have_what_they_learn_from,

@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet
 
+from chex_jobs.data.ages import age_in_years, is_age_column
+
 INDEX = "index.parquet"
 PATIENTS = "private/patients.parquet"
 REPORTS = "private/reports.parquet"
@@ -47,14 +49,18 @@ def index_table(
     labels: Mapping[str, npt.NDArray[np.float32]],
     metadata: Mapping[str, Sequence[str]],
 ) -> pa.Table:
-    """Return the index from its columns, all of length N."""
+    """Return the index from its columns, all of length N.
+
+    Ages are capped here, whatever source wrote them: no index holds one that identifies somebody.
+    """
     arrays = [pa.array(fixed[field.name], field.type) for field in FIXED_COLUMNS]
     names = list(FIXED_COLUMNS.names)
     for name, values in labels.items():
         arrays.append(pa.array(values, pa.float32(), from_pandas=False))
         names.append(TASK_PREFIX + name)
     for name, cells in metadata.items():
-        arrays.append(pa.array(cells, pa.string()))
+        stored = [age_in_years(cell) for cell in cells] if is_age_column(name) else cells
+        arrays.append(pa.array(stored, pa.string()))
         names.append(META_PREFIX + name)
     return pa.Table.from_arrays(arrays, names=names)
 

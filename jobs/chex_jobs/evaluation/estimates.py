@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from chex_jobs.evaluation.bootstrap import percentile_interval
 from chex_jobs.evaluation.clustered import Influence, covariance, logit_interval
+from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, is_small
 from chex_jobs.evaluation.discrimination import FloatArray
 from chex_jobs.evaluation.replication import TrainingVariance, critical_value, satterthwaite
 from chex_jobs.evaluation.results import ClassCounts, Estimate, Interval
@@ -36,8 +37,8 @@ def why_insufficient(counts: ClassCounts) -> str:
     smaller = min(counts.positive_patients, counts.negative_patients)
     if smaller >= MIN_PATIENTS_OF_CLASS:
         return ""
-    patients = "patient" if smaller == 1 else "patients"
-    return f"Insufficient data: {smaller} {patients} in the smaller class, {MIN_PATIENTS_OF_CLASS} are needed for an interval."
+    found = f"fewer than {MIN_PATIENTS_OF_CELL}" if is_small(smaller) else str(smaller)
+    return f"Insufficient data: {found} patients in the smaller class, {MIN_PATIENTS_OF_CLASS} are needed for an interval."
 
 
 def variance_over_patients(influence: Influence) -> float:

@@ -48,7 +48,7 @@ from chex_jobs.evaluation.results import (
     TaskSummary,
 )
 from chex_jobs.evaluation.selection import Metric, Standing, standings
-from chex_jobs.evaluation.subgroups import subgroup_cells, subgroup_levels
+from chex_jobs.evaluation.subgroups import ScoredTask, subgroup_cells, subgroup_levels
 from chex_jobs.evaluation.wording import Measured, gather_warnings, sentence
 
 
@@ -302,18 +302,14 @@ def _subgroups(
     inputs: Inputs, scores: ArmScores, tasks: Sequence[TaskData], confidence: float
 ) -> tuple[SubgroupCell, ...]:
     patients, _ = inputs.test.units.dense_patients()
+    scored = [
+        ScoredTask(data.task, inputs.test.units.labels[:, data.column], scores.logits[:, :, data.column])
+        for data in tasks
+    ]
     return tuple(
         cell
         for column, values in sorted(inputs.subgroups.items())
-        for data in tasks
         for cell in subgroup_cells(
-            column,
-            subgroup_levels(column, values),
-            data.task,
-            scores.logits[:, :, data.column],
-            scores.draws,
-            inputs.test.units.labels[:, data.column],
-            patients,
-            confidence,
+            column, subgroup_levels(column, values), scored, scores.draws, patients, confidence
         )
     )

@@ -385,8 +385,7 @@ class SubgroupCell:
     """``None`` when suppressed."""
     auroc: Estimate
     suppressed: bool
-    """True below 10 patients, or below 10 of either class for the AUROC; a second cell is hidden where
-    the first could be computed from the total."""
+    """True below 10 patients, below 10 of either class, and where the cell would give such a one away."""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,21 @@
-"""One arm by sex, view, age or device, with small cells hidden.
+"""One arm by sex, view, age or device, with small cells hidden (``disclosure``).
 
-A cell with fewer than 10 patients is neither counted nor measured. If exactly one cell of a column is hidden,
-its count could be computed from the total, so the smallest of the others is hidden with it.
+Of two tasks that are known for about the same patients, one would give away which level the other hides: there a level
+is hidden in both or in neither.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chex_jobs.data.ages import is_age_column
 from chex_jobs.evaluation.clustered import influences, mean_influence
+from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, patients_with
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes, why_insufficient
 from chex_jobs.evaluation.metadata_baseline import MISSING, is_number_column, levels_of
@@ -20,11 +23,21 @@ from chex_jobs.evaluation.replication import training_variance
 from chex_jobs.evaluation.results import ClassCounts, Estimate, SubgroupCell
 
 IntArray = NDArray[np.int64]
-MIN_PATIENTS_OF_CELL = 10
 AGE_BANDS = (18, 40, 65)
 TOO_FEW = f"Fewer than {MIN_PATIENTS_OF_CELL} patients."
 TOO_FEW_OF_CLASS = f"Fewer than {MIN_PATIENTS_OF_CELL} patients in one of the classes."
 REVEALING = "Hidden, as it would reveal another hidden cell."
+
+
+@dataclass(frozen=True)
+class ScoredTask:
+    """One task of the arm that is looked at by subgroup."""
+
+    task: str
+    labels: FloatArray
+    """[n], 1, 0 or NaN."""
+    logits: FloatArray
+    """[R, n] of the arm's final fits."""
 
 
 def subgroup_levels(column: str, values: Sequence[object]) -> NDArray[np.str_]:
@@ -35,9 +48,7 @@ def subgroup_levels(column: str, values: Sequence[object]) -> NDArray[np.str_]:
     present = names != MISSING
     numbers = names[present].astype(np.float64)
     cuts = (
-        AGE_BANDS
-        if "age" in column.lower()
-        else tuple(float(q) for q in np.quantile(numbers, (1 / 3, 2 / 3)))
+        AGE_BANDS if is_age_column(column) else tuple(float(q) for q in np.quantile(numbers, (1 / 3, 2 / 3)))
     )
     edges = [f"{cut:g}" for cut in cuts]
     bands = [
@@ -53,66 +64,111 @@ def subgroup_levels(column: str, values: Sequence[object]) -> NDArray[np.str_]:
 def subgroup_cells(
     column: str,
     levels: NDArray[np.str_],
-    task: str,
-    logits: FloatArray,
+    tasks: Sequence[ScoredTask],
     draws: IntArray,
-    labels: FloatArray,
     patients: IntArray,
     confidence: float,
 ) -> tuple[SubgroupCell, ...]:
-    """The cells of one column and task.
+    """The cells of one column, task by task.
 
     Args:
         column: name of the column.
         levels: [n] of the test units.
-        task: name of the task.
-        logits: [R, n] of the arm's final fits.
-        draws: [R].
-        labels: [n], 1, 0 or NaN.
+        tasks: of the arm.
+        draws: [R] of the arm's final fits.
         patients: [n] numbers from 0.
         confidence: of the intervals.
     """
-    names = [str(name) for name in np.unique(levels[~np.isnan(labels)])]
-    counts = {name: count_classes(np.where(levels == name, labels, np.nan), patients) for name in names}
-    hidden = _hidden(counts)
-    cells = []
-    for name in names:
-        if name in hidden:
+    return tuple(
+        cell
+        for alike in _known_for_the_same(tasks, patients)
+        for cell in _cells(column, levels, alike, draws, patients, confidence)
+    )
+
+
+def _known_for_the_same(tasks: Sequence[ScoredTask], patients: IntArray) -> list[list[ScoredTask]]:
+    """The tasks, those together whose labelled patients differ by a small cell only."""
+    found: list[list[ScoredTask]] = []
+    for task in tasks:
+        near = [each for each in found if any(_is_near(task, other, patients) for other in each)]
+        found = [each for each in found if each not in near]
+        found.append([*(other for each in near for other in each), task])
+    return found
+
+
+def _is_near(one: ScoredTask, other: ScoredTask, patients: IntArray) -> bool:
+    differing = np.setxor1d(patients[~np.isnan(one.labels)], patients[~np.isnan(other.labels)])
+    return len(differing) < MIN_PATIENTS_OF_CELL
+
+
+def _cells(
+    column: str,
+    levels: NDArray[np.str_],
+    tasks: Sequence[ScoredTask],
+    draws: IntArray,
+    patients: IntArray,
+    confidence: float,
+) -> list[SubgroupCell]:
+    known = np.any([~np.isnan(task.labels) for task in tasks], axis=0)
+    groups = {str(name): levels == name for name in np.unique(levels[known])}
+    hidden = _hidden_levels(groups, tasks, patients)
+    cells: list[SubgroupCell] = []
+    for task in tasks:
+        classless = _hidden_classes(groups, hidden, task, patients)
+        for name, members in groups.items():
+            if name in hidden:
+                cells.append(_suppressed(column, name, task.task, None, hidden[name]))
+                continue
+            chosen = members & ~np.isnan(task.labels)
+            counts = count_classes(np.where(members, task.labels, np.nan), patients)
+            if name in classless:
+                cells.append(_suppressed(column, name, task.task, counts.patients, classless[name]))
+                continue
+            estimate = _estimate(counts, chosen, task, draws, patients, confidence)
             cells.append(
-                SubgroupCell(column, name, task, None, None, Estimate(None, reason=hidden[name]), True)
+                SubgroupCell(
+                    column, name, task.task, counts.patients, counts.positive_patients, estimate, False
+                )
             )
-            continue
-        chosen = (levels == name) & ~np.isnan(labels)
-        estimate = _estimate(counts[name], chosen, logits, draws, labels, patients, confidence)
-        few_of_class = estimate.reason == TOO_FEW_OF_CLASS
-        positive = None if few_of_class else counts[name].positive_patients
-        cells.append(
-            SubgroupCell(column, name, task, counts[name].patients, positive, estimate, few_of_class)
-        )
-    return tuple(cells)
+    return cells
 
 
-def _hidden(counts: dict[str, ClassCounts]) -> dict[str, str]:
-    """Level -> why it is hidden."""
-    hidden = {name: TOO_FEW for name, each in counts.items() if each.patients < MIN_PATIENTS_OF_CELL}
-    others = sorted((each.patients, name) for name, each in counts.items() if name not in hidden)
-    if len(hidden) == 1 and others:
-        hidden[others[0][1]] = REVEALING
-    return hidden
+def _suppressed(column: str, level: str, task: str, patients: int | None, reason: str) -> SubgroupCell:
+    return SubgroupCell(column, level, task, patients, None, Estimate(None, reason=reason), True)
+
+
+def _hidden_levels(
+    groups: Mapping[str, BoolArray], tasks: Sequence[ScoredTask], patients: IntArray
+) -> dict[str, str]:
+    """Level -> why not even its patients are counted."""
+    sets = {
+        name: [frozenset(patients[members & ~np.isnan(task.labels)].tolist()) for task in tasks]
+        for name, members in groups.items()
+    }
+    return {name: TOO_FEW if small else REVEALING for name, small in hidden_groups(sets).items()}
+
+
+def _hidden_classes(
+    groups: Mapping[str, BoolArray], hidden: Mapping[str, str], task: ScoredTask, patients: IntArray
+) -> dict[str, str]:
+    """Level -> why its classes are not told apart in this task; hidden levels take part in the subtraction."""
+    sets = {
+        name: [patients_with(np.where(members, task.labels, np.nan), patients, value) for value in (1.0, 0.0)]
+        for name, members in groups.items()
+    }
+    found = hidden_groups(sets, hidden)
+    return {name: TOO_FEW_OF_CLASS if small else REVEALING for name, small in found.items()}
 
 
 def _estimate(
     counts: ClassCounts,
     chosen: BoolArray,
-    logits: FloatArray,
+    task: ScoredTask,
     draws: IntArray,
-    labels: FloatArray,
     patients: IntArray,
     confidence: float,
 ) -> Estimate:
-    if min(counts.positive_patients, counts.negative_patients) < MIN_PATIENTS_OF_CELL:
-        return Estimate(None, reason=TOO_FEW_OF_CLASS)
-    items = influences(logits[:, chosen], labels[chosen], patients[chosen], int(patients.max()) + 1)
+    items = influences(task.logits[:, chosen], task.labels[chosen], patients[chosen], int(patients.max()) + 1)
     average = mean_influence(items)
     if reason := why_insufficient(counts):
         return Estimate(average.value, reason=reason)

@@ -3,7 +3,7 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chex_jobs.evaluation.results import HospitalResults, Results
-from chex_jobs.report import numbers
+from chex_jobs.report import numbers, rows
 
 
 def render_model_card(results: Results, hospital: HospitalResults) -> str:
@@ -17,7 +17,11 @@ def render_model_card(results: Results, hospital: HospitalResults) -> str:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        estimate=numbers.estimate, number=numbers.three_digits, count=numbers.short_count
+        estimate=numbers.estimate,
+        number=numbers.three_digits,
+        count=numbers.short_count,
+        shown_counts=rows.shown_counts,
+        notices=rows.notices,
     )
     chosen = next(arm for arm in hospital.arms if arm.arm == hospital.recommendation.deploy)
     return environment.get_template("model-card.md.j2").render(results=results, hospital=hospital, arm=chosen)

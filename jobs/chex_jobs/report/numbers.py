@@ -3,10 +3,15 @@
 import math
 from collections.abc import Sequence
 
+from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL
 from chex_jobs.evaluation.results import Estimate
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
+FEW = f"< {MIN_PATIENTS_OF_CELL}"
+"""A small cell."""
+HIDDEN = "suppressed"
+"""What would give a small cell away."""
 
 
 def three_digits(value: float | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from chex_jobs.evaluation.disclosure import hides_classes
 from chex_jobs.evaluation.results import (
     DeployedPerformance,
     HospitalResults,
@@ -36,6 +37,7 @@ def render_page(results: Results, models: Mapping[str, str]) -> str:
         headline=lambda hospital: rows.HEADLINES[hospital.recommendation.verdict],
         arm_rows=rows.arm_rows,
         notices=rows.notices,
+        shown_counts=rows.shown_counts,
         step_name=rows.step_name,
         sufficient=lambda task: task.sufficiency == Sufficiency.SUFFICIENT,
         baseline_of=baseline_of,
@@ -64,6 +66,8 @@ def task_of(hospital: HospitalResults, task: str) -> TaskSummary:
     return next(each for each in hospital.tasks if each.task == task)
 
 
-def prevalence_of(task: TaskSummary) -> float:
-    """Share of positive test units: the AUPRC of a useless model; 0 without units."""
-    return task.test.positive_units / task.test.units if task.test.units else 0.0
+def prevalence_of(task: TaskSummary) -> float | None:
+    """Share of positive test units: the AUPRC of a useless model; None where it would give a small cell away."""
+    if hides_classes(task.test) or not task.test.units:
+        return None
+    return task.test.positive_units / task.test.units

@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chex_jobs.evaluation.disclosure import hides_classes, is_small
 from chex_jobs.evaluation.results import (
     ArmKey,
     ArmResult,
     ArmVerdict,
+    ClassCounts,
     Comparison,
     Estimate,
     HospitalResults,
@@ -95,6 +97,30 @@ def arm_rows(hospital: HospitalResults) -> list[ArmRow]:
         )
         for arm in hospital.arms
     ]
+
+
+@dataclass(frozen=True)
+class ShownCounts:
+    """The size of a labelled set as it may be shown: small cells, and what gives them away, are words."""
+
+    units: str
+    patients: str
+    with_finding: str
+    without: str
+
+
+def shown_counts(counts: ClassCounts) -> ShownCounts:
+    """The counts of one task and set, with small cells hidden."""
+    units = numbers.HIDDEN if is_small(counts.patients) else str(counts.units)
+    classes = (counts.positive_patients, counts.negative_patients)
+    if not hides_classes(counts):
+        return ShownCounts(units, _patients(counts.patients), *(str(each) for each in classes))
+    words = (numbers.FEW if is_small(each) else numbers.HIDDEN for each in classes)
+    return ShownCounts(units, _patients(counts.patients), *words)
+
+
+def _patients(count: int) -> str:
+    return numbers.FEW if is_small(count) else str(count)
 
 
 def notices(hospital: HospitalResults) -> list[str]:

@@ -1,7 +1,8 @@
 """`results.parquet`: one row for each hospital, arm and task, for those who compute further.
 
 Columns: hospital, dataset, start, strategy, transfer, dapt_objective (empty without DAPT), label_fraction, task,
-sufficient (whether the test set carries intervals), test_units, test_patients, test_positive_patients, validation_auroc,
+sufficient (whether the test set carries intervals), test_units, test_patients, test_positive_patients (null where it, or the
+number without the finding, is a small cell; test_units and test_patients where they are), validation_auroc,
 then for auroc, auprc and brier the value and `_lower` and `_upper` (null without interval), expected_calibration_error,
 labelled_patients and film_passes (what ranks cost), trials, final_fits, device_seconds (measured, differs from run to run),
 deploy (validation chose it), enough (the cheapest within the margin), and the metadata baseline's AUROC on the same task.
@@ -11,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from chex_jobs.evaluation.disclosure import hides_classes, is_small
 from chex_jobs.evaluation.results import ArmResult, ArmTask, Estimate, HospitalResults, Results, Sufficiency
 
 SCHEMA = pa.schema(
@@ -70,9 +72,9 @@ def _row(hospital: HospitalResults, arm: ArmResult, task: ArmTask) -> dict[str, 
         "label_fraction": arm.arm.label_fraction,
         "task": task.task,
         "sufficient": summary.sufficiency == Sufficiency.SUFFICIENT,
-        "test_units": summary.test.units,
-        "test_patients": summary.test.patients,
-        "test_positive_patients": summary.test.positive_patients,
+        "test_units": None if is_small(summary.test.patients) else summary.test.units,
+        "test_patients": None if is_small(summary.test.patients) else summary.test.patients,
+        "test_positive_patients": None if hides_classes(summary.test) else summary.test.positive_patients,
         "validation_auroc": task.validation_auroc,
         **_ends("auroc", task.auroc),
         **_ends("auprc", task.auprc),

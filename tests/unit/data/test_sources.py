@@ -344,3 +344,13 @@ def test_the_digest_of_nih_counts_its_official_lists(nih_root: Path):
 def test_the_digest_of_a_phantom_follows_from_its_settings():
     assert phantom().digest() == phantom().digest()
     assert phantom().digest() != phantom(seed=1).digest()
+
+
+def test_an_age_column_is_an_age_whatever_it_is_called_and_no_other_is(tmp_path: Path):
+    rows = write_hospital(tmp_path, 2)
+    for row, age, height in zip(rows, ("97", "058Y"), ("2048", "97"), strict=True):
+        row["alter"], row["image_height"] = age, height
+    write_csv(tmp_path / "data.csv", rows)
+    metadata = table_source(tmp_path, ageColumn="alter", subgroupColumns=["image_height"]).films(()).metadata
+    assert metadata["age"] == ["90", "58"]
+    assert metadata["image_height"] == ["2048", "97"]

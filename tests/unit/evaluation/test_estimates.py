@@ -92,3 +92,11 @@ def test_a_paired_difference_is_narrower_than_two_separate_intervals():
     assert found.interval
     reach = (found.interval.upper - found.interval.lower) / 2
     assert reach > norm.ppf(0.975) * (found.standard_error or 0)  # Student's t
+
+
+@pytest.mark.parametrize(
+    ("smaller", "words"), [(0, "0 patients"), (3, "fewer than 10 patients"), (13, "13 patients")]
+)
+def test_the_reason_for_no_interval_tells_no_small_cell(smaller: int, words: str):
+    reason = why_insufficient(ClassCounts(90, smaller, 90, smaller, 90 - smaller))
+    assert reason == f"Insufficient data: {words} in the smaller class, 20 are needed for an interval."

@@ -14,6 +14,7 @@ from collections.abc import Collection
 
 from chex_api.dataset import CovidChestXray
 from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat, is_blank
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
@@ -68,7 +69,7 @@ class CovidChestXraySource:
             metadata={
                 "view": [projection_of(cell) for cell in views],
                 "sex": [folder.sex(cell) for cell in table.optional_column("sex")],
-                "age": [folder.age_in_years(cell) for cell in table.optional_column("age")],
+                "age": [age_in_years(cell) for cell in table.optional_column("age")],
             },
             left_out={"not an X-ray": left_out} if left_out else {},
         )

@@ -14,7 +14,6 @@ from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING
 from chex_jobs.data.tables import RawTable, parse_table
 
-OLDEST_AGE = 90
 ABSENT = ObjectStamp(MISSING, "")
 """Of a film that a table names and its storage does not have."""
 
@@ -107,18 +106,6 @@ def digest_of(storage: Storage, tables: Sequence[str], films: Iterable[str]) -> 
     for key in sorted(wanted):
         digest.update(_line("absent", key))
     return digest.hexdigest()
-
-
-def age_in_years(cell: str) -> str:
-    """Return an age as whole years, or nothing if it is none.
-
-    Ages from 90 up are written 90: they identify people (HIPAA safe harbour). NIH's table has ages above 400.
-    """
-    try:
-        years = int(float(cell.strip().rstrip("Yy")))
-    except ValueError:
-        return ""
-    return "" if years < 0 or years > 120 else str(min(years, OLDEST_AGE))
 
 
 def sex(cell: str) -> str:

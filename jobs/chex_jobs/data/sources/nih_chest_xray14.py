@@ -15,6 +15,7 @@ from collections.abc import Collection
 
 from chex_api.dataset import NihChestXray14
 from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.records import FilmRecord, FilmTable
@@ -68,7 +69,7 @@ class NihChestXray14Source:
             metadata={
                 "view": [projection_of(cell) for cell in positions],
                 "sex": [folder.sex(cell) for cell in table.column("Patient Gender")],
-                "age": [folder.age_in_years(cell) for cell in table.column("Patient Age")],
+                "age": [age_in_years(cell) for cell in table.column("Patient Age")],
             },
         )
 

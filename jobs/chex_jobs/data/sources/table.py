@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from chex_api.dataset import Table
 from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data import ages
 from chex_jobs.data.columns import is_blank
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
@@ -96,9 +97,10 @@ class TableSource:
             metadata["view"] = [projection_of(cell) for cell in table.column(self._spec.view.column)]
         for number, name in enumerate(self._spec.subgroup_columns):
             cells = table.column(name, f"{_FIELD}.subgroupColumns[{number}]")
-            is_age = name.casefold() == "age"
-            metadata[name] = [
-                folder.age_in_years(cell) if is_age else "" if is_blank(cell) else cell.strip()
-                for cell in cells
-            ]
-        return metadata
+            metadata[name] = ["" if is_blank(cell) else cell.strip() for cell in cells]
+        if self._spec.age_column:
+            metadata[ages.COLUMN] = table.column(self._spec.age_column, f"{_FIELD}.ageColumn")
+        return {
+            name: [ages.age_in_years(cell) for cell in cells] if ages.is_age_column(name) else cells
+            for name, cells in metadata.items()
+        }
