@@ -314,7 +314,6 @@ RULE_BREAKERS: tuple[tuple[str, Plain], ...] = (
     ("objective.moCo.queueSize must be a multiple", at("pretraining", 0, "objective").replaced({"moCo": {"queueSize": 500}})),
     ("minAvailable must not be more", at("pretraining", 0, "workers").replaced({"count": 2, "minAvailable": 3})),
     ("minAvailable must not be more", at("hospitals", 0, "workers").replaced({"minAvailable": 2})),
-    ("perTrial must not be more", at("hospitals", 0, "workers").replaced({"perTrial": 2})),
     ("subgroupColumns must not hold the age", at("datasets", 2, "source", "table", "ageColumn").replaced("sex")),
     ("this source publishes no split", at("datasets", 1, "split").replaced({"official": {}})),
     ("validate and test leave no patients", at("datasets", 1, "split").replaced({"patients": {"validate": 0.6, "test": 0.4}})),

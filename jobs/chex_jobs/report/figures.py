@@ -113,8 +113,8 @@ def curves_by_task(hospital: HospitalResults) -> list[tuple[str, str, list[Curve
 
 def curve_chart(kind: str, curves: Sequence[Curve], prevalence: float | None) -> Markup:
     """A ROC or precision-recall chart with what chance gives as a dashed line, where that may be shown."""
-    heights = (0.0, 1.0) if kind == "ROC" else (prevalence, prevalence)
-    chance = [Line("chance", (0.0, 1.0), heights, GUIDE)] if heights[0] is not None else []
+    ends = (0.0, 1.0) if kind == "ROC" else None if prevalence is None else (prevalence, prevalence)
+    chance = [Line("chance", (0.0, 1.0), ends, GUIDE)] if ends is not None else []
     titles = ("false positive rate", "sensitivity") if kind == "ROC" else ("recall", "precision")
     lines = [Line(curve.arm.label, curve.x, curve.y, Style.of(index)) for index, curve in enumerate(curves)]
     return line_chart(kind, [*chance, *lines], *titles, x_range=(0, 1), y_range=(0, 1))
