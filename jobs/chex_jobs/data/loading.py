@@ -9,6 +9,7 @@ data set. A batch is a dict:
     input_ids       int64    [B, L]        with texts only
     attention_mask  int64    [B, L]        with texts only
     text_group      int64    [B]           with texts only; equal numbers: the texts say the same
+    study_text_groups int64  [B, G]        with texts only; the groups of all texts of the film's study, padded with -1
 """
 
 import os
@@ -264,4 +265,15 @@ class _BatchMaker:
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask),
             "text_group": torch.from_numpy(texts.texts.groups[numbers[part]]),
+            "study_text_groups": torch.from_numpy(
+                _padded([texts.texts.groups_of_study(i) for i in films.tolist()])[part]
+            ),
         }
+
+
+def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of different length as one table, -1 behind the shorter ones. Of the global batch: G is one on all ranks."""
+    table = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table

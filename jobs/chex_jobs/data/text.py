@@ -96,7 +96,12 @@ class ReportTexts:
     """
 
     def __init__(
-        self, reports: Sequence[str | None], *, whole: bool = False, min_words: int = MIN_WORDS
+        self,
+        reports: Sequence[str | None],
+        *,
+        whole: bool = False,
+        min_words: int = MIN_WORDS,
+        studies: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """Split and number the texts.
 
@@ -104,6 +109,7 @@ class ReportTexts:
             reports: the report of each film, `[N]`; None or blank where there is none.
             whole: offer the report as one text, not sentence by sentence.
             min_words: texts with fewer words are not offered.
+            studies: number of each film's study, `[N]`; None: every film is a study.
         """
         self.texts: list[str] = []
         numbers: dict[str, int] = {}
@@ -122,12 +128,24 @@ class ReportTexts:
             self._offered.append(of_report[report])
         self.usable = np.array([offered.size > 0 for offered in self._offered], dtype=bool)
         self.groups = _numbered_by_equality(self.texts)
+        self._studies = np.arange(len(self._offered)) if studies is None else np.asarray(studies)
+        self._of_study = self._groups_by_study()
+
+    def _groups_by_study(self) -> dict[int, np.ndarray]:
+        found: dict[int, list[np.ndarray]] = {}
+        for study, offered in zip(self._studies.tolist(), self._offered, strict=True):
+            found.setdefault(study, []).append(offered)
+        return {study: np.unique(self.groups[np.concatenate(texts)]) for study, texts in found.items()}
 
     def _number(self, text: str, numbers: dict[str, int]) -> int:
         if text not in numbers:
             numbers[text] = len(self.texts)
             self.texts.append(text)
         return numbers[text]
+
+    def groups_of_study(self, ordinal: int) -> np.ndarray:
+        """Return the groups of all texts of a film's study, int64 `[G]`: what is true of the film, shown or not."""
+        return self._of_study[int(self._studies[ordinal])]
 
     def choose(self, seed: int, epoch: int, ordinal: int) -> int:
         """Return the number of the text that this film shows in this epoch; the film must be `usable`."""

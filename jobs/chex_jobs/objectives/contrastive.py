@@ -34,7 +34,7 @@ def info_nce(
 ) -> Contrast:
     """Mean over rows i of -log(e^(s a_i.p_i) / (e^(s a_i.p_i) + sum over negatives j of e^(s a_i.c_j))).
 
-    The negatives of row i are all candidates, or with groups those of another group than row i's. A row
+    The negatives of row i are all candidates, or with groups those that share no group with row i. A row
     without negatives has loss 0. More than `max_logits` logits are computed in blocks of rows, each again in
     the backward pass: exact, at a third more matrix products.
 
@@ -43,8 +43,9 @@ def info_nce(
         positives: `[M, D]`, the i-th belongs to the i-th anchor.
         candidates: `[N, D]`.
         scale: s, the inverse temperature; a scalar or `[1]`.
-        anchor_groups: int64 `[M]`, with candidate_groups int64 `[N]`.
-        candidate_groups: a positive among the candidates must share its anchor's group, or it counts twice.
+        anchor_groups: int64 `[M]`, or `[M, G]` for rows of several groups; -1 stands for no group.
+        candidate_groups: int64 `[N]` or `[N, G]`, and -1 on one of the two sides at most. A positive among the
+            candidates must share a group of its anchor, or it counts twice.
         max_logits: logits that are held at once, at least one row of them.
     """
     num_rows = anchors.shape[0]
@@ -78,10 +79,21 @@ def _block(
     positive = (scaled * positives).sum(dim=1, keepdim=True)  # [M, 1]
     negative = scaled @ candidates.T  # [M, N]
     if anchor_groups is not None and candidate_groups is not None:
-        negative = negative.masked_fill(anchor_groups[:, None] == candidate_groups[None, :], float("-inf"))
+        negative = negative.masked_fill(_share_a_group(anchor_groups, candidate_groups), float("-inf"))
     # The positive stands in front: a row without any negative still has a finite softmax and gradient.
     logits = torch.cat([positive, negative], dim=1)
     loss = (torch.logsumexp(logits, dim=1) - positive[:, 0]).sum()
     with torch.no_grad():
         hits = (positive[:, 0] > negative.amax(dim=1)).sum()
     return loss, hits
+
+
+def _share_a_group(anchor_groups: torch.Tensor, candidate_groups: torch.Tensor) -> torch.Tensor:
+    """Bool `[M, N]`. Group by group, so that no more than the logits' own size is held."""
+    of_anchors = anchor_groups.reshape(len(anchor_groups), -1, 1)  # [M, G, 1]
+    of_candidates = candidate_groups.reshape(len(candidate_groups), -1)  # [N, H]
+    shared = of_anchors[:, 0] == of_candidates[:, 0]
+    for i in range(of_anchors.shape[1]):
+        for j in range(of_candidates.shape[1]):
+            shared |= of_anchors[:, i] == of_candidates[:, j]
+    return shared

@@ -1,7 +1,8 @@
 """Momentum contrast, version 2 (He et al. 2020, arXiv 1911.05722; Chen et al. 2020, arXiv 2003.04297).
 
 Two views of a film: the query encoder's view is to find the key encoder's view among a queue of earlier
-films' keys. The key encoder follows the query encoder with momentum, and its keys carry no gradient.
+films' keys. A film's own earlier keys are no negatives of it: at the end of an epoch and the beginning of the next
+they are in the queue, whatever its length. The key encoder follows the query encoder with momentum, and its keys carry no gradient.
 
 **The leak through BatchNorm.** If a query and its key are normalised together with the same other films, the
 group's statistics tell which key belongs, and nothing is learned about films. The paper shuffles films among
@@ -35,12 +36,14 @@ class MoCo(nn.Module):
         image_encoder, image_projection: the query branch, which is trained.
         key_encoder, key_projection: the key branch; buffers only.
         queue: buffer `[K, D]`, rows of length 1; the same on every rank.
+        queue_films: buffer int64 `[K]`, the ordinals of the films of the queue; -1 for random first rows.
         queue_position: buffer int64 `[1]`, where the next keys go.
     """
 
     num_views = 2
     needs_text = False
     queue: torch.Tensor
+    queue_films: torch.Tensor
     queue_position: torch.Tensor
 
     def __init__(
@@ -84,13 +87,15 @@ class MoCo(nn.Module):
         self.key_projection = follower_of(self.image_projection)
         generator = torch.Generator().manual_seed(derived_seed(seed, "moco queue"))
         self.register_buffer("queue", unit_rows(torch.randn(queue_size, projection_dim, generator=generator)))
+        self.register_buffer("queue_films", torch.full((queue_size,), -1, dtype=torch.int64))
         self.register_buffer("queue_position", torch.zeros(1, dtype=torch.int64))
 
     def forward(self, batch: Batch) -> Loss:
         """Return the loss and `top1`, the share of queries that find their key; in training, enqueue keys.
 
         Args:
-            batch: `images` `[B, V, S, S]` with V >= 2; the first view makes queries, the second keys.
+            batch: `images` `[B, V, S, S]` with V >= 2; the first view makes queries, the second keys; `ordinals`,
+                without which every film is taken for a new one.
         """
         images = batch["images"]
         if self.training:
@@ -101,11 +106,14 @@ class MoCo(nn.Module):
             all_keys = self._keys(images[:, 1:2])  # [W * B, D]
         own = slice(rank() * len(images), (rank() + 1) * len(images))
         # The queue is overwritten below, and the backward pass needs it as it was.
-        negatives = self.queue.clone()
+        negatives, films = self.queue.clone(), self.queue_films.clone()
         with torch.autocast(images.device.type, enabled=False):
-            contrast = info_nce(queries, all_keys[own], negatives, 1.0 / self.temperature)
+            contrast = info_nce(
+                queries, all_keys[own], negatives, 1.0 / self.temperature,
+                anchor_groups=batch.get("ordinals"), candidate_groups=films,
+            )  # fmt: skip
         if self.training:
-            self._enqueue(all_keys)
+            self._enqueue(all_keys, batch.get("ordinals"))
         return Loss(shared(contrast.loss), {"top1": mean_over_ranks(contrast.top1)})
 
     def _keys(self, images: torch.Tensor) -> torch.Tensor:
@@ -119,8 +127,8 @@ class MoCo(nn.Module):
         keys = gather(unit_rows(self.key_projection(self.key_encoder(gather(images)[mine]))))
         return keys[torch.argsort(order)]
 
-    def _enqueue(self, keys: torch.Tensor) -> None:
-        """Put the global batch's keys in the place of the oldest ones."""
+    def _enqueue(self, keys: torch.Tensor, own_films: torch.Tensor | None) -> None:
+        """Put the global batch's keys `[W * B, D]` in the place of the oldest ones; `own_films` `[B]` are this rank's."""
         if len(keys) != self.global_batch_size:
             raise ValueError(
                 f"MoCo was built for a global batch of {self.global_batch_size} films and got {len(keys)}; "
@@ -129,6 +137,8 @@ class MoCo(nn.Module):
         # An index tensor, not a slice: `.item()` would make the host wait for the device in every step.
         places = self.queue_position + torch.arange(len(keys), device=keys.device)
         self.queue.index_copy_(0, places, keys)
+        unknown = torch.full((len(keys),), -1, device=keys.device)
+        self.queue_films.index_copy_(0, places, unknown if own_films is None else gather(own_films))
         self.queue_position.copy_((self.queue_position + len(keys)) % len(self.queue))
 
 

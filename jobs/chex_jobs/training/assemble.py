@@ -95,7 +95,7 @@ def _texts(run: TrainingRun, dataset: ChestXrayDataset) -> TokenizedTexts:
     every = dataset.reports()
     for ordinal in run.data.ordinals:
         reports[ordinal] = every[ordinal]
-    texts = ReportTexts(reports, whole=spec.text == "Report")
+    texts = ReportTexts(reports, whole=spec.text == "Report", studies=dataset.studies)
     return TokenizedTexts(texts, build_tokenizer(run.encoders.text), run.encoders.text.max_tokens)
 
 

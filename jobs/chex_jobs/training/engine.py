@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from chex_jobs.objectives.clip import LogitScale
 from chex_jobs.training.errors import UnsupportedParameter
 from chex_jobs.training.optimizer import set_learning_rate
 from chex_jobs.training.process_group import Place, prepare_deepspeed
@@ -96,6 +97,9 @@ class Engine:
         # Alone and undivided there is nothing to reduce: DeepSpeed would flatten, copy and copy back all gradients.
         self._alone = place.world_size == 1 and zero_stage == 0
         self.deepspeed.enable_backward_allreduce = not self._alone
+        self._scales = [
+            module.logit_scale for module in objective.modules() if isinstance(module, LogitScale)
+        ]
         self._trained = [parameter for parameter in objective.parameters() if parameter.requires_grad]
 
     def __enter__(self) -> "Engine":
@@ -112,7 +116,21 @@ class Engine:
         if self._alone:
             self._fill_missing_gradients()
         self.deepspeed.step()
+        for parameter in self._scales:
+            for values in self._stored_values(parameter):
+                LogitScale.project(values)
         return loss.detach(), metrics
+
+    def _stored_values(self, parameter: Any) -> list[Tensor]:
+        """Where this worker holds a parameter, or its share of it: all that the next step starts from."""
+        if self.zero_stage == 0:
+            return [parameter]
+        if self.zero_stage == 3:
+            from deepspeed.utils import safe_get_local_fp32_param
+
+            return [parameter.ds_tensor, safe_get_local_fp32_param(parameter)]
+        mapping = parameter._hp_mapping  # None where another worker holds it
+        return [parameter] if mapping is None else [parameter, mapping.hp_fragment]
 
     def _fill_missing_gradients(self) -> None:
         """A parameter without gradient gets zeros, as reducing gives it: else AdamW would decay it with several workers only."""
@@ -125,6 +143,7 @@ class Engine:
         self.deepspeed.destroy()
         self.deepspeed.optimizer = None
         self._trained.clear()
+        self._scales.clear()
         self.deepspeed.module_forward_pre_hook.remove()
         self.deepspeed.module_forward_post_hook.remove()
         if self.zero_stage == 3:

@@ -5,6 +5,7 @@ Where it is cheap a test also shows that the trap is still there, so that an upg
 
 import gc
 import logging
+import math
 import subprocess
 import sys
 import weakref
@@ -208,6 +209,17 @@ def test_trainings_that_follow_each_other_in_one_process_leave_no_model_behind(z
         del module
         gc.collect()
     assert [reference() for reference in kept] == [None, None, None]
+
+
+@pytest.mark.parametrize("zero_stage", [0, 1, 2, 3])
+def test_an_inverse_temperature_is_put_back_to_its_bound_where_the_worker_holds_it(zero_stage: int) -> None:
+    """Under ZeRO the parameter that a forward pass sees is a copy: putting that back would change nothing."""
+    module = objective("clip")
+    with torch.no_grad():
+        module.temperature.logit_scale.fill_(math.log(1000.0))  # type: ignore[union-attr]
+    how = settings(zero_stage=zero_stage, epochs=1, learning_rate=1e-9)
+    weights = run_loop(module, MadeUpBatches(0, 1), how, join()).weights
+    assert weights["temperature.logit_scale"].item() <= math.log(100.0)
 
 
 def test_norms_biases_and_other_one_dimensional_parameters_are_not_decayed() -> None:

@@ -104,8 +104,21 @@ def test_a_batch_holds_what_was_asked_for_in_its_shapes() -> None:
         "input_ids": ((8, length), torch.int64),
         "attention_mask": ((8, length), torch.int64),
         "text_group": ((8,), torch.int64),
+        "study_text_groups": ((8, 3), torch.int64),
     }
     assert set(epoch()[0]) == {"images", "ordinals"}
+
+
+def test_a_film_comes_with_the_groups_of_all_texts_of_its_study() -> None:
+    """Two films of one study, each with a report of its own: what either says is true of both."""
+    reports = [f"Number {i} alone. Something that both say." for i in range(40)]
+    texts = ReportTexts(reports, studies=FewFilms().studies)
+    for batch in epoch(texts=TokenizedTexts(texts, WordLengths(), 16)):
+        for row, ordinal in enumerate(batch["ordinals"].tolist()):
+            twin = ordinal ^ 1
+            said = {texts.groups[n] for film in (ordinal, twin) for n in texts._offered[film]}
+            assert set(batch["study_text_groups"][row].tolist()) - {-1} == said
+            assert int(batch["text_group"][row]) in said
 
 
 def test_every_view_is_that_of_its_film_epoch_and_number() -> None:

@@ -113,3 +113,22 @@ def test_a_whole_report_is_one_text() -> None:
     texts = ReportTexts(["The lungs\nare clear. No acute process.", "Stable."], whole=True)
     assert texts.texts == ["The lungs are clear. No acute process."]
     assert texts.usable.tolist() == [True, False]
+
+
+def test_what_is_true_of_a_film_is_every_text_of_its_study():
+    reports = [
+        "The heart is large. Lungs are clear now.",
+        None,
+        "Lungs are clear now.",
+        "A new drain is seen. The heart is large!",
+    ]
+    texts = ReportTexts(reports, studies=[7, 7, 8, 9])
+    groups = [set(texts.groups_of_study(i).tolist()) for i in range(4)]
+    assert groups[0] == groups[1], "a film without a report of its own has its study's"
+    assert groups[2] < groups[0]
+    assert len(groups[0] & groups[3]) == 1, "equal texts are one, whatever their study"
+
+
+def test_without_studies_every_film_is_one():
+    texts = ReportTexts(["The heart is large. Lungs are clear now.", "A new drain is seen."])
+    assert [len(texts.groups_of_study(i)) for i in range(2)] == [2, 1]

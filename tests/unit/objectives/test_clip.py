@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -47,6 +48,32 @@ def test_equal_reports_are_not_pushed_away_from_each_others_films() -> None:
     assert different.item() > 0.1
     assert equal.item() == pytest.approx(0.0, abs=1e-12)
     assert all(p.grad is None or p.grad.abs().max() < 1e-12 for p in module.parameters())
+
+
+def test_sentences_of_one_study_are_never_each_others_negatives() -> None:
+    """Two films of one study show two different sentences of it; a third film has a study of its own."""
+    module, batch = clip(), towers.batch(0, 3, equal_texts=False)
+    images, texts = (tensor.numpy() for tensor in embeddings(module, batch))
+    batch["text_group"] = torch.tensor([4, 5, 6])
+    batch["study_text_groups"] = torch.tensor([[4, 5], [4, 5], [6, -1]])
+    one = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=bool)  # film i, text j: of one study
+    scale = module.temperature().item()
+    to_text = paper.info_nce_loss(images, texts, texts, scale, one)
+    to_image = paper.info_nce_loss(texts, images, images, scale, one.T)
+    assert module(batch).loss.item() == pytest.approx((to_text + to_image) / 2, rel=1e-9)
+
+
+def test_a_sentence_that_a_films_own_report_holds_too_is_not_its_negative() -> None:
+    """The second film shows what the first one's report also says, the first another sentence of it: not the reverse."""
+    module, batch = clip(), towers.batch(0, 2, equal_texts=False)
+    images, texts = (tensor.numpy() for tensor in embeddings(module, batch))
+    batch["text_group"] = torch.tensor([4, 5])
+    batch["study_text_groups"] = torch.tensor([[4, 5], [5, -1]])
+    excluded = np.array([[1, 1], [0, 1]], dtype=bool)
+    scale = module.temperature().item()
+    to_text = paper.info_nce_loss(images, texts, texts, scale, excluded)
+    to_image = paper.info_nce_loss(texts, images, images, scale, excluded.T)
+    assert module(batch).loss.item() == pytest.approx((to_text + to_image) / 2, rel=1e-9)
 
 
 def test_text_groups_only_matter_by_being_equal() -> None:
@@ -98,6 +125,47 @@ def test_the_inverse_temperature_stays_below_its_bound() -> None:
     with torch.no_grad():
         scale.logit_scale.fill_(math.log(20.0))
     assert scale().item() == pytest.approx(20.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("first", [MAX_SCALE, 1e3, 1e9])
+def test_a_gradient_brings_an_inverse_temperature_back_from_its_bound(first: float) -> None:
+    scale = LogitScale(0.07)
+    with torch.no_grad():
+        scale.logit_scale.fill_(math.log(first))
+    optimizer = torch.optim.SGD(scale.parameters(), lr=1e-3)
+    for _ in range(3):
+        optimizer.zero_grad()
+        scale().sum().backward()
+        assert scale.logit_scale.grad is not None
+        assert scale.logit_scale.grad.item() > 0.0
+        optimizer.step()
+        LogitScale.project(scale.logit_scale)
+    assert scale().item() < MAX_SCALE
+
+
+def test_steps_against_the_bound_need_not_be_undone() -> None:
+    scale = LogitScale(0.011)
+    optimizer = torch.optim.SGD(scale.parameters(), lr=1e-3)
+    for direction in [-1.0] * 50 + [1.0]:
+        optimizer.zero_grad()
+        (direction * scale()).sum().backward()
+        optimizer.step()
+        LogitScale.project(scale.logit_scale)
+    assert scale().item() < MAX_SCALE
+
+
+def test_below_its_bound_an_inverse_temperature_and_its_gradient_are_those_of_exp() -> None:
+    scale = LogitScale(0.07)
+    free = scale.logit_scale.detach().clone().requires_grad_()
+    free.exp().sum().backward()
+    scale().sum().backward()
+    assert torch.equal(scale(), free.exp())
+    assert torch.equal(scale.logit_scale.grad, free.grad)  # type: ignore[arg-type]
+
+
+def test_a_first_temperature_beyond_the_bound_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.005 is below 0\.01"):
+        LogitScale(0.005)
 
 
 def test_similarities_are_computed_in_float32_under_autocast() -> None:

@@ -141,6 +141,33 @@ def test_keys_overwrite_the_oldest_ones() -> None:
     torch.testing.assert_close(module.queue.norm(dim=1), torch.ones(24, dtype=torch.float64))
 
 
+def test_a_films_own_earlier_keys_are_not_its_negatives() -> None:
+    """Three steps on the same films: in the third, each finds two keys of its own among the negatives."""
+    module = moco(queue_size=24)
+    films = torch.arange(BATCH) + 100
+    for step in range(2):
+        module({"images": towers.batch(step, BATCH)["images"], "ordinals": films})
+    module.eval()
+    images = towers.batch(2, BATCH)["images"]
+    order = torch.tensor([3, 1, 2, 0, 4, 5, 7, 6])
+    queries = unit_rows(module.image_projection(module.image_encoder(images[:, 0:1]))).detach().numpy()
+    keys = unit_rows(module.key_projection(module.key_encoder(images[:, 1:2]))).numpy()
+    own = (films[order][:, None] == module.queue_films[None, :]).numpy()
+    assert own.sum(axis=1).tolist() == [2] * BATCH
+    expected = paper.info_nce_loss(queries, keys, module.queue.numpy(), 1 / 0.2, own)
+    loss = module({"images": images, "ordinals": films[order]}).loss
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
+
+
+def test_the_queue_knows_the_films_of_its_keys() -> None:
+    module = moco(queue_size=16)
+    assert module.queue_films.tolist() == [-1] * 16
+    for step in range(3):
+        films = torch.arange(BATCH) + 10 * step
+        module({"images": towers.batch(step, BATCH)["images"], "ordinals": films})
+    assert module.queue_films.tolist() == [*range(20, 28), *range(10, 18)]
+
+
 def test_the_first_queue_follows_from_the_seed_alone() -> None:
     torch.manual_seed(5)
     first = moco().queue
