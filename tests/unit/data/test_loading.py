@@ -116,7 +116,7 @@ def test_a_film_comes_with_the_groups_of_all_texts_of_its_study() -> None:
     for batch in epoch(texts=TokenizedTexts(texts, WordLengths(), 16)):
         for row, ordinal in enumerate(batch["ordinals"].tolist()):
             twin = ordinal ^ 1
-            said = {texts.groups[n] for film in (ordinal, twin) for n in texts._offered[film]}
+            said = {int(texts.groups[n]) for film in (ordinal, twin) for n in texts._offered[film]}
             assert set(batch["study_text_groups"][row].tolist()) - {-1} == said
             assert int(batch["text_group"][row]) in said
 
