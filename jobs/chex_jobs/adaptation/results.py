@@ -11,10 +11,21 @@ SCHEMA = "chexdragon.dev/arms/v1"
 
 
 def arms_document(
-    arms: Sequence[dict[str, Any]], tasks: Sequence[str], unit: str, metric: str
+    arms: Sequence[dict[str, Any]],
+    tasks: Sequence[str],
+    unit: str,
+    metric: str,
+    unlearnable: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The whole file. `tasks` is the order of logits in every model."""
-    return {"schema": SCHEMA, "tasks": list(tasks), "unit": unit, "metric": metric, "arms": list(arms)}
+    """The whole file. `tasks` is the order of logits in every model; `unlearnable` are left out, each with the reason."""
+    return {
+        "schema": SCHEMA,
+        "tasks": list(tasks),
+        "unlearnable": dict(unlearnable),
+        "unit": unit,
+        "metric": metric,
+        "arms": list(arms),
+    }
 
 
 def arm_document(

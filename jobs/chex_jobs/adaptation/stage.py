@@ -5,12 +5,14 @@ units are finished no Ray is needed. This module and what it imports load neithe
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
+from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
 from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
@@ -54,13 +56,18 @@ def adapt(
         UnitFailed: a unit failed twice; the message holds its own error.
         ArtifactError: a parent or an object is missing or damaged.
     """
+    begun = time.monotonic()
     spec = _work(stage)
     ingested = _ingested(spec, place.store)
-    site = site_of(stage, str(ingested.summary["unit"]))
-    arms = arms_of(spec, int(ingested.summary["num_folds"]))
+    dataset = ChestXrayDataset.open(ingested)
+    unlearnable = unlearnable_tasks(dataset, spec.hospital.tasks)
+    stage = _without_tasks(stage, unlearnable)
+    site = site_of(stage, dataset.unit)
+    arms = arms_of(spec, dataset.num_folds) if site.tasks else {}
     programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
     coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, place.store))
     cleaner = _Cleaner(coordinator, place.store)
+    whole = coordinator.num_finished == 0
     if not coordinator.done:
         reporter = _Reporter(coordinator, arms, spec, on_progress)
 
@@ -71,9 +78,21 @@ def adapt(
         if not _run(coordinator, stage, place, after, should_stop):
             return None
     cleaner.clean()
-    readers = _labelled_patients(ingested, site, spec)
+    readers = _labelled_patients(dataset, site, spec) if site.tasks else {}
     documents = [_document(key, arm, coordinator, readers[arm.fraction]) for key, arm in arms.items()]
-    return _commit(stage, place, documents, site, coordinator, environment)
+    summary = _summary(documents, site, coordinator, unlearnable)
+    summary["wallSeconds"] = round(time.monotonic() - begun, 3) if whole else None
+    document = arms_document(documents, site.tasks, site.unit, site.metric, unlearnable)
+    return _commit(stage, place, document, summary, environment)
+
+
+def _without_tasks(stage: StageSpec, left_out: Collection[str]) -> StageSpec:
+    """The stage as its units are to see it: with the tasks that can be learned. Its identity stays."""
+    spec = _work(stage)
+    tasks = tuple(task for task in spec.hospital.tasks if task not in left_out)
+    hospital = spec.hospital.model_copy(update={"tasks": tasks})
+    work = stage.work.model_copy(update={"adapt": spec.model_copy(update={"hospital": hospital})})
+    return stage.model_copy(update={"work": work})
 
 
 def _work(stage: StageSpec) -> AdaptSpec:
@@ -190,13 +209,16 @@ class _Reporter:
         spec: AdaptSpec,
         on_progress: Callable[[StageProgress], None],
     ) -> None:
-        self._coordinator, self._on_progress, self._num_arms = coordinator, on_progress, len(arms)
+        self._coordinator, self._on_progress = coordinator, on_progress
+        self._folds_of = Counter(key[:3] for key in arms)
         self._total = sum(expected_units(arm, spec.hospital.sweep) for arm in arms.values())
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
     def tell(self, unit: Unit) -> None:
         """Report after `unit`."""
         done = self._coordinator.num_finished
+        finished = Counter(key[:3] for key in self._coordinator.choices) & self._folds_of
+        whole = sum(finished[arm] == folds for arm, folds in self._folds_of.items())
         rate = (done - self._found) / max(time.monotonic() - self._begun, 1e-6)
         self._on_progress(
             StageProgress(
@@ -204,7 +226,7 @@ class _Reporter:
                 total=self._total,
                 committed=done,
                 unit="units",
-                message=f"{len(self._coordinator.choices)} of {self._num_arms} arms finished; {unit.kind} {unit.identity[:12]}",
+                message=f"{whole} of {len(self._folds_of)} arms finished; {unit.kind} {unit.identity[:12]}",
                 eta_seconds=max(0.0, self._total - done) / rate if rate > 0 else None,
             )
         )
@@ -226,9 +248,8 @@ class _Cleaner:
             self._cleaned.add(key)
 
 
-def _labelled_patients(ingested: FinishedArtifact, site: Site, spec: AdaptSpec) -> dict[float, int]:
+def _labelled_patients(dataset: ChestXrayDataset, site: Site, spec: AdaptSpec) -> dict[float, int]:
     """By label fraction, how many patients an arm needs labels of."""
-    dataset = ChestXrayDataset.open(ingested)
     return {
         fraction: labelled_patients(dataset, site.tasks, fraction, site.seed)
         for fraction in spec.hospital.label_fractions
@@ -246,34 +267,52 @@ def _document(
 def _commit(
     stage: StageSpec,
     place: Place,
-    documents: list[dict[str, Any]],
-    site: Site,
-    coordinator: Coordinator[Key],
+    document: dict[str, Any],
+    summary: dict[str, Any],
     environment: Mapping[str, Any] | None,
 ) -> FinishedArtifact:
     attempt = place.store.stage(stage.kind, stage.name, stage.identity).attempt(place.attempt_id)
-    attempt.write_json(ARMS_FILE, arms_document(documents, site.tasks, site.unit, site.metric))
+    attempt.write_json(ARMS_FILE, document)
     parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in stage.parents}
-    return attempt.commit(_summary(documents, site, coordinator), parents, environment)
+    return attempt.commit(summary, parents, environment)
 
 
-def _summary(documents: list[dict[str, Any]], site: Site, coordinator: Coordinator[Key]) -> dict[str, Any]:
-    summaries = {
-        unit.identity: summary for key in coordinator.choices for unit, summary in coordinator.used_by(key)
+def _summary(
+    documents: list[dict[str, Any]],
+    site: Site,
+    coordinator: Coordinator[Key],
+    unlearnable: Mapping[str, str],
+) -> dict[str, Any]:
+    """What was done; `wallSeconds` is the clock's, None where some of the work was found finished."""
+    used = {
+        unit.identity: (unit, summary)
+        for key in coordinator.choices
+        for unit, summary in coordinator.used_by(key)
     }
-    scored = [
-        (value, document) for document in documents if (value := validation_value(document)) is not None
-    ]
+    kinds = Counter(unit.kind for unit, _ in used.values())
+    summaries = {identity: summary for identity, (_, summary) in used.items()}
     arms = len({(d["start"], d["strategy"], d["labelFraction"]) for d in documents})
-    headline = f"{arms} arms, {len(summaries)} units"
-    if scored:
-        value, best = max(scored, key=lambda pair: pair[0])
-        headline += f", best validation {site.metric} {value:.3f} ({best['start']}/{best['strategy']}@{best['labelFraction']:g})"
     return {
-        "headline": headline,
+        "headline": "; ".join([_headline(documents, site, arms, len(used)), *unlearnable.values()]),
         "arms": arms,
-        "units": len(summaries),
+        "units": len(used),
+        "daptRuns": kinds["dapt"],
+        "finalFits": kinds["final"],
         "trials": sum(len(document["trials"]) for document in documents),
         "filmPasses": sum(int(summary["filmPasses"]) for summary in summaries.values()),
         "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for summary in summaries.values()), 3),
     }
+
+
+def _headline(documents: list[dict[str, Any]], site: Site, arms: int, units: int) -> str:
+    """How much was done and, but for folds, whose scores are comparable within a fold only, the best on validation."""
+    said = f"{arms} arms, {units} units" if arms else "nothing to train"
+    scored = [
+        (value, document)
+        for document in documents
+        if document["fold"] is None and (value := validation_value(document)) is not None
+    ]
+    if not scored:
+        return said
+    value, best = max(scored, key=lambda pair: pair[0])
+    return f"{said}, best validation {site.metric} {value:.3f} ({best['start']}/{best['strategy']}@{best['labelFraction']:g})"

@@ -28,6 +28,8 @@ class AdaptationOutput:
     arms: tuple[ArmFacts, ...]
     models: tuple[FinalModel, ...]
     """Each stored model once, whatever number of fits it stands for."""
+    unlearnable: Mapping[str, str]
+    """Tasks that no arm was trained for -> why."""
 
 
 def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], FilmLogits]) -> AdaptationOutput:
@@ -49,7 +51,8 @@ def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], Fil
     by_arm: dict[ArmKey, list[Mapping[str, Any]]] = {}
     for entry in document["arms"]:
         by_arm.setdefault(_key(entry), []).append(entry)
-    if not by_arm:
+    unlearnable = {str(task): str(reason) for task, reason in document["unlearnable"].items()}
+    if not by_arm and not unlearnable:
         raise PredictionsError(
             "arms.json has no arms; the hospital needs a start, a strategy and a label fraction"
         )
@@ -58,6 +61,7 @@ def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], Fil
         metric=metric,
         arms=tuple(_facts(arm, entries) for arm, entries in by_arm.items()),
         models=_models(document["arms"], validation),
+        unlearnable=unlearnable,
     )
 
 

@@ -6,7 +6,7 @@ Order matters and is visible below: choose on validation, then look at test, the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Record:
     ledger: LedgerSummary
     compute: HospitalCompute
     identities: Mapping[str, str]
+    unlearnable: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that no arm was trained for -> why."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         _arm_result(facts[each.arm], each, statistics[each.arm], evidence, settings.confidence)
         for each in choice.standings
     )
-    recommendation = _recommendation(settings, inputs, choice, advice, scores, tasks)
+    asked = (*inputs.test.tasks, *record.unlearnable)
+    recommendation = _recommendation(settings, inputs, choice, advice, scores, tasks, asked)
     shown = tuple(arm for arm in (advice.deploy, advice.enough) if arm is not None)
     described = [
         describe_deployed(_deployed(arm, inputs, choice, scores), tasks, settings.confidence, settings.seed)
@@ -167,6 +170,7 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         ledger=record.ledger,
         compute=record.compute,
         identities=dict(record.identities),
+        unlearnable=dict(record.unlearnable),
         warnings=gather_warnings(summaries, arms, baselines, settings.num_folds),
         selection_metric=settings.metric,
     )
@@ -265,6 +269,7 @@ def _recommendation(
     advice: Advice,
     scores: Mapping[ArmKey, ArmScores],
     tasks: Sequence[TaskData],
+    asked: tuple[str, ...],
 ) -> Recommendation:
     fit = _deployed(advice.deploy, inputs, choice, scores)
     compared = tuple(data.task for data in tasks if not data.insufficient)
@@ -273,9 +278,7 @@ def _recommendation(
         enough=advice.enough,
         verdict=advice.verdict,
         proven=advice.proven,
-        sentence=sentence(
-            advice, Measured(compared, inputs.test.tasks), settings.margin, settings.confidence
-        ),
+        sentence=sentence(advice, Measured(compared, asked), settings.margin, settings.confidence),
         margin=settings.margin,
         confidence=settings.confidence,
         critical_value=advice.critical_value,

@@ -65,7 +65,8 @@ class EvaluationData:
     @cached_property
     def labels(self) -> FloatArray:
         """[N, T] of films."""
-        return np.stack([self.films.labels(task).astype(np.float64) for task in self.tasks], axis=1)
+        columns = [self.films.labels(task).astype(np.float64) for task in self.tasks]
+        return np.stack(columns, axis=1) if columns else np.empty((len(self.films), 0))
 
     @cached_property
     def roles(self) -> tuple[FilmRoles, ...]:

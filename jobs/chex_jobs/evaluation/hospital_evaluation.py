@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -47,6 +47,8 @@ class Evaluation:
     identities: Mapping[str, str]
     stage_identity: str
     attempt: str
+    unlearnable: Mapping[str, str] = field(default_factory=dict)
+    """Tasks that no arm was trained for -> why."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def run_evaluation(
         subgroups=home.test_subgroups(),
     )
     flow = patient_flow(asked.home.dataset, asked.home.summary, home)
-    record = Record(flow, summarise(openings), asked.compute, asked.identities)
+    record = Record(flow, summarise(openings), asked.compute, asked.identities, asked.unlearnable)
     results = evaluate(asked.settings, inputs, record)
     elsewhere = _elsewhere(asked, results, predictor, storage, now)
     return Evaluated(

@@ -17,7 +17,7 @@ Conventions that hold for every field:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 SCHEMA = "chexdragon.dev/results/v1"
@@ -467,11 +467,13 @@ class HospitalCompute:
     film_passes: float
     """Forward-equivalents of the whole adaptation; what arms share counts once."""
     device_seconds: float | None
+    """Measured busy seconds of the adaptation's devices, over all attempts."""
     trials: int
-    dapt_runs: int | None
-    """``None`` where it was not counted."""
+    dapt_runs: int
     final_fits: int
     wall_seconds: float | None
+    """Adaptation and evaluation on the clock; ``None`` where the adaptation went on from an earlier attempt, whose
+    time on the clock nobody measured."""
 
 
 @dataclass(frozen=True)
@@ -508,6 +510,8 @@ class HospitalResults:
     warnings: tuple[str, ...] = ()
     """Sentences the reader must see: single replicates, tasks without both classes, metadata as good as
     the model."""
+    unlearnable: dict[str, str] = field(default_factory=dict)
+    """Tasks of the hospital that lack a class in training or validation -> why. They are trained by no arm."""
     selection_metric: str = "AUROC"
     """What validation compared: ``AUROC`` or ``AUPRC``; ``ArmResult.validation_score`` is on this scale."""
 
@@ -546,6 +550,7 @@ class PretrainingSummary:
     """Training films it saw per epoch."""
     film_passes: float
     device_seconds: float | None
+    """``None`` for a run that went on from an earlier attempt, whose time is not known; so ``wall_seconds``."""
     wall_seconds: float | None
     world_sizes: tuple[int, ...]
     """Workers over its attempts, oldest first."""

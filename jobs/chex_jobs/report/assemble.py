@@ -88,6 +88,8 @@ def assemble_results(
 
 def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> PretrainingSummary:
     run, summary = job.pretraining_run(name), done.summary
+    workers = int(summary["workers"])
+    seconds = float(summary["secondsOfLastAttempt"]) if summary["resumedFromStep"] is None else None
     return PretrainingSummary(
         name=name,
         dataset=run.dataset,
@@ -96,9 +98,9 @@ def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> Pretraining
         epochs=float(summary["epochs"]),
         films=int(summary["trainingFilms"]),
         film_passes=float(summary["filmPasses"]),
-        device_seconds=float(summary["secondsOfLastAttempt"]) * int(summary["workers"]),
-        wall_seconds=float(summary["secondsOfLastAttempt"]),
-        world_sizes=(int(summary["workers"]),),
+        device_seconds=None if seconds is None else seconds * workers,
+        wall_seconds=seconds,
+        world_sizes=(workers,),
         final_metrics={key: float(value) for key, value in summary["metrics"].items()},
         loss=_loss_curve(done, summary),
     )

@@ -128,7 +128,10 @@ def notices(hospital: HospitalResults) -> list[str]:
     insufficient = [
         f"{task.task}: {task.reason}" for task in hospital.tasks if task.sufficiency != Sufficiency.SUFFICIENT
     ]
-    return list(dict.fromkeys([*insufficient, *hospital.warnings]))
+    untrained = (
+        [f"Not trained: {reason}" for reason in hospital.unlearnable.values()] if hospital.arms else []
+    )
+    return list(dict.fromkeys([*untrained, *insufficient, *hospital.warnings]))
 
 
 def matrices(results: Results) -> list[Matrix]:

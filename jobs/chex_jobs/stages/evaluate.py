@@ -23,6 +23,7 @@ from chex_jobs.evaluation.predict_test import Predictor
 from chex_jobs.evaluation.prediction_table import prediction_table
 from chex_jobs.evaluation.results import HospitalCompute, HospitalResults
 from chex_jobs.evaluation.results_json import dumps
+from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.parents import finished_parent
@@ -46,17 +47,20 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         elsewhere=_elsewhere(work, context, output.tasks),
         arms=output.arms,
         models=output.models,
-        compute=_compute(work, adapted, output, home.data.films.num_folds),
+        compute=_compute(adapted),
         identities={f"{each.kind}/{each.name}": each.identity for each in (work.dataset, work.adapt)}
         | {f"{spec.kind}/{spec.name}": spec.identity},
         stage_identity=spec.identity,
         attempt=context.attempt_id,
+        unlearnable=output.unlearnable,
     )
+    if not validation_can_choose(asked):
+        return _commit(spec, context, unchosen(asked, context.store.storage), None)
     evaluated = run_evaluation(
         asked, _predictor(work, output, context), context.store.storage, lambda: datetime.now(UTC)
     )
-    compute = replace(evaluated.results.compute, wall_seconds=time.monotonic() - begun)
-    return _commit(spec, context, evaluated, replace(evaluated.results, compute=compute))
+    compute = with_clock(evaluated.results.compute, time.monotonic() - begun)
+    return _commit(spec, context, replace(evaluated.results, compute=compute), evaluated)
 
 
 def _validation(identity: str, context: StageContext) -> FilmLogits:
@@ -104,18 +108,22 @@ def _settings(
     )
 
 
-def _compute(
-    work: EvaluateSpec, adapted: FinishedArtifact, output: AdaptationOutput, num_folds: int
-) -> HospitalCompute:
-    dapts = [strategy.dapt for strategy in work.hospital.strategies if strategy.dapt is not None]
-    distinct = {dapt.model_dump_json(): dapt.configurations for dapt in dapts}
+def with_clock(compute: HospitalCompute, evaluated_in: float) -> HospitalCompute:
+    """Adaptation and evaluation together on the clock; nothing where the adaptation's part is not known."""
+    if compute.wall_seconds is None:
+        return compute
+    return replace(compute, wall_seconds=compute.wall_seconds + evaluated_in)
+
+
+def _compute(adapted: FinishedArtifact) -> HospitalCompute:
+    wall = adapted.summary["wallSeconds"]
     return HospitalCompute(
         film_passes=float(adapted.summary["filmPasses"]),
         device_seconds=float(adapted.summary["deviceSeconds"]),
         trials=int(adapted.summary["trials"]),
-        dapt_runs=sum(distinct.values()) * len(work.hospital.start_from) * max(1, num_folds),
-        final_fits=len(output.models),
-        wall_seconds=None,
+        dapt_runs=int(adapted.summary["daptRuns"]),
+        final_fits=int(adapted.summary["finalFits"]),
+        wall_seconds=None if wall is None else float(wall),
     )
 
 
@@ -141,12 +149,15 @@ def _predictor(work: EvaluateSpec, output: AdaptationOutput, context: StageConte
 
 
 def _commit(
-    spec: StageSpec, context: StageContext, evaluated: Evaluated, results: HospitalResults
+    spec: StageSpec, context: StageContext, results: HospitalResults, evaluated: Evaluated | None
 ) -> FinishedArtifact:
+    """Write everything down; without `evaluated` no test film was read, and there are no predictions."""
     attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
     attempt.write_bytes(METRICS_FILE, dumps(results))
-    _write_predictions(attempt, prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere))
-    attempt.write_bytes(LEDGER_FILE, ledger_lines(evaluated.openings))
+    if evaluated is not None:
+        table = prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere)
+        _write_predictions(attempt, table)
+        attempt.write_bytes(LEDGER_FILE, ledger_lines(evaluated.openings))
     parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
     return attempt.commit(_summary(results), parents, describe_environment(context.machine))
 
@@ -158,15 +169,16 @@ def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
 
 def _summary(results: HospitalResults) -> dict[str, Any]:
     advice = results.recommendation
-    chosen = next(arm for arm in results.arms if arm.arm == advice.deploy).mean_auroc
+    found = next((arm.mean_auroc for arm in results.arms if arm.arm == advice.deploy), None)
+    interval = found.interval if found is not None else None
     return {
         "headline": advice.sentence,
         "recommended": advice.deploy.label if advice.deploy is not None else "",
         "enough": advice.enough.label if advice.enough is not None else "",
         "verdict": str(advice.verdict),
         "proven": advice.proven,
-        "auroc": chosen.value,
-        "aurocLow": chosen.interval.lower if chosen.interval is not None else None,
-        "aurocHigh": chosen.interval.upper if chosen.interval is not None else None,
+        "auroc": found.value if found is not None else None,
+        "aurocLow": interval.lower if interval is not None else None,
+        "aurocHigh": interval.upper if interval is not None else None,
         "testOpenings": results.ledger.count,
     }

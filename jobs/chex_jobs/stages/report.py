@@ -40,11 +40,12 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     )
     attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
     models = {}
-    for done, hospital in enumerate(results.hospitals):
+    with_model = [each for each in results.hospitals if each.recommendation.deploy is not None]
+    for done, hospital in enumerate(with_model):
         context.raise_if_stopped()
         progress = StageProgress(
             done=done,
-            total=len(results.hospitals),
+            total=len(with_model),
             unit="hospitals",
             message=f"exporting the model of {hospital.hospital}",
         )
@@ -88,6 +89,7 @@ def _conclusions(results: Results, models: dict[str, str]) -> Iterable[str]:
     """One line for each hospital, then where its model lies."""
     for hospital in results.hospitals:
         yield f"{hospital.hospital}: {hospital.recommendation.sentence}"
-        yield f"  model: {models[hospital.hospital]}"
+        if hospital.hospital in models:
+            yield f"  model: {models[hospital.hospital]}"
     if results.generated_data:
         yield "generated films: nothing here is accuracy"

@@ -39,7 +39,7 @@ def manifest(folder: Path, **changes: Any) -> ChexTrainingJob:
     }  # fmt: skip
     dataset = {
         "name": "north",
-        "source": {"phantom": {"patients": 40, "hospital": 1, "seed": 2}},
+        "source": changes.pop("source", {"phantom": {"patients": 40, "hospital": 1, "seed": 2}}),
         "split": changes.pop("split", {"patients": {"validate": 0.3, "test": 0.3}}),
         "storedShortSide": 64,
         "tasks": [{"name": "effusion", "column": "Effusion", "positive": {"values": ["1"]}}],
