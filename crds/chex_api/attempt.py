@@ -43,7 +43,7 @@ class PreflightResult(ApiModel):
     """What a preflight found; stages are named `<kind>/<name>`."""
 
     digests: dict[str, str] = Field(
-        max_length=2048, description="Digest of everything outside the manifest, by the plan's keys."
+        max_length=4096, description="Digest of everything outside the manifest, by the plan's keys."
     )
     identities: dict[str, str] = Field(
         max_length=512, description="Identity of every stage, as the image that runs them computes it."

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chex_api.dataset import Dataset
+from chex_api.dataset import Dataset, Task
 from chex_api.hospital import Hospital
 from chex_api.identity import identity_of, relevant
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.pretraining import PretrainingRun, StartFrom
 from chex_api.stage import (
     AdaptSpec,
+    DatasetReference,
     EvaluateSpec,
     IngestSpec,
+    LabelReference,
     OtherTestSet,
     PretrainSpec,
     ReportSpec,
@@ -63,7 +65,7 @@ def stage_names(job: ChexTrainingJob) -> list[tuple[StageKind, str]]:
     """Kind and name of every stage that a job has, in the plan's order; needs no digests."""
     spec = job.spec
     return [
-        *(("ingest", dataset.name) for dataset in _used_datasets(spec)),
+        *(("ingest", dataset.name) for dataset in used_datasets(spec)),
         *(("pretrain", run.name) for run in spec.pretraining),
         *(("adapt", hospital.name) for hospital in spec.hospitals),
         *(("evaluate", hospital.name) for hospital in spec.hospitals),
@@ -75,7 +77,7 @@ def locations(spec: JobSpec) -> list[Location]:
     """Every location whose digest the plan needs. Phantoms lie nowhere: their settings say all."""
     found = [
         Location(f"datasets/{dataset.name}", member.uri)
-        for dataset in _used_datasets(spec)
+        for dataset in used_datasets(spec)
         for _, member in [dataset.source.member()]
         if hasattr(member, "uri")
     ]
@@ -87,6 +89,45 @@ def locations(spec: JobSpec) -> list[Location]:
         if start.weights is not None:
             found.append(Location(f"{owner}/weights/{start.weights.uri}", start.weights.uri))
     return found
+
+
+def label_key(dataset: str, task: str) -> str:
+    """Key, among the digests, of what a data set's table answers to a task."""
+    return f"datasets/{dataset}/tasks/{task}"
+
+
+def labels_identity(digest: str) -> str:
+    """Identity of the labels of a task whose answers have this digest."""
+    return identity_of({"labels": digest})
+
+
+def digest_keys(spec: JobSpec) -> list[str]:
+    """Every key whose digest `make_plan` needs: of each location, and of the labels that some stage reads."""
+    keys = [location.key for location in locations(spec)]
+    for dataset in used_datasets(spec):
+        if dataset.source.phantom is None:
+            keys += [label_key(dataset.name, task) for task in used_tasks(spec, dataset)]
+    return keys
+
+
+def used_tasks(spec: JobSpec, dataset: Dataset) -> tuple[str, ...]:
+    """The tasks of a data set that a hospital, a supervised pretraining, or another hospital's `alsoOn` reads."""
+    asked: set[str] = set()
+    for run in spec.pretraining:
+        if run.dataset == dataset.name:
+            asked.update(supervised_tasks(spec, run))
+    for hospital in spec.hospitals:
+        reads = [hospital.dataset, *(spec.hospital(name).dataset for name in hospital.evaluation.also_on)]
+        if dataset.name in reads:
+            asked.update(hospital.tasks)
+    return tuple(task.name for task in dataset.tasks if task.name in asked)
+
+
+def supervised_tasks(spec: JobSpec, run: PretrainingRun) -> tuple[str, ...]:
+    """The tasks that a pretraining learns; none unless it is supervised."""
+    if run.objective.supervised is None:
+        return ()
+    return run.objective.supervised.tasks or tuple(task.name for task in spec.dataset(run.dataset).tasks)
 
 
 def field_path(spec: JobSpec, location: Location) -> str:
@@ -101,17 +142,12 @@ def field_path(spec: JobSpec, location: Location) -> str:
 
 
 def make_plan(job: ChexTrainingJob, digests: Mapping[str, str]) -> Plan:
-    """The stages of a valid job. `digests` holds a digest for the key of each of `locations(job.spec)`.
+    """The stages of a valid job. `digests` holds a digest for each of `digest_keys(job.spec)`.
 
     Raises `UnresolvedDigest` for a key that is not there.
     """
     planner = _Planner(job, digests)
     return Plan(tuple(planner.stages()))
-
-
-def ingest_identity(seed: int, dataset: Dataset, digest: str) -> str:
-    """Identity of the stage that ingests a data set whose source has this digest; a phantom's is empty."""
-    return _stage_identity("ingest", _relevant_to_ingest(seed, dataset, digest))
 
 
 def start_labels(starts: tuple[StartFrom, ...]) -> list[str]:
@@ -124,17 +160,18 @@ def start_labels(starts: tuple[StartFrom, ...]) -> list[str]:
     return labels
 
 
-def _stage_identity(kind: StageKind, relevant_input: dict[str, Any]) -> str:
-    return identity_of(
-        {"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input}
-    )
+def _identified(kind: StageKind, relevant_input: dict[str, Any]) -> dict[str, Any]:
+    """What a stage's identity is the digest of."""
+    return {"kind": kind, "implementationVersion": IMPLEMENTATION_VERSIONS[kind], **relevant_input}
 
 
-def _relevant_to_ingest(seed: int, dataset: Dataset, digest: str) -> dict[str, Any]:
-    return {"seed": seed, "dataset": relevant(dataset), "source": digest}
+def _films_of(dataset: Dataset) -> dict[str, Any]:
+    """What decides a data set's films, patients and parts: all of it but the tasks, whose labels stand beside the films."""
+    return {name: value for name, value in relevant(dataset).items() if name != "tasks"}
 
 
-def _used_datasets(spec: JobSpec) -> list[Dataset]:
+def used_datasets(spec: JobSpec) -> list[Dataset]:
+    """The data sets that a pretraining or a hospital reads."""
     used = {run.dataset for run in spec.pretraining} | {hospital.dataset for hospital in spec.hospitals}
     return [dataset for dataset in spec.datasets if dataset.name in used]
 
@@ -147,6 +184,12 @@ def _starts(spec: JobSpec) -> Iterator[tuple[str, StartFrom]]:
             yield f"hospitals/{hospital.name}", start
 
 
+def _identities(dataset: DatasetReference) -> dict[str, Any]:
+    """What identifies a data set as a stage reads it: its films, and the labels asked for."""
+    labels = {label.task: label.identity for label in dataset.labels}
+    return {"dataset": dataset.films.identity, **({"labels": labels} if labels else {})}
+
+
 class _Planner:
     """Builds stages parent first, so that every identity can name those it follows from."""
 
@@ -157,7 +200,7 @@ class _Planner:
         self._references: dict[tuple[StageKind, str], StageReference] = {}
 
     def stages(self) -> Iterator[StageSpec]:
-        for dataset in _used_datasets(self._spec):
+        for dataset in used_datasets(self._spec):
             yield self._ingest(dataset)
         for run in self._spec.pretraining:
             yield self._pretrain(run)
@@ -175,7 +218,8 @@ class _Planner:
         parents: list[StageReference],
         work: StageWork,
     ) -> StageSpec:
-        identity = _stage_identity(kind, relevant_input)
+        identified = _identified(kind, relevant_input)
+        identity = identity_of(identified)
         self._references[kind, name] = StageReference(kind=kind, name=name, identity=identity)
         return StageSpec(
             kind=kind,
@@ -184,30 +228,55 @@ class _Planner:
             seed=self._spec.seed,
             artifacts_uri=self._spec.artifacts.uri,
             parents=tuple(dict.fromkeys(parents)),
+            identified=identified,
             work=work,
         )
 
     def _ingest(self, dataset: Dataset) -> StageSpec:
-        source, _ = dataset.source.member()
-        digest = "" if source == "phantom" else self._digest(f"datasets/{dataset.name}")
-        work = StageWork(ingest=IngestSpec(dataset=dataset))
-        relevant_input = _relevant_to_ingest(self._spec.seed, dataset, digest)
+        digest = "" if dataset.source.phantom is not None else self._digest(f"datasets/{dataset.name}")
+        relevant_input = {"seed": self._spec.seed, "dataset": _films_of(dataset), "source": digest}
+        labels = self._labels(dataset, used_tasks(self._spec, dataset))
+        work = StageWork(ingest=IngestSpec(dataset=dataset, labels=labels, digest=digest))
         return self._stage("ingest", dataset.name, relevant_input, [], work)
 
+    def _dataset(self, name: str, tasks: tuple[str, ...]) -> DatasetReference:
+        """A data set with the labels of those of the tasks that it has."""
+        declared = self._spec.dataset(name)
+        films = self._references["ingest", name]
+        return DatasetReference(films=films, declared=declared, labels=self._labels(declared, tasks))
+
+    def _labels(self, dataset: Dataset, tasks: tuple[str, ...]) -> tuple[LabelReference, ...]:
+        """References to labels, in the order of `tasks`."""
+        known = {task.name: task for task in dataset.tasks}
+        return tuple(
+            LabelReference(task=name, identity=self._label_identity(dataset, known[name]))
+            for name in tasks
+            if name in known
+        )
+
+    def _label_identity(self, dataset: Dataset, task: Task) -> str:
+        """Of labels from a table by what the table answers; of generated ones by what makes and asks them."""
+        if dataset.source.phantom is None:
+            return labels_identity(self._digest(label_key(dataset.name, task.name)))
+        asked = {name: value for name, value in relevant(task).items() if name != "name"}
+        made = {"source": relevant(dataset.source), "views": list(dataset.views), "task": asked}
+        return identity_of({"labels": made, "implementationVersion": IMPLEMENTATION_VERSIONS["ingest"]})
+
     def _pretrain(self, run: PretrainingRun) -> StageSpec:
-        dataset = self._references["ingest", run.dataset]
+        tasks = supervised_tasks(self._spec, run)
+        dataset = self._dataset(run.dataset, tasks)
         start = self._start(f"pretraining/{run.name}", run.start_from, run.start_from.label())
         uses_text = run.objective.clip is not None
-        tasks = self._tasks(run)
         relevant_input = {
             "seed": self._spec.seed,
             "run": relevant(run),
             "encoders": self._encoders(uses_text=uses_text),
             "tasks": list(tasks),
-            "dataset": dataset.identity,
+            **_identities(dataset),
             "start": start.identity,
         }
-        parents = [dataset] + ([start.stage] if start.stage is not None and not start.stage.uri else [])
+        parents = [dataset.films]
+        parents += [start.stage] if start.stage is not None and not start.stage.uri else []
         work = StageWork(
             pretrain=PretrainSpec(
                 run=run, encoders=self._spec.encoders, dataset=dataset, tasks=tasks, start=start
@@ -215,15 +284,8 @@ class _Planner:
         )
         return self._stage("pretrain", run.name, relevant_input, parents, work)
 
-    def _tasks(self, run: PretrainingRun) -> tuple[str, ...]:
-        if run.objective.supervised is None:
-            return ()
-        return run.objective.supervised.tasks or tuple(
-            task.name for task in self._spec.dataset(run.dataset).tasks
-        )
-
     def _adapt(self, hospital: Hospital) -> StageSpec:
-        dataset = self._references["ingest", hospital.dataset]
+        dataset = self._dataset(hospital.dataset, hospital.tasks)
         starts = tuple(
             self._start(f"hospitals/{hospital.name}", start, label)
             for start, label in zip(hospital.start_from, start_labels(hospital.start_from), strict=True)
@@ -236,12 +298,12 @@ class _Planner:
             "seed": self._spec.seed,
             "hospital": relevant(hospital),
             "encoders": self._encoders(uses_text=uses_text),
-            "dataset": dataset.identity,
+            **_identities(dataset),
             "starts": [{"label": start.label, "identity": start.identity} for start in starts],
         }
         seen = self._pretrained_on(hospital)
         parents = [
-            dataset,
+            dataset.films,
             *(start.stage for start in starts if start.stage is not None and not start.stage.uri),
             *seen,
         ]
@@ -267,16 +329,18 @@ class _Planner:
         return list(dict.fromkeys(self._references["ingest", run.dataset] for run in runs))
 
     def _evaluate(self, hospital: Hospital) -> StageSpec:
-        dataset = self._references["ingest", hospital.dataset]
+        dataset = self._dataset(hospital.dataset, hospital.tasks)
         adapt = self._references["adapt", hospital.name]
         others = tuple(
-            OtherTestSet(hospital=name, dataset=self._references["ingest", self._spec.hospital(name).dataset])
+            OtherTestSet(
+                hospital=name, dataset=self._dataset(self._spec.hospital(name).dataset, hospital.tasks)
+            )
             for name in hospital.evaluation.also_on
         )
         relevant_input = {
             "evaluation": relevant(hospital.evaluation),
             "adapt": adapt.identity,
-            "alsoOn": [{"hospital": other.hospital, "dataset": other.dataset.identity} for other in others],
+            "alsoOn": [{"hospital": other.hospital, **_identities(other.dataset)} for other in others],
         }
         split, _ = self._spec.dataset(hospital.dataset).split.member()
         evaluate = EvaluateSpec(
@@ -287,7 +351,7 @@ class _Planner:
             adapt=adapt,
             also_on=others,
         )
-        parents = [dataset, adapt, *(other.dataset for other in others)]
+        parents = [dataset.films, adapt, *(other.dataset.films for other in others)]
         return self._stage("evaluate", hospital.name, relevant_input, parents, StageWork(evaluate=evaluate))
 
     def _report(self) -> StageSpec:

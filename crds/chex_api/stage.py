@@ -27,6 +27,21 @@ class StageReference(ApiModel):
     manifest_sha256: str = Field(default="", description="Checksum that the other job's manifest must have.")
 
 
+class LabelReference(ApiModel):
+    """The answers to one task, an object of their own beside the films."""
+
+    task: str = Field(description="Name of the task in its data set.")
+    identity: Identity = Field(description="Identity of the labels.")
+
+
+class DatasetReference(ApiModel):
+    """A data set as a stage reads it: the ingested films, and the labels of those tasks that the stage asks for."""
+
+    films: StageReference = Field(description="The ingested films.")
+    declared: Dataset = Field(description="The data set, for labels that nobody has read from its table yet.")
+    labels: tuple[LabelReference, ...] = Field(default=(), description="The labels that the stage reads.")
+
+
 class Start(ApiModel):
     """One start of an adaptation: a label for people and where the image encoder's weights come from."""
 
@@ -44,6 +59,12 @@ class IngestSpec(ApiModel):
     """Decode a data set's films once."""
 
     dataset: Dataset = Field(description="The data set.")
+    labels: tuple[LabelReference, ...] = Field(
+        default=(), description="Labels that later stages ask for; they are read while the table is open."
+    )
+    digest: str = Field(
+        default="", description="Digest of what the source declares of its films; empty for generated ones."
+    )
 
 
 class PretrainSpec(ApiModel):
@@ -51,7 +72,7 @@ class PretrainSpec(ApiModel):
 
     run: PretrainingRun = Field(description="The run.")
     encoders: Encoders = Field(description="The towers.")
-    dataset: StageReference = Field(description="The ingested data set.")
+    dataset: DatasetReference = Field(description="The data set.")
     tasks: tuple[str, ...] = Field(default=(), description="Tasks that a supervised run learns.")
     start: Start = Field(description="The weights to start from.")
 
@@ -61,7 +82,7 @@ class AdaptSpec(ApiModel):
 
     hospital: Hospital = Field(description="The hospital.")
     encoders: Encoders = Field(description="The towers.")
-    dataset: StageReference = Field(description="The ingested data set.")
+    dataset: DatasetReference = Field(description="The data set.")
     starts: tuple[Start, ...] = Field(description="The starts, in the manifest's order.")
     text_digest: str = Field(
         default="", description="Digest of the text tower's first weights; empty: random ones."
@@ -76,7 +97,7 @@ class OtherTestSet(ApiModel):
     """The test patients of another hospital."""
 
     hospital: str = Field(description="The other hospital.")
-    dataset: StageReference = Field(description="Its ingested data set.")
+    dataset: DatasetReference = Field(description="Its data set.")
 
 
 class EvaluateSpec(ApiModel):
@@ -84,7 +105,7 @@ class EvaluateSpec(ApiModel):
 
     hospital: Hospital = Field(description="The hospital.")
     encoders: Encoders = Field(description="The towers.")
-    dataset: StageReference = Field(description="The ingested data set.")
+    dataset: DatasetReference = Field(description="The data set.")
     split: str = Field(description="How its patients are divided: official, patients or groupedFolds.")
     adapt: StageReference = Field(description="The finished adaptation.")
     also_on: tuple[OtherTestSet, ...] = Field(default=(), description="Other hospitals' test patients.")
@@ -118,6 +139,10 @@ class StageSpec(ApiModel):
     artifacts_uri: Uri = Field(description="Folder of all artifacts.")
     parents: tuple[StageReference, ...] = Field(
         default=(), description="Stages that must be finished before this one."
+    )
+    identified: dict[str, Any] = Field(
+        default={},
+        description="What the identity is the digest of; a finished stage keeps it to be compared with.",
     )
     work: StageWork = Field(description="What the stage does.")
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chex_api.loading import load_job, validate_job
-from chex_api.plan import locations, make_plan
+from chex_api.plan import digest_keys, make_plan
 from chex_operator.policy.admission import Accepted, judge
 from chex_operator.policy.frozen_plan import document_of, freeze, plan_objects
 from chex_operator.policy.placement import pool_named
@@ -269,7 +269,7 @@ def rendered(manifest: Object) -> list[Object] | None:
     if not isinstance(judgement, Accepted):
         return None
     policy = job.spec.run_policy
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), "0" * 64))
     frozen = freeze(JOB, "5" * 64, plan, RUNTIME)
     preflight = Preflight(JOB, job.plain(), "5" * 64, 1, RUNTIME, policy)
     objects = [*preflight_support(preflight), preflight_job(preflight), *plan_objects(JOB, frozen, plan)]

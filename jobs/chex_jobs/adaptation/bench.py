@@ -18,6 +18,7 @@ from chex_jobs.adaptation.score import ValidationSet
 from chex_jobs.adaptation.view import AdaptationData
 from chex_jobs.artifacts import Artifact, ArtifactStore, AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.evaluation.aggregation import map_units
 from chex_jobs.models import ImageEncoderModule, build_image_encoder
 from chex_jobs.models.image_weights import load_image_encoder
@@ -82,13 +83,15 @@ class Workbench:
     def data(self, fold: int | None) -> AdaptationData:
         """The films of one fold that adaptation may see."""
         if fold not in self._folds:
-            self._dataset = self._dataset or ChestXrayDataset.open(self.ingested())
+            self._dataset = self._dataset or ChestXrayDataset.open(
+                self.ingested(), finished_labels(self._store, self.spec.dataset.labels)
+            )
             self._folds[fold] = AdaptationData(self._dataset, fold)
         return self._folds[fold]
 
     def ingested(self) -> FinishedArtifact:
         """The ingested data set. Raises `MissingParent`."""
-        return self._stage(self.spec.dataset)
+        return self._stage(self.spec.dataset.films)
 
     def labelled(self, fold: int | None, role: str, labels: LabelSet) -> LabelledFilms:
         """The labelled films of a role, `train` or `validate`, that belong to a draw. Raises `NoLabels`."""

@@ -17,6 +17,7 @@ from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document,
 from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Site, Start, TextTower, Unit
@@ -59,7 +60,7 @@ def adapt(
     begun = time.monotonic()
     spec = _work(stage)
     ingested = _ingested(spec, place.store)
-    dataset = ChestXrayDataset.open(ingested)
+    dataset = ChestXrayDataset.open(ingested, finished_labels(place.store, spec.dataset.labels))
     unlearnable = unlearnable_tasks(dataset, spec.hospital.tasks)
     stage = _without_tasks(stage, unlearnable)
     site = site_of(stage, dataset.unit)
@@ -101,7 +102,7 @@ def _work(stage: StageSpec) -> AdaptSpec:
 
 
 def _ingested(spec: AdaptSpec, store: ArtifactStore) -> FinishedArtifact:
-    reference = spec.dataset
+    reference = spec.dataset.films
     done = store.stage(reference.kind, reference.name, reference.identity).finished()
     if done is None:
         raise FileNotFoundError(
@@ -114,9 +115,11 @@ def site_of(stage: StageSpec, unit: str) -> Site:
     """What the units of an adaptation have in common. `unit` is the data set's: `Image`, `Study` or `Patient`."""
     spec = _work(stage)
     hospital = spec.hospital
+    labels = {label.task: label.identity for label in spec.dataset.labels}
     return Site(
-        dataset=spec.dataset.identity,
+        dataset=spec.dataset.films.identity,
         tasks=hospital.tasks,
+        labels=tuple(labels[task] for task in hospital.tasks),
         seed=stage.seed,
         unit=unit,
         encoder=spec.encoders.image,
@@ -271,7 +274,9 @@ def _commit(
     summary: dict[str, Any],
     environment: Mapping[str, Any] | None,
 ) -> FinishedArtifact:
-    attempt = place.store.stage(stage.kind, stage.name, stage.identity).attempt(place.attempt_id)
+    attempt = place.store.stage(stage.kind, stage.name, stage.identity, stage.identified).attempt(
+        place.attempt_id
+    )
     attempt.write_json(ARMS_FILE, document)
     parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in stage.parents}
     return attempt.commit(summary, parents, environment)

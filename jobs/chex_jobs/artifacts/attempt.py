@@ -119,6 +119,7 @@ class AttemptWriter:
             files=tuple(record for _, record in sorted(self._records.items())),
             summary=dict(summary),
             environment=dict(environment or {}),
+            identified=dict(self.artifact.identified),
         )
         data = manifest.encode()
         if self.artifact.storage.put_if_absent(self.artifact.manifest_key, data):
@@ -137,9 +138,14 @@ class AttemptWriter:
         return winner
 
     def _check_all_stored(self) -> None:
-        sizes = self.artifact.storage.sizes(f"{self.artifact.folder}/attempts")
+        owners = {
+            record.shared.partition("/attempts/")[0] for record in self._records.values() if record.shared
+        }
+        sizes: dict[str, int] = {}
+        for folder in (self.artifact.folder, *sorted(owners)):
+            sizes |= self.artifact.storage.sizes(f"{folder}/attempts")
         for record in self._records.values():
-            key = f"{self.artifact.folder}/{record.key}"
+            key = record.key_below(self.artifact.folder)
             if sizes.get(key) != record.size:
                 found = f"has {sizes[key]} bytes" if key in sizes else "is not there"
                 raise ArtifactError(

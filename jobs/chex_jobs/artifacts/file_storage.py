@@ -10,7 +10,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -23,7 +23,8 @@ from chex_jobs.artifacts.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from chex_jobs.artifacts.location import STAGING_PREFIX, checked_folder, checked_key
+from chex_jobs.artifacts.file_hashes import md5_of_files
+from chex_jobs.artifacts.location import STAGING_PREFIX, checked_folder, checked_key, is_legal
 from chex_jobs.artifacts.storage import ObjectInfo, ObjectStamp, Storage
 
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -82,6 +83,21 @@ class FileStorage(Storage):
                 continue  # deleted since the directory was read: as if it had been listed later
             found[key] = ObjectStamp(status.st_size, str(status.st_mtime_ns))
         return found
+
+    def infos(
+        self, keys: Collection[str], on_looked_at: Callable[[int], None] = lambda _: None
+    ) -> dict[str, ObjectInfo]:
+        paths = {key: self.path(key) for key in keys if is_legal(key)}
+        with self._reporting("", "read"):
+            found = md5_of_files(paths, on_looked_at)
+        return {key: ObjectInfo(key, size, md5) for key, (size, md5) in found.items()}
+
+    def folders(self, folder: str = "") -> tuple[str, ...]:
+        directory = self.location.directory / checked_folder(folder)
+        if not directory.is_dir():
+            return ()
+        with self._reporting("", "read"):
+            return tuple(sorted(path.name for path in directory.iterdir() if path.is_dir()))
 
     def info(self, key: str) -> ObjectInfo:
         with self._reporting(key, "read"), self.path(key).open("rb") as file:

@@ -142,8 +142,15 @@ class FinishedArtifact:
         if record is None:
             raise ObjectNotFound(f"{self.manifest_uri} lists no file {path!r}")
         try:
-            yield record, f"{self.folder}/{record.key}".lstrip("/")
+            yield record, record.key_below(self.folder)
         except (CorruptArtifact, ObjectNotFound) as error:
             raise CorruptArtifact(
-                f"{error}; delete {self.manifest_uri} to have this work done again"
+                f"{error}; delete {self._manifests_of(record)} to have this work done again"
             ) from error
+
+    def _manifests_of(self, record: FileRecord) -> str:
+        """The manifests that list a file: its own artifact's too, from which it would be taken over again."""
+        if not record.shared:
+            return self.manifest_uri
+        owner = record.shared.partition("/attempts/")[0]
+        return f"{self.manifest_uri} and {self.storage.uri_of(f'{owner}/{MANIFEST_NAME}')}"

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,6 +98,21 @@ def checked_key(key: str) -> str:
 def checked_folder(folder: str) -> str:
     """Return a folder key as a prefix: "" for the root, else legal as a key and with one slash at its end."""
     return checked_key(folder.removesuffix("/")) + "/" if folder else ""
+
+
+def is_legal(key: str) -> bool:
+    """Whether a key may stand below a root."""
+    try:
+        checked_key(key)
+    except InvalidLocation:
+        return False
+    return True
+
+
+def common_folder(keys: Iterable[str]) -> str:
+    """The deepest folder that holds all legal ones of the keys, so that a listing reads no more than it must."""
+    folders = {key.rpartition("/")[0] for key in keys if is_legal(key)}
+    return os.path.commonpath(folders) if folders and all(folders) else ""
 
 
 def _checked_bucket(uri: str, bucket: str) -> str:

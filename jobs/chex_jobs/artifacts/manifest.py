@@ -4,7 +4,7 @@
 attempt that wrote each: one attempt can take over files that an earlier one finished.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,17 +27,26 @@ AttemptId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One finished file: its path in the artifact, the attempt that wrote it, size in bytes, SHA-256."""
+    """One finished file: its path in the artifact, the attempt that wrote it, size in bytes, SHA-256.
+
+    `shared` is the key, below the storage's root, of a file that another finished artifact of the storage holds and this
+    one lists too; empty: the attempt's own file.
+    """
 
     path: Key
     attempt: AttemptId
     size: NonNegativeInt
     sha256: Sha256
+    shared: Key | Literal[""] = ""
 
     @property
     def key(self) -> str:
-        """Where it lies below the artifact's folder."""
+        """Where the attempt's own file lies below the artifact's folder."""
         return f"{attempt_folder(self.attempt)}/{self.path}"
+
+    def key_below(self, folder: str) -> str:
+        """Where it lies below the storage's root, given its artifact's folder there."""
+        return self.shared or f"{folder}/{self.key}".lstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Manifest:
 
     `parents` are the identities of what it read, by name; `summary` is the result in plain JSON;
     `environment` says on what it was computed, and never enters an identity; `committed_at` is UTC, ISO 8601.
+    `identified` is what the identity is the digest of, as far as the artifact is a stage: what a later plan compares with.
     """
 
     schema: Literal["chexdragon.dev/artifact-manifest/v1"]
@@ -58,6 +68,7 @@ class Manifest:
     files: tuple[FileRecord, ...]
     summary: dict[str, Any]
     environment: dict[str, Any]
+    identified: dict[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The bytes of `manifest.json`, sealed."""

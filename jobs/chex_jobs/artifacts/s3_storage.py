@@ -13,7 +13,7 @@ With `CHEX_S3_KMS_KEY_ID` set, every object is encrypted with that KMS key, what
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from chex_api.attempt import KMS_KEY_VARIABLE
 from chex_jobs.artifacts.disk import is_full
 from chex_jobs.artifacts.errors import StorageFull
-from chex_jobs.artifacts.location import Location, checked_folder, checked_key
+from chex_jobs.artifacts.location import Location, checked_folder, checked_key, common_folder
 from chex_jobs.artifacts.retry import call_with_retries
 from chex_jobs.artifacts.s3_errors import body_broke_off, code_of, reporting, status_of
 from chex_jobs.artifacts.storage import ObjectInfo, ObjectStamp, Storage
@@ -98,6 +98,25 @@ class S3Storage(Storage):
 
     def stamps(self, folder: str = "") -> dict[str, ObjectStamp]:
         return {found.key: ObjectStamp(found.size, found.etag) for found in self.list(folder)}
+
+    def infos(
+        self, keys: Collection[str], on_looked_at: Callable[[int], None] = lambda _: None
+    ) -> dict[str, ObjectInfo]:
+        wanted, found = set(keys), dict[str, ObjectInfo]()
+        for info in self.list(common_folder(wanted)):
+            if info.key in wanted:
+                found[info.key] = info
+                on_looked_at(len(found))
+        return found
+
+    def folders(self, folder: str = "") -> tuple[str, ...]:
+        root = f"{self.location.prefix}/" if self.location.prefix else ""
+        above, names = root + checked_folder(folder), set[str]()
+        with reporting(self.uri_of(folder), "list"):
+            pages = self._client_of_process().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.location.bucket, Prefix=above, Delimiter="/"):
+                names |= {each["Prefix"][len(above) : -1] for each in page.get("CommonPrefixes", ())}
+        return tuple(sorted(names))
 
     def info(self, key: str) -> ObjectInfo:
         with reporting(self.uri_of(key), "read"):

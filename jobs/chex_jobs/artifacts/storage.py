@@ -7,7 +7,7 @@ one opens its own, with its own credentials.
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +99,23 @@ class Storage(ABC):
     @abstractmethod
     def stamps(self, folder: str = "") -> dict[str, ObjectStamp]:
         """Keys below a folder and what tells their contents apart, from the listing alone: no object is read."""
+
+    @abstractmethod
+    def infos(
+        self, keys: Collection[str], on_looked_at: Callable[[int], None] = lambda _: None
+    ) -> dict[str, ObjectInfo]:
+        """Size and ETag of those of the keys that are there, and of nothing beside them. Illegal keys are not there.
+
+        Over files each is read once and its ETag remembered from then on (`chex_jobs.artifacts.file_hashes`).
+
+        Args:
+            keys: what to look at.
+            on_looked_at: called with the number of keys looked at so far.
+        """
+
+    @abstractmethod
+    def folders(self, folder: str = "") -> tuple[str, ...]:
+        """Names of the folders in a folder, sorted; what lies in them is not listed."""
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Keys below a folder and their sizes in bytes: `list` without the cost of ETags."""

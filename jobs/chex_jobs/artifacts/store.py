@@ -1,15 +1,19 @@
 """The artifact store: where stages and objects of one job lie, finished or not."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from chex_jobs.artifacts.attempt import AttemptWriter
 from chex_jobs.artifacts.checkpoints import CHECKPOINTS
-from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
+from chex_jobs.artifacts.errors import CorruptArtifact, InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.artifacts.hashing import sha256_of
 from chex_jobs.artifacts.manifest import MANIFEST_NAME, Manifest
 from chex_jobs.artifacts.storage import Storage, open_storage
+
+STAGES = "stages"
 
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
@@ -24,6 +28,8 @@ class Artifact:
     kind: str
     name: str
     identity: str
+    identified: Mapping[str, Any] = field(default_factory=dict)
+    """What the identity is the digest of, for the manifest to keep; empty for an object."""
 
     @property
     def uri(self) -> str:
@@ -80,16 +86,46 @@ class ArtifactStore:
         """The root, without a slash at its end."""
         return self.storage.uri
 
-    def stage(self, kind: str, name: str, identity: str) -> Artifact:
-        """A stage of a plan: `stages/<kind>-<name>-<identity12>/`. `identity` is 64 hex digits."""
+    def stage(
+        self, kind: str, name: str, identity: str, identified: Mapping[str, Any] | None = None
+    ) -> Artifact:
+        """A stage of a plan: `stages/<kind>-<name>-<identity12>/`. `identity` is 64 hex digits, of `identified`."""
         _checked_word("stage kind", kind)
         _checked_word("stage name", name)
-        return Artifact(self.storage, f"stages/{kind}-{name}-{_short(identity)}", kind, name, identity)
+        folder = f"{STAGES}/{kind}-{name}-{_short(identity)}"
+        return Artifact(self.storage, folder, kind, name, identity, identified or {})
+
+    def finished_stages(self, kind: str, name: str | None = None) -> list[FinishedArtifact]:
+        """The finished stages of a kind, and of a name, whatever their identity; the newest first.
+
+        What is damaged counts as not there: this is for what may be taken over or compared, never for what is read.
+        """
+        wanted = re.compile(rf"{kind}-{'.*' if name is None else re.escape(name)}-[0-9a-f]{{12}}")
+        found = [
+            done
+            for folder in self.storage.folders(STAGES)
+            if wanted.fullmatch(folder)
+            and (done := _finished_in(self.storage, f"{STAGES}/{folder}")) is not None
+        ]
+        return sorted(
+            (done for done in found if done.kind == kind and name in (None, done.name)),
+            key=lambda done: (done.manifest.committed_at, done.identity),
+            reverse=True,
+        )
 
     def object(self, kind: str, identity: str) -> Artifact:
         """A part of a stage that is worth keeping by itself: `objects/<kind>-<identity12>/`."""
         _checked_word("object kind", kind)
         return Artifact(self.storage, f"objects/{kind}-{_short(identity)}", kind, "", identity)
+
+
+def _finished_in(storage: Storage, folder: str) -> FinishedArtifact | None:
+    key = f"{folder}/{MANIFEST_NAME}"
+    try:
+        data = storage.read_bytes(key)
+        return FinishedArtifact(storage, folder, Manifest.decode(data, storage.uri_of(key)), sha256_of(data))
+    except (ObjectNotFound, CorruptArtifact):
+        return None
 
 
 def _short(identity: str) -> str:

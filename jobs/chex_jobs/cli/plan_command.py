@@ -7,7 +7,7 @@ from typing import Any
 from chex_api.dataset import Dataset
 from chex_api.identity import short
 from chex_api.job import ChexTrainingJob
-from chex_api.plan import Plan, locations, make_plan
+from chex_api.plan import Plan, digest_keys, make_plan
 from chex_api.stage import StageSpec
 from chex_jobs.adaptation.stage import arms_of, site_of
 from chex_jobs.artifacts import ArtifactStore
@@ -48,7 +48,7 @@ def _resolved(job: ChexTrainingJob) -> dict[str, Any]:
 
 def _unresolved(job: ChexTrainingJob) -> dict[str, Any]:
     """The same without looking at a source: what an arm needs does not depend on digests, identities do."""
-    plan = make_plan(job, {location.key: "" for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), ""))
     stages = [{**_stage(stage, finished=False), "identity": UNRESOLVED} for stage in plan.stages]
     return {**_head(job), "stages": stages, "hospitals": _hospitals(job, plan)}
 

@@ -1,6 +1,7 @@
 """A data set after ingest: decoded films, and for each its patient, study, view, split, labels and metadata."""
 
 import threading
+from collections.abc import Mapping
 from typing import Literal, Self, cast
 
 import numpy as np
@@ -10,7 +11,8 @@ import pyarrow as pa
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.decode import Film
 from chex_jobs.data.errors import DatasetError
-from chex_jobs.data.index import INDEX, META_PREFIX, REPORTS, TASK_PREFIX, from_parquet
+from chex_jobs.data.index import INDEX, META_PREFIX, REPORTS, from_parquet
+from chex_jobs.data.label_objects import read_labels
 from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
 
 Unit = Literal["Image", "Study", "Patient"]
@@ -33,9 +35,13 @@ class ChestXrayDataset:
         unit: what is scored: `Image`, `Study` or `Patient`.
     """
 
-    def __init__(self, done: FinishedArtifact, index: pa.Table) -> None:
+    def __init__(
+        self, done: FinishedArtifact, index: pa.Table, labels: Mapping[str, FinishedArtifact]
+    ) -> None:
         self._done = done
         self._index = index
+        self._label_objects = labels
+        self._labels: dict[str, npt.NDArray[np.float32]] = {}
         self._shards: dict[int, npt.NDArray[np.uint8]] = {}
         self._opening = threading.Lock()
         self._shard_of, self._offsets, self._heights, self._widths = (
@@ -52,19 +58,23 @@ class ChestXrayDataset:
         self.unit: Unit = cast(Unit, done.summary["unit"])
 
     @classmethod
-    def open(cls, done: FinishedArtifact) -> Self:
-        """Open a finished `ingest` stage; reads the index only.
+    def open(cls, done: FinishedArtifact, labels: Mapping[str, FinishedArtifact] | None = None) -> Self:
+        """Open a finished `ingest` stage, and labels beside it; reads the index only.
+
+        Args:
+            done: the films.
+            labels: finished labels of the same declaration by task (`label_objects.finished_labels`).
 
         Raises:
             ArtifactError: missing or corrupt.
         """
-        return cls(done, from_parquet(done.read_bytes(INDEX)))
+        return cls(done, from_parquet(done.read_bytes(INDEX)), labels or {})
 
     def __len__(self) -> int:
         return self._index.num_rows
 
-    def __reduce__(self) -> tuple[object, tuple[FinishedArtifact]]:
-        return ChestXrayDataset.open, (self._done,)
+    def __reduce__(self) -> tuple[object, tuple[FinishedArtifact, Mapping[str, FinishedArtifact]]]:
+        return ChestXrayDataset.open, (self._done, self._label_objects)
 
     def film(self, ordinal: int) -> Film:
         """Return one film, uint8 [height, width], read-only and not copied.
@@ -82,12 +92,8 @@ class ChestXrayDataset:
 
     @property
     def task_names(self) -> list[str]:
-        """Tasks that have labels here, in the manifest's order."""
-        return [
-            name.removeprefix(TASK_PREFIX)
-            for name in self._index.column_names
-            if name.startswith(TASK_PREFIX)
-        ]
+        """Tasks whose labels were opened with the films, in the order given."""
+        return list(self._label_objects)
 
     def labels(self, task: str) -> npt.NDArray[np.float32]:
         """Return the labels of a task, float32 [N]: 1 yes, 0 no, NaN not known.
@@ -95,11 +101,14 @@ class ChestXrayDataset:
         Raises:
             DatasetError: there is no such task.
         """
-        if task not in self.task_names:
+        if task not in self._label_objects:
             raise DatasetError(
                 f"data set {self._done.name!r} has no task {task!r}; it has {', '.join(self.task_names) or 'none'}."
             )
-        return self._numbers(TASK_PREFIX + task)
+        if task not in self._labels:
+            by_row = read_labels(self._label_objects[task])
+            self._labels[task] = by_row[self._numbers("row")]
+        return self._labels[task]
 
     @property
     def metadata(self) -> pa.Table:

@@ -18,9 +18,9 @@ INDEX = "index.parquet"
 PATIENTS = "private/patients.parquet"
 REPORTS = "private/reports.parquet"
 FILMS = "private/films.parquet"
+DECODED = "private/decoded.parquet"
 QUARANTINE = "private/quarantine.parquet"
 
-TASK_PREFIX = "task:"
 META_PREFIX = "meta:"
 
 _Value = TypeVar("_Value", bound=Hashable)
@@ -28,6 +28,7 @@ _Value = TypeVar("_Value", bound=Hashable)
 FIXED_COLUMNS = pa.schema(
     [
         ("ordinal", pa.int32()),
+        ("row", pa.int32()),
         ("shard", pa.int32()),
         ("offset", pa.int64()),
         ("height", pa.int32()),
@@ -41,12 +42,11 @@ FIXED_COLUMNS = pa.schema(
         ("film_sha256", pa.string()),
     ]
 )
-"""Columns of every index. `task:NAME` float32 (1, 0, NaN) and `meta:COLUMN` string follow."""
+"""Columns of every index; `meta:COLUMN` string follow. `row` is the film's among those declared: labels go by it."""
 
 
 def index_table(
     fixed: Mapping[str, Sequence[object] | npt.NDArray],
-    labels: Mapping[str, npt.NDArray[np.float32]],
     metadata: Mapping[str, Sequence[str]],
 ) -> pa.Table:
     """Return the index from its columns, all of length N.
@@ -55,9 +55,6 @@ def index_table(
     """
     arrays = [pa.array(fixed[field.name], field.type) for field in FIXED_COLUMNS]
     names = list(FIXED_COLUMNS.names)
-    for name, values in labels.items():
-        arrays.append(pa.array(values, pa.float32(), from_pandas=False))
-        names.append(TASK_PREFIX + name)
     for name, cells in metadata.items():
         stored = [age_in_years(cell) for cell in cells] if is_age_column(name) else cells
         arrays.append(pa.array(stored, pa.string()))

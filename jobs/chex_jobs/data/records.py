@@ -110,11 +110,3 @@ class Source(Protocol):
     def reader(self) -> FilmReader:
         """Return what reads the pictures."""
         ...
-
-    def digest(self) -> str:
-        """Return the SHA-256 of all that ingest can read: tables by content, films by key, size and ETag.
-
-        Raises:
-            SourceError: not laid out as declared.
-        """
-        ...

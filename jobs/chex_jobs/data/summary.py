@@ -1,6 +1,5 @@
 """Counts of an ingest for status, report and people: never an id, a file name or a word of a report."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +8,8 @@ import numpy.typing as npt
 from chex_jobs.data.splits import TEST, TRAIN, VALIDATE, Assignment
 
 
-def part_counts(
-    assignment: Assignment, patients: npt.NDArray[np.int32], labels: Mapping[str, npt.NDArray[np.float32]]
-) -> dict[str, Any]:
-    """Return films, patients and labels of each part of the split, or of each fold."""
+def part_counts(assignment: Assignment, patients: npt.NDArray[np.int32]) -> dict[str, Any]:
+    """Return films and patients of each part of the split, or of each fold."""
     parts = np.array(assignment.split, dtype=np.str_)
     if assignment.num_folds:
         members = {f"fold-{fold}": assignment.fold == fold for fold in range(assignment.num_folds)}
@@ -23,7 +20,6 @@ def part_counts(
         name: {
             "films": int(member.sum()),
             "patients": len(np.unique(patients[member])),
-            "tasks": {task: label_counts(values[member]) for task, values in labels.items()},
         }
         for name, member in members.items()
     }

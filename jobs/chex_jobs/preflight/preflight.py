@@ -6,14 +6,13 @@ from chex_api.dataset import Dataset
 from chex_api.faults import Fault
 from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
-from chex_api.plan import Location, field_path, locations
+from chex_api.plan import Location, field_path, locations, used_datasets, used_tasks
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
-from chex_jobs.data.declaration import declare
 from chex_jobs.data.errors import DataError, SourceError
 from chex_jobs.data.records import FilmRecord
-from chex_jobs.data.sources import open_source
 from chex_jobs.data.splits import NO_FOLD, TEST, TRAIN, VALIDATE, assign
 from chex_jobs.preflight.leakage import Inventory, leakage_faults, patient_domain
+from chex_jobs.preflight.looking import Look, look_at
 
 
 class PreflightFailed(Exception):
@@ -39,7 +38,7 @@ class DatasetCounts:
 
 @dataclass(frozen=True)
 class PreflightReport:
-    """What preflight saw. `digests` has an entry for each of `chex_api.plan.locations`."""
+    """What preflight saw. `digests` has an entry for each of `chex_api.plan.digest_keys`."""
 
     digests: dict[str, str] = field(default_factory=dict)
     counts: dict[str, DatasetCounts] = field(default_factory=dict)
@@ -52,17 +51,23 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
     _check_storage(spec, found)
     digests: dict[str, str] = {}
     for location in locations(spec):
+        if location.key.startswith("datasets/"):
+            continue
         try:
-            digests[location.key] = _digest(location, spec)
+            digests[location.key] = _digest_of_weights(location)
         except (ArtifactError, DataError) as error:
             found.add(field_path(spec, location), error)
     counts: dict[str, DatasetCounts] = {}
     inventories: dict[str, Inventory] = {}
+    used = {dataset.name for dataset in used_datasets(spec)}
     for index, dataset in enumerate(spec.datasets):
-        if dataset.source.phantom is None and f"datasets/{dataset.name}" not in digests:
+        if dataset.name not in used:
             continue
         try:
-            counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed)
+            look = look_at(dataset)
+            counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)
+            if dataset.source.phantom is None:
+                digests |= look.digests(dataset, used_tasks(spec, dataset))
         except (ArtifactError, DataError) as error:
             found.add(f"spec.datasets[{index}]", error)
     if not found.faults:
@@ -95,19 +100,17 @@ def _check_storage(spec: JobSpec, found: _Faults) -> None:
         found.add("spec.artifacts.uri", error)
 
 
-def _digest(location: Location, spec: JobSpec) -> str:
-    """SHA-256 over what lies there: of a data set what its source reads, of a folder of weights every file."""
-    if location.key.startswith("datasets/"):
-        return open_source(spec.dataset(location.key.removeprefix("datasets/")).source).digest()
+def _digest_of_weights(location: Location) -> str:
+    """SHA-256 over every file of a folder of weights."""
     listed = [[info.key, info.size, info.etag] for info in open_storage(location.uri).list("")]
     if not listed:
         raise SourceError(f"{location.uri} holds no file; it must be a folder of weights")
     return identity_of(listed)
 
 
-def _take_inventory(dataset: Dataset, seed: int) -> tuple[DatasetCounts, Inventory]:
-    declaration = declare(dataset)
-    etags = _etags(dataset)
+def _take_inventory(dataset: Dataset, seed: int, look: Look) -> tuple[DatasetCounts, Inventory]:
+    declaration = look.declaration
+    etags = {} if dataset.source.phantom is not None else look.contents  # generated films have no files
     usable = [film for row, film in enumerate(declaration.table.films) if row not in declaration.faults]
     patients = [film.patient for film in usable]
     assignment = assign(dataset.split, seed, patients, [film.official for film in usable])
@@ -131,13 +134,6 @@ def _take_inventory(dataset: Dataset, seed: int) -> tuple[DatasetCounts, Invento
         frozenset(held_out_films),
     )
     return _counts(usable, assignment.split), inventory
-
-
-def _etags(dataset: Dataset) -> dict[str, str]:
-    """The content of each film as its storage states it; generated films have no files."""
-    _, source = dataset.source.member()
-    uri = getattr(source, "uri", "")
-    return {info.key: info.etag for info in open_storage(uri).list("")} if uri else {}
 
 
 def _counts(films: list[FilmRecord], parts: tuple[str, ...]) -> DatasetCounts:

@@ -10,13 +10,14 @@ from chex_jobs.data.splits import TRAIN
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.errors import StageFailed
-from chex_jobs.stages.parents import finished_parent
+from chex_jobs.stages.parents import finished_parent, have_labels
 
 
 def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     """Run DAPT, sweep and final fits of every arm; what is finished is not done again."""
     work = spec.work.adapt
     assert work is not None
+    have_labels(work.dataset, context, f"{spec.kind}/{spec.name}")
     _check_leakage(spec, work, context)
     done = adapt(
         spec,
@@ -35,7 +36,7 @@ def _check_leakage(spec: StageSpec, work: AdaptSpec, context: StageContext) -> N
 
     Preflight compares files; the same film saved again as another file is only seen here, by its pixels.
     """
-    own = ChestXrayDataset.open(finished_parent(context.store, work.dataset))
+    own = ChestXrayDataset.open(finished_parent(context.store, work.dataset.films))
     held_out = set(own.film_sha256[own.split != TRAIN])
     for reference in work.pretrained_on:
         other = ChestXrayDataset.open(finished_parent(context.store, reference))

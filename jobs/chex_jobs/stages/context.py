@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from chex_api.stage import StageProgress
-from chex_jobs.artifacts import ArtifactStore
+from chex_api.stage import StageProgress, StageSpec
+from chex_jobs.artifacts import ArtifactStore, AttemptWriter
 
 
 class StageStopped(Exception):
@@ -37,6 +37,10 @@ class StageContext:
     """Where the manifest's outside sources lie, by their key in the plan's digests."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the stage is to stop at its next safe point."""
+
+    def attempt(self, spec: StageSpec) -> AttemptWriter:
+        """Where the stage writes."""
+        return self.store.stage(spec.kind, spec.name, spec.identity, spec.identified).attempt(self.attempt_id)
 
     def raise_if_stopped(self) -> None:
         """Raise `StageStopped` once a stop was asked for."""

@@ -8,11 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chex_api.stage import EvaluateSpec, StageProgress, StageReference, StageSpec
+from chex_api.stage import DatasetReference, EvaluateSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.results import ARMS_FILE
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact, ObjectNotFound
-from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
 from chex_jobs.evaluation.evaluate import Settings
 from chex_jobs.evaluation.evaluation_data import EvaluationData
@@ -26,7 +25,7 @@ from chex_jobs.evaluation.results_json import dumps
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
-from chex_jobs.stages.parents import finished_parent
+from chex_jobs.stages.parents import finished_parent, have_labels, opened_dataset
 
 METRICS_FILE = "metrics.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -38,6 +37,8 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     work = spec.work.evaluate
     assert work is not None
     begun = time.monotonic()
+    for dataset in (work.dataset, *(other.dataset for other in work.also_on)):
+        have_labels(dataset, context, f"{spec.kind}/{spec.name}")
     adapted = finished_parent(context.store, work.adapt)
     output = read_adaptation(adapted.read_json(ARMS_FILE), lambda identity: _validation(identity, context))
     home = _opened(work.dataset, context, output.tasks)
@@ -48,7 +49,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         arms=output.arms,
         models=output.models,
         compute=_compute(adapted),
-        identities={f"{each.kind}/{each.name}": each.identity for each in (work.dataset, work.adapt)}
+        identities={f"{each.kind}/{each.name}": each.identity for each in (work.dataset.films, work.adapt)}
         | {f"{spec.kind}/{spec.name}": spec.identity},
         stage_identity=spec.identity,
         attempt=context.attempt_id,
@@ -78,11 +79,12 @@ def _final(identity: str, context: StageContext) -> FinishedArtifact:
     return done
 
 
-def _opened(reference: StageReference, context: StageContext, tasks: tuple[str, ...]) -> IngestedSet:
-    ingested = finished_parent(context.store, reference)
-    films = ChestXrayDataset.open(ingested)
+def _opened(reference: DatasetReference, context: StageContext, tasks: tuple[str, ...]) -> IngestedSet:
+    ingested = finished_parent(context.store, reference.films)
+    films = opened_dataset(reference, context)
     shared = tuple(task for task in tasks if task in films.task_names)
-    return IngestedSet(reference.name, reference.identity, ingested.summary, EvaluationData(films, shared))
+    named = reference.films
+    return IngestedSet(named.name, named.identity, ingested.summary, EvaluationData(films, shared))
 
 
 def _elsewhere(work: EvaluateSpec, context: StageContext, tasks: tuple[str, ...]) -> dict[str, IngestedSet]:
@@ -97,7 +99,7 @@ def _settings(
     evaluation = work.hospital.evaluation
     return Settings(
         hospital=work.hospital.name,
-        dataset=work.dataset.name,
+        dataset=work.dataset.films.name,
         unit=data.films.unit,
         split=work.split,
         num_folds=data.films.num_folds,
@@ -152,7 +154,7 @@ def _commit(
     spec: StageSpec, context: StageContext, results: HospitalResults, evaluated: Evaluated | None
 ) -> FinishedArtifact:
     """Write everything down; without `evaluated` no test film was read, and there are no predictions."""
-    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
+    attempt = context.attempt(spec)
     attempt.write_bytes(METRICS_FILE, dumps(results))
     if evaluated is not None:
         table = prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere)

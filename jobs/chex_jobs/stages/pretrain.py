@@ -7,10 +7,11 @@ from chex_api.pretraining import PretrainingRun
 from chex_api.stage import PretrainSpec, StageProgress, StageSpec, Start
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.data.splits import roles
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment
-from chex_jobs.stages.parents import finished_parent
+from chex_jobs.stages.parents import finished_parent, have_labels
 from chex_jobs.training.launch import launch
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
@@ -28,7 +29,8 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     """Train the run of `spec` from its newest checkpoint, and commit the encoders."""
     work = spec.work.pretrain
     assert work is not None
-    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
+    attempt = context.attempt(spec)
+    have_labels(work.dataset, context, f"{spec.kind}/{spec.name}")
     training = _training_run(spec.seed, work, context)
     num_workers = choose_num_workers(
         count=work.run.workers.count,
@@ -70,14 +72,14 @@ def start_weights(start: Start, context: StageContext) -> StartWeights:
 
 
 def _training_run(seed: int, work: PretrainSpec, context: StageContext) -> TrainingRun:
-    ingested = finished_parent(context.store, work.dataset)
+    ingested = finished_parent(context.store, work.dataset.films)
     train, _, _ = roles(ChestXrayDataset.open(ingested))
     described = work.run
     return TrainingRun(
         objective=described.objective,
         encoders=work.encoders,
         optimization=described.optimization,
-        data=TrainingData(ingested, train, work.tasks),
+        data=TrainingData(ingested, train, work.tasks, finished_labels(context.store, work.dataset.labels)),
         seed=seed,
         augmentation=described.augmentation,
         batch_norm_group_size=described.batch_norm.group_size,

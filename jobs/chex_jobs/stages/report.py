@@ -38,7 +38,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     results = assemble_results(
         work, job, FinishedStages(stages), environment, context.store.uri, datetime.now(UTC)
     )
-    attempt = context.store.stage(spec.kind, spec.name, spec.identity).attempt(context.attempt_id)
+    attempt = context.attempt(spec)
     models = {}
     with_model = [each for each in results.hospitals if each.recommendation.deploy is not None]
     for done, hospital in enumerate(with_model):

@@ -29,8 +29,10 @@ class Site:
     """What the units of a hospital have in common."""
 
     dataset: str
-    """Identity of the ingest stage."""
+    """Identity of the ingest stage, which covers films, patients and split."""
     tasks: tuple[str, ...]
+    labels: tuple[str, ...]
+    """Identity of the labels of each task."""
     seed: int
     """Seed of the job."""
     unit: str
@@ -43,15 +45,24 @@ class Site:
     """`AUROC` or `AUPRC`: what validation compares."""
 
 
+ABOUT_LABELS = ("tasks", "labels", "metric")
+"""Of a site: what a unit that reads no label does not depend on."""
+
+
 class Unit:
     """A piece of work with an identity. The classes below are all there are."""
 
     kind: ClassVar[str]
+    reads_labels: ClassVar[bool] = True
 
     @cached_property
     def identity(self) -> str:
         """64 hexadecimal digits over the unit and all before it."""
         document = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        if not self.reads_labels:
+            document["site"] = {
+                name: value for name, value in document["site"].items() if name not in ABOUT_LABELS
+            }
         return identity_of({"unit": self.kind, "implementation": IMPLEMENTATION, **document})
 
     @property
@@ -90,6 +101,7 @@ class DaptUnit(Unit):
     """Pretraining continued on the hospital's training films, all of them, without labels."""
 
     kind: ClassVar[str] = "dapt"
+    reads_labels: ClassVar[bool] = False
     site: Site
     start: Start
     spec: DaptSpec
@@ -107,6 +119,7 @@ class FeaturesUnit(Unit):
     """Features of the training and validation films in their standard view, float32."""
 
     kind: ClassVar[str] = "features"
+    reads_labels: ClassVar[bool] = False
     site: Site
     encoder: Encoder
     fold: int | None

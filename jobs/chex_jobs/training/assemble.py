@@ -66,7 +66,7 @@ def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, plac
         InvalidRun: no film is left to train on.
         ArtifactError: the data set is missing or damaged.
     """
-    dataset = ChestXrayDataset.open(run.data.dataset)
+    dataset = ChestXrayDataset.open(run.data.dataset, run.data.labels)
     try:
         return BatchSource(
             dataset,

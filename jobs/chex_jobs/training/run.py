@@ -1,5 +1,6 @@
 """What a training run is, before it runs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,11 +22,13 @@ class TrainingData:
         dataset: a finished `ingest` stage.
         ordinals: int64 [N], the films; labels and reports of no others are read.
         tasks: whose labels a supervised objective learns, in this order.
+        labels: the labels of these tasks, finished objects of their own beside the films.
     """
 
     dataset: FinishedArtifact
     ordinals: npt.NDArray[np.int64]
     tasks: tuple[str, ...] = ()
+    labels: Mapping[str, FinishedArtifact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from chex_api.attempt import FAILURE, MANIFEST_FILE, RESULT, STOPPED, PreflightResult, StageFailure
 from chex_api.job import ChexTrainingJob
-from chex_api.plan import locations, make_plan
+from chex_api.plan import digest_keys, make_plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from tests.apiserver.ray_engine.driver import Driver
 from tests.apiserver.ray_engine.ends import EVICTED, End
@@ -48,10 +48,7 @@ def look(*, as_another_version: bool = False) -> Drive:
 
     async def drive(driver: Driver) -> int:
         job = ChexTrainingJob.parse(json.loads(driver.file(MANIFEST_FILE)))
-        digests = {
-            location.key: hashlib.sha256(location.key.encode()).hexdigest()
-            for location in locations(job.spec)
-        }
+        digests = {key: hashlib.sha256(key.encode()).hexdigest() for key in digest_keys(job.spec)}
         stages = {f"{stage.kind}/{stage.name}": stage for stage in make_plan(job, digests).stages}
         done = {
             label: driver.artifacts.get((driver.run.namespace, result_of(stage).manifest_uri))

@@ -20,7 +20,7 @@ import yaml
 from chex_api.attempt import PROGRESS, RESULT
 from chex_api.job import ChexTrainingJob
 from chex_api.loading import validate_job
-from chex_api.plan import Plan, locations, make_plan
+from chex_api.plan import Plan, digest_keys, make_plan
 from chex_api.runtime import RuntimeSpec
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
@@ -102,7 +102,7 @@ class Manifest:
 
     @cached_property
     def plan(self) -> Plan:
-        return make_plan(self.job, {location.key: "0" * 64 for location in locations(self.job.spec)})
+        return make_plan(self.job, dict.fromkeys(digest_keys(self.job.spec), "0" * 64))
 
     def named(self, name: str, *, live: bool) -> Object:
         """The manifest of one job."""

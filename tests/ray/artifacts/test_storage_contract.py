@@ -90,6 +90,26 @@ def test_a_stamp_stays_until_its_object_is_written_again(storage: Storage) -> No
     assert after["mended"].mark != before["mended"].mark
 
 
+def test_infos_are_of_the_keys_asked_for_and_say_nothing_of_those_that_are_not_there(
+    storage: Storage,
+) -> None:
+    contents = {"films/a": b"1", "films/b": b"22", "films/beside": b"333", "elsewhere": b"4"}
+    for key, data in contents.items():
+        storage.write_bytes(key, data)
+    looked_at: list[int] = []
+    found = storage.infos(["films/a", "films/b", "films/missing", "../x"], looked_at.append)
+    assert found == {key: storage.info(key) for key in ("films/a", "films/b")}
+    assert looked_at
+
+
+def test_folders_are_those_in_a_folder_and_not_those_below(storage: Storage) -> None:
+    for key in ("stages/a/x", "stages/b/y/z", "stages/file", "objects/c/x"):
+        storage.write_bytes(key, b"")
+    assert storage.folders("stages") == ("a", "b")
+    assert storage.folders() == ("objects", "stages")
+    assert storage.folders("nothing") == ()
+
+
 def test_a_listing_longer_than_one_page_is_whole(storage: Storage) -> None:
     keys = [f"films/{number:05d}" for number in range(1005)]
     with ThreadPoolExecutor(8) as pool:

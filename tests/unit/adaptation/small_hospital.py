@@ -68,5 +68,6 @@ def ingested_stage(folder: Path, **changes: Any) -> tuple[StageSpec, ArtifactSto
     assert stage.work.ingest is not None
     artifact = store.stage(stage.kind, stage.name, stage.identity)
     if artifact.finished() is None:
-        ingest(stage.work.ingest.dataset, seed=stage.seed, attempt=artifact.attempt("ingest"))
+        work = stage.work.ingest
+        ingest(work.dataset, seed=stage.seed, attempt=artifact.attempt("ingest"), labels=work.labels)
     return plan.stage("adapt", "north"), store

@@ -51,8 +51,9 @@ class Hospital:
         self.stage, self.store = stage, store
         self.bench = Workbench(stage, store, "tests")
         self.site = Site(
-            dataset=stage.work.adapt.dataset.identity,
+            dataset=stage.work.adapt.dataset.films.identity,
             tasks=hospital.tasks,
+            labels=tuple(label.identity for label in stage.work.adapt.dataset.labels),
             seed=stage.seed,
             unit="Image",
             encoder=stage.work.adapt.encoders.image,

@@ -14,6 +14,13 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from chex_api.dataset import Dataset
+from chex_api.plan import labels_identity
+from chex_api.stage import LabelReference
+from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from chex_jobs.data.contents import labels_digest
+from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.declaration import declare
+from chex_jobs.data.label_objects import finished_labels
 
 
 def drawn_film(number: int, height: int = 48, width: int = 40) -> np.ndarray:
@@ -109,3 +116,19 @@ def hospital_dataset(root: Path, **changes: Any) -> Dataset:
         "tasks": [{"name": "icu", "column": "icu", "positive": {"present": {}}}],
     }
     return Dataset.parse(plain | changes)
+
+
+def label_references(dataset: Dataset) -> tuple[LabelReference, ...]:
+    """References to the labels of every task, as a plan gives them of tables."""
+    declaration = declare(dataset)
+    return tuple(
+        LabelReference(task=task, identity=labels_identity(labels_digest(declaration.table.films, values)))
+        for task, values in declaration.labels.items()
+    )
+
+
+def opened(done: FinishedArtifact, dataset: Dataset) -> ChestXrayDataset:
+    """An ingested data set with the labels of every task."""
+    return ChestXrayDataset.open(
+        done, finished_labels(ArtifactStore(done.storage), label_references(dataset))
+    )

@@ -19,14 +19,15 @@ from chex_jobs.data.shards import (
     films_per_shard,
     open_shard,
 )
-from tests.unit.data.films import drawn_film, hospital_dataset, write_hospital
+from tests.unit.data.films import drawn_film, hospital_dataset, label_references, opened, write_hospital
 
 
 @pytest.fixture
 def data(tmp_path: Path) -> ChestXrayDataset:
     write_hospital(tmp_path / "hospital")
     attempt = ArtifactStore.open(tmp_path.as_uri()).stage("ingest", "hospital", "b" * 64).attempt("first")
-    return ChestXrayDataset.open(ingest(hospital_dataset(tmp_path / "hospital"), seed=0, attempt=attempt))
+    dataset = hospital_dataset(tmp_path / "hospital")
+    return opened(ingest(dataset, seed=0, attempt=attempt, labels=label_references(dataset)), dataset)
 
 
 def test_a_data_set_pickles_as_its_artifact(data: ChestXrayDataset):

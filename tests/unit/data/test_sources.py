@@ -309,43 +309,6 @@ def test_a_finding_that_phantoms_do_not_have_is_an_error_that_names_the_nearest(
         phantom().films(("effusion",))
 
 
-def test_the_digest_changes_with_a_label_or_a_film_and_with_nothing_else(tmp_path: Path):
-    rows = write_hospital(tmp_path, 3)
-    digest = table_source(tmp_path).digest()
-    (tmp_path / "notes.txt").write_text("not read by anyone")
-    (tmp_path / "films" / "spare.png").write_bytes(png(drawn_film(9)))
-    assert table_source(tmp_path).digest() == digest
-
-    (tmp_path / "films" / "film-001.png").write_bytes(png(drawn_film(8)))
-    with_other_film = table_source(tmp_path).digest()
-    (tmp_path / "films" / "film-001.png").unlink()
-    without_film = table_source(tmp_path).digest()
-    (tmp_path / "films" / "film-001.png").write_bytes(png(drawn_film(1)))
-    rows[0]["icu"] = "9"
-    write_csv(tmp_path / "data.csv", rows)
-    with_other_label = table_source(tmp_path).digest()
-    assert len({digest, with_other_film, without_film, with_other_label}) == 4
-
-
-def test_the_digest_does_not_depend_on_where_the_source_lies(tmp_path: Path):
-    for name in ("here", "there"):
-        write_hospital(tmp_path / name, 3)
-    assert table_source(tmp_path / "here").digest() == table_source(tmp_path / "there").digest()
-
-
-def test_the_digest_of_nih_counts_its_official_lists(nih_root: Path):
-    source = open_source(Source.parse({"nihChestXray14": {"uri": nih_root.as_uri()}}))
-    before = source.digest()
-    (nih_root / "train_val_list.txt").write_text("00000061_012.png\n")
-    (nih_root / "test_list.txt").write_text("00000007_000.png\n")
-    assert source.digest() != before
-
-
-def test_the_digest_of_a_phantom_follows_from_its_settings():
-    assert phantom().digest() == phantom().digest()
-    assert phantom().digest() != phantom(seed=1).digest()
-
-
 def test_an_age_column_is_an_age_whatever_it_is_called_and_no_other_is(tmp_path: Path):
     rows = write_hospital(tmp_path, 2)
     for row, age, height in zip(rows, ("97", "058Y"), ("2048", "97"), strict=True):

@@ -20,6 +20,7 @@ Key = tuple[str, str, float]
 SITE = Site(
     dataset="d" * 64,
     tasks=("effusion",),
+    labels=("e" * 64,),
     seed=3,
     unit="Image",
     encoder=ImageEncoder(architecture="chex-densenet-small", size=64),

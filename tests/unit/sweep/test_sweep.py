@@ -1,17 +1,18 @@
 """Whole sweeps over units that are answered at once: what is asked for, and what cannot change the outcome."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chex_api.hospital import Strategy
+from chex_api.hospital import Dapt, DaptObjective, Strategy
 from chex_jobs.sweep.arms import C_HIGH, C_LOW, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
 from chex_jobs.sweep.draws import LabelSet
-from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit
-from tests.unit.sweep.hospital_fixture import STARTS, STRATEGIES, SWEEP, answer, programs, run
+from chex_jobs.sweep.units import DaptUnit, FeaturesUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit
+from tests.unit.sweep.hospital_fixture import SITE, STARTS, STRATEGIES, SWEEP, answer, programs, run
 
 REFERENCE, REFERENCE_RAN = run()
 
@@ -167,3 +168,17 @@ def test_values_of_c_rise_evenly_from_end_to_end() -> None:
 def test_more_dapt_configurations_begin_with_the_fewer() -> None:
     assert dapt_learning_rates(1e-4, 3) == pytest.approx((1e-4, 1e-4 / 10**0.5, 1e-4 * 10**0.5))
     assert dapt_learning_rates(1e-4, 5)[:3] == dapt_learning_rates(1e-4, 3)
+
+
+def test_a_task_more_leaves_dapt_and_features_alone_and_moves_what_reads_labels() -> None:
+    wider = replace(SITE, tasks=("effusion", "pneumothorax"), labels=("e" * 64, "f" * 64), metric="AUPRC")
+    dapt = Dapt(objective=DaptObjective.parse({"moCo": {}}))
+    before, after = (DaptUnit(site, STARTS["ssl"], dapt, 1e-4, None, None) for site in (SITE, wider))
+    assert before.identity == after.identity
+    features = [FeaturesUnit(site, unit, None) for site, unit in ((SITE, before), (wider, after))]
+    assert features[0].identity == features[1].identity
+    probes = [
+        ProbeUnit(site, each, LabelSet(1.0, 0), (1.0,))
+        for site, each in zip((SITE, wider), features, strict=True)
+    ]
+    assert probes[0].identity != probes[1].identity

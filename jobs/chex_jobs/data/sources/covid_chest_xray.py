@@ -78,10 +78,6 @@ class CovidChestXraySource:
         """See `chex_jobs.data.records.Source`."""
         return folder.FileReader(self._storage)
 
-    def digest(self) -> str:
-        """See `chex_jobs.data.records.Source`."""
-        return folder.digest_of(self._storage, (TABLE,), [film.key for film in self.films(()).films])
-
     def _keys(self, table: RawTable) -> list[str]:
         names = table.any_column(("filename", "image"))
         folders = table.optional_column("folder")

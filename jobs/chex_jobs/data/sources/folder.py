@@ -1,13 +1,10 @@
 """What sources share whose tables and films are files below one URI."""
 
-import hashlib
-import json
-import os.path
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
-from chex_jobs.artifacts.location import checked_key
+from chex_jobs.artifacts.location import common_folder
 from chex_jobs.artifacts.storage import ObjectStamp, Storage
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import FilmError, Reason
@@ -60,7 +57,7 @@ def read_lines(storage: Storage, name: str) -> list[str] | None:
 def stamps_of(storage: Storage, keys: Iterable[str]) -> dict[str, ObjectStamp]:
     """Return the stamp of each key, `ABSENT` for one that is not there; illegal keys (`../x`) are not there."""
     wanted = list(keys)
-    there = storage.stamps(_common_folder(wanted))
+    there = storage.stamps(common_folder(wanted))
     return {key: there.get(key, ABSENT) for key in wanted}
 
 
@@ -86,47 +83,7 @@ def keys_by_name(storage: Storage, keys: Iterable[str], wanted: Collection[str])
     return found
 
 
-def digest_of(storage: Storage, tables: Sequence[str], films: Iterable[str]) -> str:
-    """Return the SHA-256 over tables (by content) and films (by key, size and ETag) that a source reads.
-
-    Files beside them that nobody reads do not count. A table or film that is absent counts as absent.
-    """
-    wanted = set(films)
-    digest = hashlib.sha256()
-    for name in sorted(tables):
-        try:
-            content = hashlib.sha256(storage.read_bytes(name)).hexdigest()
-        except ObjectNotFound:
-            content = ""
-        digest.update(_line("table", name, content))
-    for info in storage.list(_common_folder(wanted)):
-        if info.key in wanted:
-            wanted.discard(info.key)
-            digest.update(_line("film", info.key, info.size, info.etag))
-    for key in sorted(wanted):
-        digest.update(_line("absent", key))
-    return digest.hexdigest()
-
-
 def sex(cell: str) -> str:
     """Return `F`, `M` or nothing."""
     initial = cell.strip()[:1].upper()
     return {"F": "F", "W": "F", "M": "M"}.get(initial, "")
-
-
-def _common_folder(keys: Iterable[str]) -> str:
-    """Return the deepest folder that holds all legal keys, so that a listing reads no more than it must."""
-    folders = [key.rpartition("/")[0] for key in keys if _is_legal(key)]
-    return os.path.commonpath(folders) if folders and all(folders) else ""
-
-
-def _is_legal(key: str) -> bool:
-    try:
-        checked_key(key)
-    except InvalidLocation:
-        return False
-    return True
-
-
-def _line(*parts: str | int) -> bytes:
-    return json.dumps(parts).encode() + b"\n"

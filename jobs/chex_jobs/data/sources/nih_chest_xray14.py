@@ -77,11 +77,6 @@ class NihChestXray14Source:
         """See `chex_jobs.data.records.Source`."""
         return folder.FileReader(self._storage)
 
-    def digest(self) -> str:
-        """See `chex_jobs.data.records.Source`."""
-        films = [film.key for film in self.films(()).films]
-        return folder.digest_of(self._storage, (*TABLES, TRAIN_LIST, TEST_LIST), films)
-
     def _official(self) -> dict[str, str]:
         """Return the published part of each film by name; none if neither list is there."""
         train, test = (

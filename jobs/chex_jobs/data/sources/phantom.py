@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Phantom
-from chex_api.identity import identity_of, relevant
 from chex_jobs.data.phantom.findings import FINDING_NAMES
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import FindingPrevalence, PhantomSettings
@@ -79,10 +78,6 @@ class PhantomSource:
     def reader(self) -> PhantomReader:
         """See `chex_jobs.data.records.Source`."""
         return PhantomReader(self._settings)
-
-    def digest(self) -> str:
-        """See `chex_jobs.data.records.Source`. The settings say all."""
-        return identity_of(relevant(self._spec))
 
 
 @functools.lru_cache(maxsize=4)

@@ -48,12 +48,6 @@ class TableSource:
         """See `chex_jobs.data.records.Source`."""
         return folder.FileReader(self._storage)
 
-    def digest(self) -> str:
-        """See `chex_jobs.data.records.Source`."""
-        return folder.digest_of(
-            self._storage, (self._spec.file,), [film.key for film in self.films(()).films]
-        )
-
     def _wanted(self, table: RawTable) -> list[int]:
         """Return the rows that every filter keeps."""
         rows = range(table.num_rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chex_api.plan import Plan, locations, make_plan
+from chex_api.plan import Plan, digest_keys, make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.act import Actor, Done, NotLeading
@@ -173,7 +173,7 @@ WEBHOOK = ServerError(500, "InternalError", "read tcp 10.0.0.5:52001: connection
 
 def frozen_plan() -> tuple[FrozenPlan, Plan]:
     job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), "0" * 64))
     return freeze(JobReference("n", "j", "u", 1), "5" * 64, plan, runtime()), plan
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chex_api.job import JobSpec
-from chex_api.plan import locations, make_plan
+from chex_api.plan import digest_keys, make_plan
 from chex_operator.policy.frozen_plan import (
     PLAN_KEY,
     document_of,
@@ -24,7 +24,7 @@ from tests.unit.chex_operator.rendering.attempts import JOB, runtime
 @pytest.fixture
 def objects() -> tuple[Object, ...]:
     job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), "0" * 64))
     return plan_objects(JOB, freeze(JOB, plan_identity(job.spec), plan, runtime()), plan)
 
 
@@ -53,7 +53,7 @@ def test_the_run_policy_may_change_and_nothing_else() -> None:
 
 def test_the_plan_that_follows_the_mending_of_a_runtime_is_another_one() -> None:
     job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), "0" * 64))
     mended = runtime(head={"cpu": "4", "memory": "64Gi"})
     names = {freeze(JOB, plan_identity(job.spec), plan, each).name for each in (runtime(), mended)}
     assert len(names) == 2
@@ -68,7 +68,7 @@ def test_a_plan_of_a_later_version_is_read_though_it_says_more(objects: tuple[Ob
 
 def test_a_driver_is_given_the_very_text_that_was_frozen(objects: tuple[Object, ...]) -> None:
     job = manifest()
-    plan = make_plan(job, {location.key: "0" * 64 for location in locations(job.spec)})
+    plan = make_plan(job, dict.fromkeys(digest_keys(job.spec), "0" * 64))
     assert [frozen_document(each["data"]) for each in objects[:-1]] == [
         document_of(stage) for stage in plan.stages
     ]

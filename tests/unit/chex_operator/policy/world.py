@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from chex_api.attempt import PreflightResult
 from chex_api.job import ChexTrainingJob
 from chex_api.loading import validate_job
-from chex_api.plan import locations, make_plan
+from chex_api.plan import digest_keys, make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.policy.actions import (
@@ -326,7 +326,7 @@ class World:
         """Of a manifest on the data as they are: digests by location, and identities by stage."""
         assert isinstance(judgement, Accepted)
         job = judgement.manifest()
-        digests = {location.key: self.digest for location in locations(job.spec)}
+        digests = dict.fromkeys(digest_keys(job.spec), self.digest)
         plan = make_plan(job, digests)
         return digests, {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
 

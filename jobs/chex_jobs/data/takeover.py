@@ -1,0 +1,121 @@
+"""Films that an earlier finished ingest has decoded: they are listed where they lie, and not decoded again.
+
+Every ingest leaves, in its private part, what became of each film, by the content of its file. A later ingest of the same
+storage, under whatever identity, name or path, finds its films there: of a table to which films were appended only those are
+decoded. Shards stay in the folder of the ingest that wrote them; manifests of others list them (`FileRecord.shared`).
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from chex_api.plan import IMPLEMENTATION_VERSIONS
+from chex_jobs.artifacts import ArtifactError, ArtifactStore, FileRecord, FinishedArtifact
+from chex_jobs.data.chunks import DecodedFilm, Outcome
+from chex_jobs.data.faults import Fault, Reason
+from chex_jobs.data.index import DECODED, from_parquet
+from chex_jobs.data.shards import Place, shard_path
+
+NO_SHARD = -1
+NOT_OF_THE_FILE = (Reason.DECODER_LIMIT, Reason.MISSING_FILE)
+"""Faults that another machine or another day may not meet: such a film is looked at again."""
+
+SCHEMA = pa.schema(
+    [
+        ("film", pa.string()),
+        ("shard", pa.int32()),
+        ("offset", pa.int64()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("film_sha256", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """What became of a film in an earlier ingest, and the shard that holds it; a faulty film has none."""
+
+    outcome: Outcome
+    shard: FileRecord | None
+
+
+def fingerprint(content: str, short_side: int) -> str:
+    """Return the SHA-256 of everything that decides a stored film: its file's content, the stored size, the decoder."""
+    told = [IMPLEMENTATION_VERSIONS["ingest"], short_side, content]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def decoded_table(fates: Iterable[tuple[str, int, Outcome]]) -> pa.Table:
+    """Return what became of films as a table.
+
+    Args:
+        fates: fingerprint, number of the shard (`NO_SHARD` for a faulty film) and outcome of each film.
+    """
+    columns: list[list[object]] = [[] for _ in SCHEMA]
+    for fate in fates:
+        for column, cell in zip(columns, _row(*fate), strict=True):
+            column.append(cell)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def taken_over(store: ArtifactStore, films: Collection[str]) -> dict[str, TakenOver]:
+    """Return those films, by fingerprint, that a finished ingest of this storage holds; the newest ingest comes first."""
+    wanted, found = set(films), dict[str, TakenOver]()
+    if not wanted:
+        return found
+    for done in store.finished_stages("ingest"):
+        if DECODED not in done.files:
+            continue
+        for film, taken in _films_of(done, wanted - found.keys()).items():
+            found[film] = taken
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _films_of(done: FinishedArtifact, wanted: Collection[str]) -> dict[str, TakenOver]:
+    """Films of one ingest, as far as its table can be read and its shards are there."""
+    try:
+        table = from_parquet(done.read_bytes(DECODED))
+        shards = _shards_there(done)
+    except ArtifactError:
+        return {}
+    found: dict[str, TakenOver] = {}
+    columns = [table[name].to_pylist() for name in SCHEMA.names]
+    for film, number, offset, height, width, sha256, reason, detail in zip(*columns, strict=True):
+        if film not in wanted:
+            continue
+        if reason:
+            if Reason(reason) not in NOT_OF_THE_FILE:
+                found[film] = TakenOver(Fault(Reason(reason), detail), None)
+        elif (shard := shards.get(shard_path(number))) is not None:
+            found[film] = TakenOver(DecodedFilm(Place(offset, height, width), sha256), shard)
+    return found
+
+
+def _shards_there(done: FinishedArtifact) -> Mapping[str, FileRecord]:
+    """The ingest's shards by path, as another artifact lists them; a shard that is gone or cut off is not among them."""
+    sizes: dict[str, int] = {}
+    keys = {path: record.key_below(done.folder) for path, record in done.files.items()}
+    for owner in {key.partition("/attempts/")[0] for key in keys.values()}:
+        sizes |= done.storage.sizes(f"{owner}/attempts")
+    return {
+        path: replace(record, shared=keys[path])
+        for path, record in done.files.items()
+        if path.startswith("shards/") and sizes.get(keys[path]) == record.size
+    }
+
+
+def _row(film: str, shard: int, outcome: Outcome) -> tuple[object, ...]:
+    """The cells of one film, in the order of `SCHEMA`."""
+    if isinstance(outcome, Fault):
+        return film, NO_SHARD, 0, 0, 0, "", outcome.reason.value, outcome.detail
+    place = outcome.place
+    return film, shard, place.offset, place.height, place.width, outcome.film_sha256, "", ""
