@@ -40,7 +40,8 @@ LIST_SETS: tuple[tuple[str, ...], ...] = (
 """Lists below `spec` whose entries are all different (`x-kubernetes-list-type: set`)."""
 
 
-def _bounds(model: type[ApiModel], wire_name: str) -> tuple[float, float]:
+def bounds_of(model: type[ApiModel], wire_name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a model's field, named as a manifest names it."""
     (field,) = [field for field in model.model_fields.values() if field.alias == wire_name]
     low = next(mark.ge for mark in field.metadata if hasattr(mark, "ge"))
     high = next(mark.le for mark in field.metadata if hasattr(mark, "le"))
@@ -48,7 +49,7 @@ def _bounds(model: type[ApiModel], wire_name: str) -> tuple[float, float]:
 
 
 SEARCH_BOUNDS: dict[str, tuple[float, float]] = {
-    parameter: _bounds(FineTuning, parameter) for parameter in get_args(SweepParameter)
+    parameter: bounds_of(FineTuning, parameter) for parameter in get_args(SweepParameter)
 }
 """What each parameter of a search may be: the bounds of the field of `fineTuning` that a trial puts it into."""
 

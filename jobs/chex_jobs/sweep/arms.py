@@ -6,15 +6,16 @@ they ended, or how often the sweep was killed.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
-from chex_api.hospital import Strategy
+from chex_api.hospital import Dapt, Strategy
+from chex_api.rules import bounds_of
 from chex_api.sweep import Sweep
 from chex_jobs.sweep.draws import LabelSet, draws_of
 from chex_jobs.sweep.halving import Score, num_survivors, ranked, rungs, survivors
 from chex_jobs.sweep.search import build_search
-from chex_jobs.sweep.space import Configuration, Space
+from chex_jobs.sweep.space import Configuration, Edge, Space, edge_of_numbers
 from chex_jobs.sweep.units import (
     DaptUnit,
     Encoder,
@@ -32,8 +33,13 @@ from chex_jobs.sweep.units import (
 
 Summary = dict[str, Any]
 """What a finished unit says of itself; see `chex_jobs.adaptation`."""
-Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice"]
+Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice | ArmFailed"]
+FAILED = "failed"
+"""In the summary of a unit that can give no result, now or ever: the reason."""
 
+_U = TypeVar("_U", bound=Unit)
+DAPT_RATE = "daptLearningRate"
+"""In a configuration: the learning rate of the DAPT that the arm took."""
 C_LOW, C_HIGH = 1e-6, 1e2
 """Range of a probe's inverse penalties, about that of Kumar et al. (arXiv 2202.10054)."""
 HEAD_C_VALUES = 17
@@ -69,6 +75,21 @@ class ArmChoice:
     """Of all trials, in their order."""
     finals: tuple[tuple[int, int, Unit], ...]
     """(draw, seed index, final unit). The seeds of a probe share their unit."""
+    at_edge: tuple[Edge, ...] = ()
+    """Chosen values beyond which nothing was tried, though a wider range might hold a better one."""
+    left_out: int = 0
+    """Learning rates of DAPT that could not be trained."""
+
+
+@dataclass(frozen=True)
+class ArmFailed:
+    """An arm without a model, and why. The other arms of its hospital are none the worse for it."""
+
+    reason: str
+
+
+class _CannotGoOn(Exception):
+    """An arm lacks the result of a unit. The message is the reason."""
 
 
 def c_path(count: int) -> tuple[float, ...]:
@@ -85,22 +106,33 @@ def dapt_learning_rates(middle: float, count: int) -> tuple[float, ...]:
 
 
 def program(arm: Arm, site: Site, sweep: Sweep) -> Program:
-    """The units of one arm, from its DAPT to its final fits."""
-    encoder, dapt_rate = yield from _encoder(arm, site)
-    features = FeaturesUnit(site, encoder, arm.fold)
-    if arm.strategy.transfer == "LinearProbe":
-        choice = yield from _probe(arm, site, sweep, features)
-    else:
-        choice = yield from _fine_tune(arm, site, sweep, features)
-    if dapt_rate is None:
+    """The units of one arm, from its DAPT to its final fits. An arm that a unit's failure ends says why."""
+    try:
+        found = yield from _encoder(arm, site)
+        features = FeaturesUnit(site, found.encoder, arm.fold)
+        if arm.strategy.transfer == "LinearProbe":
+            choice = yield from _probe(arm, site, sweep, features)
+        else:
+            choice = yield from _fine_tune(arm, site, sweep, features)
+    except _CannotGoOn as why:
+        return ArmFailed(str(why))
+    if found.rate is None:
         return choice
-    return ArmChoice(
-        {**choice.configuration, "daptLearningRate": dapt_rate},
-        choice.epochs,
-        choice.score,
-        choice.scores,
-        choice.finals,
+    return replace(
+        choice,
+        configuration={**choice.configuration, DAPT_RATE: found.rate},
+        at_edge=(*choice.at_edge, *found.at_edge),
+        left_out=found.left_out,
     )
+
+
+def _all_well(units: Sequence[Unit]) -> Generator[Sequence[Unit], Sequence[Summary], Sequence[Summary]]:
+    """The results of units none of which an arm can do without."""
+    found = yield units
+    for summary in found:
+        if FAILED in summary:
+            raise _CannotGoOn(summary[FAILED])
+    return found
 
 
 def expected_units(arm: Arm, sweep: Sweep) -> int:
@@ -128,39 +160,59 @@ def _expected_trials(arm: Arm, sweep: Sweep) -> int:
     return expected
 
 
-def _encoder(
-    arm: Arm, site: Site
-) -> Generator[Sequence[Unit], Sequence[Summary], tuple[Encoder, float | None]]:
+@dataclass(frozen=True)
+class _Found:
+    """The encoder of an arm, and how it was found."""
+
+    encoder: Encoder
+    rate: float | None = None
+    """Learning rate of its DAPT; None without."""
+    at_edge: tuple[Edge, ...] = ()
+    left_out: int = 0
+
+
+def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary], _Found]:
     """The start, or the DAPT of it whose probe is best on *this arm's* validation labels."""
     spec = arm.strategy.dapt
     if spec is None:
-        return arm.start, None
+        return _Found(arm.start)
     rates = dapt_learning_rates(spec.learning_rate, spec.configurations)
     candidates = [DaptUnit(site, arm.start, spec, rate, arm.text, arm.fold) for rate in rates]
-    yield candidates
     if len(candidates) == 1:
-        return candidates[0], rates[0]
-    features = [FeaturesUnit(site, candidate, arm.fold) for candidate in candidates]
-    yield features
-    probes = yield [_head_probe(site, f, LabelSet(arm.fraction, 0)) for f in features]
-    best = ranked([best_of_path(probe)[1] for probe in probes])[0]
-    return candidates[best], rates[best]
+        yield from _all_well(candidates)
+        return _Found(candidates[0], rates[0])
+    trained = yield from _usable(candidates)
+    seen = yield from _usable([FeaturesUnit(site, candidate, arm.fold) for candidate in trained])
+    probes = yield from _all_well([_head_probe(site, f, LabelSet(arm.fraction, 0)) for f in seen])
+    best = seen[ranked([best_of_path(probe)[1] for probe in probes])[0]].encoder
+    assert isinstance(best, DaptUnit)
+    edges = edge_of_numbers(DAPT_RATE, best.learning_rate, rates, bounds_of(Dapt, "learningRate"))
+    return _Found(best, best.learning_rate, edges, len(candidates) - len(seen))
+
+
+def _usable(units: Sequence[_U]) -> Generator[Sequence[Unit], Sequence[Summary], list[_U]]:
+    """Those of the units of DAPT configurations that gave a result; an arm needs one."""
+    found = yield units
+    well = [unit for unit, summary in zip(units, found, strict=True) if FAILED not in summary]
+    if not well:
+        raise _CannotGoOn(f"none of its {len(units)} DAPT configurations is usable: {found[0][FAILED]}")
+    return well
 
 
 def _probe(
     arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit
 ) -> Generator[Sequence[Unit], Sequence[Summary], ArmChoice]:
     """The trials are the values of C on draw 0; the winner is refitted on every draw."""
-    yield [features]
+    yield from _all_well([features])
     path = ProbeUnit(site, features, LabelSet(arm.fraction, 0), c_path(sweep.trials_per_arm))
-    (found,) = yield [path]
+    (found,) = yield from _all_well([path])
     index, score = best_of_path(found)
     c = path.c_values[index]
     draws = draws_of(arm.fraction, sweep.draws)
     probes = [path] + [ProbeUnit(site, features, LabelSet(arm.fraction, draw), (c,)) for draw in draws[1:]]
-    yield probes
+    yield from _all_well(probes)
     finals = [FinalProbeUnit(site, features.encoder, probe, c) for probe in probes]
-    yield finals
+    yield from _all_well(finals)
     placed = tuple((draw, seed, finals[draw]) for draw in draws for seed in range(sweep.final_seeds))
     return ArmChoice({"C": c}, 0, score, tuple(_scores(found)), placed)
 
@@ -174,6 +226,10 @@ def _fine_tune(
     trials = yield from _first_rung(arm, site, sweep, features.encoder, heads[0])
     scores = yield from _climb(arm, sweep, trials)
     winner = trials[ranked(scores)[0]]
+    if winner.best_epoch < 1:
+        raise _CannotGoOn(
+            "none of its trials had a finite loss after its first epoch; lower the learning rates in sweep.space"
+        )
     recipe, epochs = winner.unit.recipe, winner.best_epoch
     placed = [
         (
@@ -184,8 +240,11 @@ def _fine_tune(
         for draw, labels in enumerate(draws)
         for seed in range(sweep.final_seeds)
     ]
-    yield [unit for _, _, unit in placed]
-    return ArmChoice(dict(recipe.configuration), epochs, winner.score, tuple(scores), tuple(placed))
+    yield from _all_well([unit for _, _, unit in placed])
+    edges = Space.of(sweep.space).at_edge(recipe.configuration)
+    return ArmChoice(
+        dict(recipe.configuration), epochs, winner.score, tuple(scores), tuple(placed), at_edge=edges
+    )
 
 
 @dataclass
@@ -214,7 +273,7 @@ def _first_rung(
             TrialUnit(site, encoder, arm.fold, labels, Recipe(settings, configuration), head, first_end, None)
             for configuration in batch
         ]
-        found = yield units
+        found = yield from _all_well(units)
         reached = [
             _Climber(unit, score_of(summary["score"]), int(summary["bestEpoch"]))
             for unit, summary in zip(units, found, strict=True)
@@ -232,7 +291,7 @@ def _climb(
     for end in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:
         going = [going[i] for i in survivors([climber.score for climber in going], sweep.scheduler)]
         units = [_next_rung(climber.unit, end) for climber in going]
-        found = yield units
+        found = yield from _all_well(units)
         for climber, unit, summary in zip(going, units, found, strict=True):
             climber.reached(unit, summary)
     return [climber.score for climber in climbers]
@@ -248,9 +307,9 @@ def _heads(
     """For LP-FT the probe of each draw, whose C is chosen on that draw's own validation labels; else none."""
     if arm.strategy.transfer != "LPFT":
         return [None] * len(draws)
-    yield [features]
+    yield from _all_well([features])
     probes = [_head_probe(site, features, labels) for labels in draws]
-    yield probes
+    yield from _all_well(probes)
     return probes
 
 

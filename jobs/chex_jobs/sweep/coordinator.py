@@ -2,7 +2,8 @@
 
 Units of earlier arms go first, so that arms end one after the other and what they keep on the way can be let go.
 A unit that several arms need runs once. A unit that is already in the artifact store does not run. A unit that failed
-is tried once more; when it fails again the sweep ends with that unit's own error.
+is tried once more; when it fails again the sweep ends with that unit's own error. That is for what a machine does to a
+unit. A unit that can give no result at all (`arms.FAILED`) ends well, with the reason, and its arms fail without the others.
 """
 
 import heapq
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from chex_jobs.sweep.arms import ArmChoice, Program, Summary
+from chex_jobs.sweep.arms import ArmChoice, ArmFailed, Program, Summary
 from chex_jobs.sweep.units import Unit
 
 ATTEMPTS = 2
@@ -32,8 +33,8 @@ class _Running(Generic[Key]):
     used: dict[str, Unit] = field(default_factory=dict)
     """Every unit the arm has named so far, by identity."""
 
-    def advance(self, results: Sequence[Summary] | None) -> ArmChoice | None:
-        """Resume the program. Returns its choice when it has ended."""
+    def advance(self, results: Sequence[Summary] | None) -> ArmChoice | ArmFailed | None:
+        """Resume the program. Returns its choice, or why there is none, when it has ended."""
         try:
             self.wanted = next(self.program) if results is None else self.program.send(results)
         except StopIteration as end:
@@ -55,13 +56,14 @@ class Coordinator(Generic[Key]):
         self._running: dict[str, Unit] = {}
         self._failures: dict[str, int] = {}
         self.choices: dict[Key, ArmChoice] = {}
+        self.failures: dict[Key, ArmFailed] = {}
         for arm in self._arms:
             self._go_on(arm, first=True)
 
     @property
     def done(self) -> bool:
-        """Whether every arm has made its choice."""
-        return len(self.choices) == len(self._arms)
+        """Whether every arm has made its choice, or failed."""
+        return len(self.choices) + len(self.failures) == len(self._arms)
 
     @property
     def num_finished(self) -> int:
@@ -109,7 +111,10 @@ class Coordinator(Generic[Key]):
             choice = arm.advance(results)
             first = False
             if choice is not None:
-                self.choices[arm.key] = choice
+                if isinstance(choice, ArmFailed):
+                    self.failures[arm.key] = choice
+                else:
+                    self.choices[arm.key] = choice
                 arm.wanted = ()
                 return
             for unit in arm.wanted:
