@@ -41,6 +41,10 @@ class NoLabels(ValueError):
     """There is nothing to learn from or to choose on. A fault of the manifest or of the data, not of a machine."""
 
 
+class NotFinite(ValueError):
+    """An encoder gives features that are NaN or infinite: nothing can be learned from them."""
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of films in their standard view."""
@@ -175,10 +179,12 @@ class Workbench:
     def timed(self, summary: dict[str, Any]) -> Iterator[None]:
         """Add `deviceSeconds` to a summary: how long the block kept this process and its device busy."""
         begun = time.monotonic()
-        yield
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        summary["deviceSeconds"] = round(time.monotonic() - begun, 3)
+        try:
+            yield
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            summary["deviceSeconds"] = round(time.monotonic() - begun, 3)
 
     def commit(self, attempt: AttemptWriter, unit: Unit, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Finish a unit's object. Returns the summary that counts: of whoever was first."""

@@ -7,7 +7,8 @@ from chex_api.encoder import Encoders
 from chex_api.hospital import DaptObjective
 from chex_api.pretraining import Optimization
 from chex_jobs.adaptation.bench import Workbench
-from chex_jobs.sweep.arms import Summary
+from chex_jobs.evaluation.aggregation import map_units
+from chex_jobs.sweep.arms import BATCH, UNITS, Summary
 from chex_jobs.sweep.units import DaptUnit
 from chex_jobs.training.run import TrainingData, TrainingRun
 from chex_jobs.training.train import train
@@ -36,6 +37,9 @@ def run_dapt(unit: DaptUnit, bench: Workbench) -> Summary:
     films = outcome.step * unit.spec.global_batch_size
     passes = films * PASSES_PER_FILM[unit.spec.objective.member()[0]]
     summary |= {"films": films, "filmPasses": passes, "epochLosses": list(outcome.epoch_losses)}
+    summary |= {BATCH: unit.spec.global_batch_size, UNITS: _num_units(unit, bench)}
+    if run.objective.member()[0] == "moCo":
+        summary["queueSize"] = run.objective.member()[1].queue_size
     done = bench.commit(attempt, unit, summary)
     if stores:
         bench.object(unit).remove_checkpoints()
@@ -60,11 +64,18 @@ def _training_run(unit: DaptUnit, bench: Workbench) -> TrainingRun:
     )
 
 
+def _num_units(unit: DaptUnit, bench: Workbench) -> int:
+    """Films, studies or patients that an epoch has one film of."""
+    data = bench.data(unit.fold)
+    films = data.train
+    return len(map_units(data.unit, films, data.studies[films], data.patients[films]).ordinals)
+
+
 def _with_queue_for(objective: DaptObjective, num_films: int, batch_size: int) -> DaptObjective:
     """The objective; MoCo's queue no longer than half of the films, in whole batches.
 
-    A longer queue holds, as negatives, earlier keys of the very film that looks for its key. Archives outgrow a queue;
-    hospitals do not.
+    A film's own earlier keys are no negatives of it, so most of a longer queue would be keys of few films, said again and
+    older each time. Archives outgrow a queue; hospitals do not.
     """
     if objective.moco is None:
         return objective

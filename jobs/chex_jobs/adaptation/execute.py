@@ -8,14 +8,14 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from chex_api.stage import StageSpec
-from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.bench import NoLabels, NotFinite, Workbench
 from chex_jobs.adaptation.dapt import run_dapt
 from chex_jobs.adaptation.features import run_features
 from chex_jobs.adaptation.fine_tune import run_final_fit, run_trial
 from chex_jobs.adaptation.probe import run_final_probe, run_probe
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.sweep.actors import Execute
-from chex_jobs.sweep.arms import Summary
+from chex_jobs.sweep.arms import FAILED, Summary
 from chex_jobs.sweep.units import (
     DaptUnit,
     FeaturesUnit,
@@ -25,13 +25,30 @@ from chex_jobs.sweep.units import (
     TrialUnit,
     Unit,
 )
+from chex_jobs.training.errors import NonFiniteLoss
+
+WITHOUT_RESULT = (NonFiniteLoss, NoLabels, NotFinite)
+"""Another try would end the same way, and units of other arms would not."""
 
 
 def execute(unit: Unit, bench: Workbench) -> Summary:
-    """Do a unit's work and commit its object, unless it is finished. Returns its summary."""
+    """Do a unit's work and commit its object, unless it is finished. Returns its summary.
+
+    A unit that can have no result, whoever tries, is finished too: its object holds nothing but the reason (`FAILED`).
+    """
     done = bench.object(unit).finished()
     if done is not None:
         return dict(done.summary)
+    summary: Summary = {}
+    try:
+        with bench.timed(summary):
+            return _work(unit, bench)
+    except WITHOUT_RESULT as error:
+        bench.object(unit).remove_checkpoints()
+        return bench.commit(bench.attempt(unit), unit, {**summary, FAILED: str(error), "filmPasses": 0})
+
+
+def _work(unit: Unit, bench: Workbench) -> Summary:
     match unit:
         case DaptUnit():
             return run_dapt(unit, bench)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chex_api.pretraining import AdamW, Objective, Optimization
 from chex_api.pretraining import Supervised as SupervisedSpec
-from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.bench import NotFinite, Workbench
 from chex_jobs.adaptation.features import forward
 from chex_jobs.adaptation.head import Classifier
 from chex_jobs.adaptation.lp_ft import transplant_head
@@ -25,12 +25,12 @@ from chex_jobs.models import ImageEncoderModule
 from chex_jobs.models.seeding import derived_seed
 from chex_jobs.objectives.build import batch_norm_group_size
 from chex_jobs.objectives.supervised import Supervised
-from chex_jobs.sweep.arms import Summary, score_of
+from chex_jobs.sweep.arms import BATCH, UNITS, Summary, score_of
 from chex_jobs.sweep.halving import ranked
 from chex_jobs.sweep.units import FinalFitUnit, Recipe, TrialUnit
 from chex_jobs.training.batch_norm import use_group_batch_norm
 from chex_jobs.training.checkpoints import CheckpointStore
-from chex_jobs.training.errors import CheckpointFailed, NonFiniteLoss, TrainingError
+from chex_jobs.training.errors import CheckpointFailed, NonFiniteLoss
 from chex_jobs.training.loop import EpochEnd, LoopCallbacks, LoopResult, LoopSettings, run_loop
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.process_group import join
@@ -77,24 +77,24 @@ def run_final_fit(unit: FinalFitUnit, bench: Workbench) -> Summary:
     """Fit the winner anew up to its best epoch, and keep the model and what it says of the validation films.
 
     Validation labels decide nothing here: the epoch was chosen by the trial that won.
-    Raises `TrainingError` when the loss becomes infinite.
+    Raises `NonFiniteLoss` when the loss becomes infinite, `NotFinite` when the logits are.
     """
     summary: Summary = {}
     attempt = bench.attempt(unit)
     with bench.timed(summary):
-        if unit.until_epoch < 1:
-            raise TrainingError(
-                "no trial of this arm had a finite loss after its first epoch, so there is nothing to refit; "
-                "lower the learning rates in sweep.space"
-            )
         fit = _Fit(unit, bench, derived_seed(unit.site.seed, "final", str(unit.seed)))
         worth_storing = unit.until_epoch * fit.films_per_epoch >= FIT_WORTH_STORING
         fit.train(unit.until_epoch, attempt.checkpoints if worth_storing else None, LoopCallbacks())
         validation = bench.validation_set(unit.fold, unit.labels)
         logits = fit.logits(validation.films)
+    if not np.isfinite(logits).all():
+        raise NotFinite(
+            "a refit of its winner gives logits that are NaN or infinite; lower the learning rates in sweep.space"
+        )
     passes = unit.until_epoch * PASSES_PER_TRAINED_FILM * fit.films_per_epoch + len(validation.films)
     write_model(attempt, fit.classifier.cpu(), unit.site, validation.films, logits)
     summary |= {"score": validation.score(logits), "labels": bench.label_counts(unit.fold, unit.labels)}
+    summary |= {BATCH: unit.recipe.settings.batch_size, UNITS: fit.num_units}
     done = bench.commit(attempt, unit, {**summary, "filmPasses": passes})
     if worth_storing:
         bench.object(unit).remove_checkpoints()
@@ -113,6 +113,7 @@ class _Fit:
         self.classifier = Classifier(self._objective.image_encoder, self._objective.head)
         self._train_films = bench.labelled(unit.fold, "train", unit.labels).ordinals
         with self._batches() as batches:
+            self.num_units = batches.num_units
             self.films_per_epoch = batches.steps_per_epoch * self._optimization.global_batch_size
 
     def train(

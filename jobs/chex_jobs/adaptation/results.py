@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chex_jobs.sweep.arms import Arm, ArmChoice, Summary
+from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
 from chex_jobs.sweep.units import Unit
 
 ARMS_FILE = "arms.json"
@@ -16,8 +16,13 @@ def arms_document(
     unit: str,
     metric: str,
     unlearnable: Mapping[str, str],
+    failed: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The whole file. `tasks` is the order of logits in every model; `unlearnable` are left out, each with the reason."""
+    """The whole file. `tasks` is the order of logits in every model; `unlearnable` are left out, each with the reason.
+
+    `failed` are the arms without a model (`failed_arm`); `notices` are sentences on these and on the others, for whoever
+    reads the numbers.
+    """
     return {
         "schema": SCHEMA,
         "tasks": list(tasks),
@@ -25,6 +30,19 @@ def arms_document(
         "unit": unit,
         "metric": metric,
         "arms": list(arms),
+        "failed": list(failed),
+        "notices": notices_of(arms, failed),
+    }
+
+
+def failed_arm(arm: Arm, failure: ArmFailed) -> dict[str, Any]:
+    """An arm without a model, and why. With folds it is the first one that failed: an arm needs all of them."""
+    of_fold = "" if arm.fold is None else f"fold {arm.fold}: "
+    return {
+        "start": arm.start_name,
+        "strategy": arm.strategy.name,
+        "labelFraction": arm.fraction,
+        "reason": of_fold + failure.reason,
     }
 
 
@@ -69,7 +87,41 @@ def arm_document(
             {"draw": draw, "seed": seed, "identity": unit.identity, "score": finals[unit.identity]["score"]}
             for draw, seed, unit in choice.finals
         ],
+        "notices": _notices(arm, choice, used),
     }
+
+
+def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]]) -> list[str]:
+    """Sentences on how the arm was found that a reader of its numbers should know."""
+    said = [f"{edge}; a wider range may hold a better one" for edge in choice.at_edge]
+    if choice.left_out and arm.strategy.dapt is not None:
+        tried = arm.strategy.dapt.configurations
+        said.append(f"{choice.left_out} of its {tried} DAPT configurations diverged and were left out")
+    batches = {
+        (unit.kind, summary[BATCH], summary[UNITS])
+        for unit, summary in used
+        if UNITS in summary and summary[UNITS] < summary[BATCH]
+    }
+    for kind, batch, units in sorted(batches):
+        what = "DAPT" if kind == "dapt" else "fine-tuning"
+        said.append(
+            f"a step of {what} has {batch} films and there were {units} to fill it, so it saw some twice"
+        )
+    return said
+
+
+def notices_of(arms: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader must see of the arms of an `arms.json`, each with the arms that it holds for."""
+    said: dict[str, list[str]] = {}
+    for entry in arms:
+        for notice in entry["notices"]:
+            said.setdefault(notice, []).append(_name(entry))
+    lost = [f"{_name(entry)} failed and is not compared: {entry['reason']}" for entry in failed]
+    return lost + [f"{', '.join(dict.fromkeys(names))}: {notice}" for notice, names in said.items()]
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return f"{entry['start']}/{entry['strategy']}@{entry['labelFraction']:g}"
 
 
 def validation_value(document: Mapping[str, Any]) -> float | None:

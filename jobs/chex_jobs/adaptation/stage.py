@@ -13,7 +13,7 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.learnable import unlearnable_tasks
-from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, validation_value
+from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, failed_arm, validation_value
 from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
@@ -80,10 +80,18 @@ def adapt(
             return None
     cleaner.clean()
     readers = _labelled_patients(dataset, site, spec) if site.tasks else {}
-    documents = [_document(key, arm, coordinator, readers[arm.fraction]) for key, arm in arms.items()]
+    failed = _failed(arms, coordinator)
+    documents = [
+        _document(key, arm, coordinator, readers[arm.fraction])
+        for key, arm in arms.items()
+        if key[:3] not in failed
+    ]
     summary = _summary(documents, site, coordinator, unlearnable)
     summary["wallSeconds"] = round(time.monotonic() - begun, 3) if whole else None
-    document = arms_document(documents, site.tasks, site.unit, site.metric, unlearnable)
+    document = arms_document(
+        documents, site.tasks, site.unit, site.metric, unlearnable, list(failed.values())
+    )
+    summary["notices"] = document["notices"]
     return _commit(stage, place, document, summary, environment)
 
 
@@ -220,7 +228,8 @@ class _Reporter:
     def tell(self, unit: Unit) -> None:
         """Report after `unit`."""
         done = self._coordinator.num_finished
-        finished = Counter(key[:3] for key in self._coordinator.choices) & self._folds_of
+        ended = [*self._coordinator.choices, *self._coordinator.failures]
+        finished = Counter(key[:3] for key in ended) & self._folds_of
         whole = sum(finished[arm] == folds for arm, folds in self._folds_of.items())
         rate = (done - self._found) / max(time.monotonic() - self._begun, 1e-6)
         self._on_progress(
@@ -244,7 +253,8 @@ class _Cleaner:
 
     def clean(self) -> None:
         """Clean up after every arm that has chosen since the last time."""
-        for key in self._coordinator.choices.keys() - self._cleaned:
+        ended = self._coordinator.choices.keys() | self._coordinator.failures.keys()
+        for key in ended - self._cleaned:
             for unit, summary in self._coordinator.used_by(key):
                 if summary.get("checkpointed"):
                     self._store.object(unit.kind, unit.identity).remove_checkpoints()
@@ -257,6 +267,17 @@ def _labelled_patients(dataset: ChestXrayDataset, site: Site, spec: AdaptSpec) -
         fraction: labelled_patients(dataset, site.tasks, fraction, site.seed)
         for fraction in spec.hospital.label_fractions
     }
+
+
+def _failed(
+    arms: Mapping[Key, Arm], coordinator: Coordinator[Key]
+) -> dict[tuple[str, str, float], dict[str, Any]]:
+    """The arms that failed in any fold: one that lacks a fold has no score to compare."""
+    found: dict[tuple[str, str, float], dict[str, Any]] = {}
+    for key, arm in arms.items():
+        if key in coordinator.failures:
+            found.setdefault(key[:3], failed_arm(arm, coordinator.failures[key]))
+    return found
 
 
 def _document(

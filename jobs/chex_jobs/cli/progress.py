@@ -44,6 +44,8 @@ class PeopleObserver:
         """Say that the stage is finished."""
         self._clear()
         self._say(f"{_name(stage):<28} {seconds:7.1f} s   {headline(result)}")
+        for notice in result.summary.get("notices", []):
+            self._say(f"  note: {notice}")
 
     def ended(self, total_seconds: float, stage_seconds: float) -> None:
         """Say how long it took."""

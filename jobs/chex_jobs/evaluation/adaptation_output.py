@@ -30,6 +30,8 @@ class AdaptationOutput:
     """Each stored model once, whatever number of fits it stands for."""
     unlearnable: Mapping[str, str]
     """Tasks that no arm was trained for -> why."""
+    notices: tuple[str, ...]
+    """Sentences on arms that failed, and on how the others were found."""
 
 
 def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], FilmLogits]) -> AdaptationOutput:
@@ -52,7 +54,7 @@ def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], Fil
     for entry in document["arms"]:
         by_arm.setdefault(_key(entry), []).append(entry)
     unlearnable = {str(task): str(reason) for task, reason in document["unlearnable"].items()}
-    if not by_arm and not unlearnable:
+    if not by_arm and not unlearnable and not document.get("notices"):
         raise PredictionsError(
             "arms.json has no arms; the hospital needs a start, a strategy and a label fraction"
         )
@@ -62,6 +64,7 @@ def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], Fil
         arms=tuple(_facts(arm, entries) for arm, entries in by_arm.items()),
         models=_models(document["arms"], validation),
         unlearnable=unlearnable,
+        notices=tuple(str(notice) for notice in document.get("notices", ())),
     )
 
 

@@ -89,6 +89,8 @@ class Record:
     identities: Mapping[str, str]
     unlearnable: Mapping[str, str] = field(default_factory=dict)
     """Tasks that no arm was trained for -> why."""
+    notices: Sequence[str] = ()
+    """What the adaptation has to say of its arms; they stand before the evaluation's own warnings."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,7 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         compute=record.compute,
         identities=dict(record.identities),
         unlearnable=dict(record.unlearnable),
-        warnings=gather_warnings(summaries, arms, baselines, settings.num_folds),
+        warnings=(*record.notices, *gather_warnings(summaries, arms, baselines, settings.num_folds)),
         selection_metric=settings.metric,
     )
 

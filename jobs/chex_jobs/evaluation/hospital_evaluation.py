@@ -49,6 +49,8 @@ class Evaluation:
     attempt: str
     unlearnable: Mapping[str, str] = field(default_factory=dict)
     """Tasks that no arm was trained for -> why."""
+    notices: Sequence[str] = ()
+    """What the adaptation has to say of its arms."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def run_evaluation(
         subgroups=home.test_subgroups(),
     )
     flow = patient_flow(asked.home.dataset, asked.home.summary, home)
-    record = Record(flow, summarise(openings), asked.compute, asked.identities, asked.unlearnable)
+    record = Record(
+        flow, summarise(openings), asked.compute, asked.identities, asked.unlearnable, asked.notices
+    )
     results = evaluate(asked.settings, inputs, record)
     elsewhere = _elsewhere(asked, results, predictor, storage, now)
     return Evaluated(

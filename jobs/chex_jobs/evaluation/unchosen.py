@@ -48,7 +48,7 @@ def unchosen(asked: Evaluation, storage: LedgerStorage) -> HospitalResults:
             enough=None,
             verdict=RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE,
             proven=False,
-            sentence=could_not_choose(list(asked.unlearnable.values()) or [NO_SCORE]),
+            sentence=could_not_choose(_reasons(asked)),
             margin=settings.margin,
             confidence=settings.confidence,
             critical_value=None,
@@ -68,4 +68,10 @@ def unchosen(asked: Evaluation, storage: LedgerStorage) -> HospitalResults:
         identities=dict(asked.identities),
         selection_metric=settings.metric,
         unlearnable=dict(asked.unlearnable),
+        warnings=tuple(asked.notices),
     )
+
+
+def _reasons(asked: Evaluation) -> list[str]:
+    lost = [] if asked.arms else list(asked.notices)
+    return [*asked.unlearnable.values(), *lost] or [NO_SCORE]

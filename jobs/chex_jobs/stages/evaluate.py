@@ -54,6 +54,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         stage_identity=spec.identity,
         attempt=context.attempt_id,
         unlearnable=output.unlearnable,
+        notices=output.notices,
     )
     if not validation_can_choose(asked):
         return _commit(spec, context, unchosen(asked, context.store.storage), None)

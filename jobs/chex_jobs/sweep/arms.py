@@ -36,6 +36,8 @@ Summary = dict[str, Any]
 Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice | ArmFailed"]
 FAILED = "failed"
 """In the summary of a unit that can give no result, now or ever: the reason."""
+BATCH, UNITS = "batchSize", "unitsPerPass"
+"""In the summary of a training: films in a step, and films, studies or patients that there are to fill it."""
 
 _U = TypeVar("_U", bound=Unit)
 DAPT_RATE = "daptLearningRate"

@@ -39,7 +39,9 @@ class Edge:
     def __str__(self) -> str:
         end = "largest" if self.upper else "smallest"
         at = "is" if self.value == self.bound else "is close to"
-        return f"the best {self.parameter}, {self.value:.3g}, {at} the {end} that was tried ({self.bound:.3g})"
+        return (
+            f"the best {self.parameter}, {self.value:.3g}, {at} the {end} that was tried ({self.bound:.3g})"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,11 @@ class Range:
 
     def edges(self, value: float) -> tuple[float | None, float | None]:
         """The lower and the upper end, where the value is close to it."""
-        low, high, at = (math.log(self.low), math.log(self.high), math.log(value)) if self.log else (self.low, self.high, value)
+        low, high, at = (
+            (math.log(self.low), math.log(self.high), math.log(value))
+            if self.log
+            else (self.low, self.high, value)
+        )
         margin = EDGE * (high - low)
         return (self.low if at <= low + margin else None, self.high if at >= high - margin else None)
 
@@ -104,7 +110,6 @@ class Space:
         """One configuration, each parameter by itself."""
         return tuple((name, domain.draw(generator)) for name, domain in self.domains)
 
-
     def at_edge(self, configuration: Configuration) -> tuple[Edge, ...]:
         """The values of a configuration at an end of their range, unless the field itself ends there."""
         chosen = dict(configuration)
@@ -115,14 +120,14 @@ class Space:
         )
 
 
-def edge_of_numbers(parameter: str, value: float, numbers: Sequence[float], bounds: tuple[float, float]) -> tuple[Edge, ...]:
+def edge_of_numbers(
+    parameter: str, value: float, numbers: Sequence[float], bounds: tuple[float, float]
+) -> tuple[Edge, ...]:
     """Whether a number is the first or last of those that were tried, at least three of them."""
     return _edges(parameter, value, Choice(tuple(numbers)), bounds) if len(numbers) > 2 else ()
 
 
-def _edges(
-    name: str, value: float, domain: Range | Choice, bounds: tuple[float, float]
-) -> tuple[Edge, ...]:
+def _edges(name: str, value: float, domain: Range | Choice, bounds: tuple[float, float]) -> tuple[Edge, ...]:
     """A field's own bound is no edge: nothing lies beyond it."""
     low, high = domain.edges(value)
     found = [(low, False, bounds[0]), (high, True, bounds[1])]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from chex_api.sweep import Sweep
-from chex_jobs.adaptation.results import arm_document
-from chex_jobs.sweep.arms import Arm
+from chex_jobs.adaptation.results import arm_document, failed_arm, notices_of
+from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmFailed
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Unit
 from tests.unit.sweep.hospital_fixture import STARTS, STRATEGIES, SWEEP, answer, programs
@@ -46,3 +46,33 @@ def test_draws_that_measure_the_spread_cost_nothing(strategy: str) -> None:
 def test_the_final_seeds_of_one_draw_are_all_counted_as_all_of_them_are_deployed() -> None:
     two, four = (documents(SWEEP.model_copy(update={"final_seeds": seeds}))["fine-tune"] for seeds in (2, 4))
     assert four["filmPasses"] - two["filmPasses"] == 2 * 10
+
+
+def test_a_best_value_at_the_edge_of_its_range_is_told_with_its_arm() -> None:
+    (entry,) = [d for d in documents(SWEEP).values() if d["strategy"] == "fine-tune"]
+    entry = {**entry, "notices": ["the best learningRate, 0.003, is the largest that was tried (0.003)"]}
+    assert notices_of([entry], []) == [
+        "ssl/fine-tune@0.1: the best learningRate, 0.003, is the largest that was tried (0.003)"
+    ]
+
+
+def test_arms_that_failed_are_told_first_and_equal_notices_once() -> None:
+    one, other = ({**d, "notices": ["N"]} for d in list(documents(SWEEP).values())[:2])
+    lost = failed_arm(Arm("ssl", STARTS["ssl"], None, BY_NAME["fine-tune"], 1.0, 3), ArmFailed("it diverged"))
+    told = notices_of([one, other], [lost])
+    assert told[0] == "ssl/fine-tune@1 failed and is not compared: fold 3: it diverged"
+    assert told[1] == f"ssl/{one['strategy']}@0.1, ssl/{other['strategy']}@0.1: N"
+
+
+def test_a_step_larger_than_the_films_there_are_is_told() -> None:
+    def few(unit: Unit) -> dict[str, Any]:
+        return answered(unit) | ({BATCH: 32, UNITS: 20} if unit.kind == "final" else {})
+
+    coordinator = Coordinator(programs(), few)
+    key = ("ssl", "fine-tune", 0.1)
+    arm = Arm("ssl", STARTS["ssl"], None, BY_NAME["fine-tune"], 0.1, None)
+    used = coordinator.used_by(key)
+    entry = arm_document(arm, coordinator.choices[key], used, {u.identity: s for u, s in used}, 17)
+    assert any(
+        "a step of fine-tuning has 32 films and there were 20 to fill it" in n for n in entry["notices"]
+    )

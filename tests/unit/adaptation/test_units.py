@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from chex_api.hospital import FineTuning
+from chex_api.hospital import Dapt, DaptObjective, FineTuning
+from chex_api.pretraining import MoCo
 from chex_api.stage import StageSpec
-from chex_jobs.adaptation import fine_tune
+from chex_jobs.adaptation import dapt, features, fine_tune
 from chex_jobs.adaptation.bench import NoLabels, Workbench
 from chex_jobs.adaptation.execute import execute
 from chex_jobs.adaptation.features import forward
@@ -21,7 +22,7 @@ from chex_jobs.adaptation.probe import best_head
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.models import build_image_encoder
-from chex_jobs.sweep.arms import Summary, c_path
+from chex_jobs.sweep.arms import FAILED, Summary, c_path
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import (
     DaptUnit,
@@ -34,11 +35,12 @@ from chex_jobs.sweep.units import (
     Start,
     TrialUnit,
 )
-from chex_jobs.training.errors import NonFiniteLoss, TrainingError
+from chex_jobs.training.errors import NonFiniteLoss
 from chex_jobs.training.loop import LoopCallbacks
 from tests.unit.adaptation.small_hospital import ingested_stage
 
 ALL = LabelSet(1.0, 0)
+DAPT = Dapt(objective=DaptObjective(moCo=MoCo(queue_size=16)), epochs=1, global_batch_size=8)
 SETTINGS = FineTuning(epochs=4, batch_size=8, min_steps=0)
 
 
@@ -182,11 +184,34 @@ def test_trial_whose_loss_is_infinite_is_a_poor_trial_and_no_failure(
     assert summary["score"] == {"value": None, "loss": None}
 
 
-def test_refit_of_an_arm_whose_trials_all_diverged_says_what_to_do(hospital: Hospital) -> None:
-    recipe = Recipe(SETTINGS, (("learningRate", 9.0),))
-    unit = FinalFitUnit(hospital.site, hospital.start, None, ALL, recipe, None, 0, 0)
-    with pytest.raises(TrainingError, match=r"lower the learning rates in sweep\.space"):
-        execute(unit, hospital.bench)
+@pytest.mark.parametrize("kind", ["dapt", "final"])
+def test_a_training_that_diverges_leaves_its_reason_and_is_not_tried_again(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    recipe = Recipe(SETTINGS, (("learningRate", 8.0),))
+    units = {
+        "dapt": DaptUnit(hospital.site, hospital.start, DAPT, 8.0, None, None),
+        "final": FinalFitUnit(hospital.site, hospital.start, None, ALL, recipe, None, 1, 0),
+    }
+
+    def diverge(*_: object, **__: object) -> None:
+        raise NonFiniteLoss(3, 0, 8.0, float("nan"))
+
+    monkeypatch.setattr(fine_tune, "run_loop", diverge)
+    monkeypatch.setattr(dapt, "train", diverge)
+    summary = execute(units[kind], hospital.bench)
+    assert "the loss is nan in step 3" in summary[FAILED]
+    assert "lower learningRate" in summary[FAILED]
+    monkeypatch.undo()
+    assert execute(units[kind], hospital.bench) == summary
+
+
+def test_features_that_are_not_finite_are_no_features(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = FeaturesUnit(replace(hospital.site, seed=77), hospital.start, None)
+    monkeypatch.setattr(features, "forward", lambda *_: np.full((3, 2), np.nan, dtype=np.float32))
+    assert "NaN or infinite" in execute(unit, hospital.bench)[FAILED]
 
 
 def final_fit(hospital: Hospital) -> FinalFitUnit:
@@ -272,5 +297,5 @@ def test_hospital_without_labels_is_told_which_tasks_have_none(
         ChestXrayDataset, "labels", lambda self, task: np.full(len(self), np.nan, dtype=np.float32)
     )
     bench = Workbench(hospital.stage, hospital.store, "tests")
-    with pytest.raises(NoLabels, match="none of the 25 films that train has a label of effusion"):
+    with pytest.raises(NoLabels, match="none of the films that train has a label of effusion"):
         bench.labelled(None, "train", ALL)

@@ -1,6 +1,7 @@
 """Whole sweeps over units that are answered at once: what is asked for, and what cannot change the outcome."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chex_api.hospital import Dapt, DaptObjective, Strategy
-from chex_jobs.sweep.arms import C_HIGH, C_LOW, c_path, dapt_learning_rates
+from chex_jobs.sweep.arms import C_HIGH, C_LOW, FAILED, Summary, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
 from chex_jobs.sweep.draws import LabelSet
-from chex_jobs.sweep.units import DaptUnit, FeaturesUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit
+from chex_jobs.sweep.units import DaptUnit, FeaturesUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit, Unit
 from tests.unit.sweep.hospital_fixture import SITE, STARTS, STRATEGIES, SWEEP, answer, programs, run
 
 REFERENCE, REFERENCE_RAN = run()
@@ -182,3 +183,61 @@ def test_a_task_more_leaves_dapt_and_features_alone_and_moves_what_reads_labels(
         for site, each in zip((SITE, wider), features, strict=True)
     ]
     assert probes[0].identity != probes[1].identity
+
+
+def run_with_failures(fails: Callable[[Unit], bool]) -> Coordinator:
+    """The sweep whose units fail as said, each with a reason of its own."""
+    found = Coordinator(
+        programs(), lambda unit: {FAILED: f"{unit.kind} diverged"} if fails(unit) else answer(unit)
+    )
+    assert found.done
+    return found
+
+
+def test_a_diverged_dapt_rate_is_left_out_and_the_arm_takes_another() -> None:
+    best = REFERENCE["ssl", "dapt-lp-ft", 1.0].configuration["daptLearningRate"]
+    found = run_with_failures(lambda unit: isinstance(unit, DaptUnit) and unit.learning_rate == best)
+    assert not found.failures
+    choice = found.choices["ssl", "dapt-lp-ft", 1.0]
+    assert choice.configuration["daptLearningRate"] != best
+    assert choice.left_out == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (DaptUnit, "none of its 2 DAPT configurations is usable: dapt diverged"),
+        (FinalFitUnit, "final diverged"),
+        (TrialUnit, "trial diverged"),
+        (ProbeUnit, "probe diverged"),
+    ],
+)
+def test_units_without_result_fail_the_arms_that_need_them_and_no_other(
+    kind: type[Unit], reason: str
+) -> None:
+    needed = {
+        key
+        for key in REFERENCE
+        for unit, _ in Coordinator(programs(), answer).used_by(key)
+        if isinstance(unit, kind)
+    }
+    found = run_with_failures(lambda unit: isinstance(unit, kind))
+    assert found.failures.keys() == needed
+    assert {failure.reason for failure in found.failures.values()} == {reason}
+    assert found.choices == {key: choice for key, choice in REFERENCE.items() if key not in needed}
+
+
+def test_one_diverged_start_fails_its_own_arms() -> None:
+    found = run_with_failures(lambda unit: isinstance(unit, FinalFitUnit) and unit.encoder == STARTS["ssl"])
+    assert found.failures.keys() == {key for key in REFERENCE if key[:2] == ("ssl", "fine-tune")}
+
+
+def test_an_arm_whose_trials_all_diverged_says_what_to_do() -> None:
+    def diverged(unit: Unit) -> Summary:
+        score = {"value": None, "loss": None}
+        return answer(unit) | ({"score": score, "bestEpoch": 0} if isinstance(unit, TrialUnit) else {})
+
+    found = Coordinator(programs(), diverged)
+    assert found.done
+    assert {strategy for _, strategy, _ in found.choices} == {"probe"}
+    assert all("lower the learning rates in sweep.space" in f.reason for f in found.failures.values())
