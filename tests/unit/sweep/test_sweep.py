@@ -12,7 +12,15 @@ from chex_api.hospital import Dapt, DaptObjective, Strategy
 from chex_jobs.sweep.arms import C_HIGH, C_LOW, FAILED, Summary, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
 from chex_jobs.sweep.draws import LabelSet
-from chex_jobs.sweep.units import DaptUnit, FeaturesUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, TrialUnit, Unit
+from chex_jobs.sweep.units import (
+    DaptUnit,
+    FeaturesUnit,
+    FinalFitUnit,
+    FinalProbeUnit,
+    ProbeUnit,
+    TrialUnit,
+    Unit,
+)
 from tests.unit.sweep.hospital_fixture import SITE, STARTS, STRATEGIES, SWEEP, answer, programs, run
 
 REFERENCE, REFERENCE_RAN = run()
