@@ -112,6 +112,11 @@ class FinishedArtifact:
         with self._listed(path) as (_, key):
             return load_tensors(local, framework, self.storage.uri_of(key))
 
+    def uri_of(self, path: str) -> str:
+        """Where a file lies: in the folder that this artifact was opened from, wherever that was copied."""
+        with self._listed(path) as (_, key):
+            return self.storage.uri_of(key)
+
     def local_path(self, path: str) -> Path:
         """A local file with the content, checked: the stored file itself, or its copy in the cache.
 

@@ -11,7 +11,7 @@ from chex_jobs.cli.arguments import called
 from chex_jobs.cli.cluster_job import ClusterJob
 from chex_jobs.cli.kubectl import Kubectl
 from chex_jobs.cli.main import FAILED, WRONG_USAGE
-from chex_jobs.cli.report_copy import page_to_open, save
+from chex_jobs.cli.report_copy import PAGE, page_to_open, save
 
 JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
@@ -81,7 +81,7 @@ def _show(report: FinishedArtifact, arguments: argparse.Namespace) -> None:
     elif arguments.open:
         page = page_to_open(report)
     else:
-        print(report.summary["page"])
+        print(report.uri_of(PAGE))
         return
     print(page)
     if arguments.open and not webbrowser.open(page.absolute().as_uri()):

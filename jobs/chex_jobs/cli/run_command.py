@@ -8,11 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.cli.arguments import called
 from chex_jobs.cli.machine import this_machine
 from chex_jobs.cli.main import FAILED, INTERRUPTED
 from chex_jobs.cli.manifests import load
 from chex_jobs.cli.progress import JsonLinesObserver, PeopleObserver
+from chex_jobs.cli.report_copy import CARD, PAGE
 from chex_jobs.executor.local import LocalExecutor, RunOutcome
 from chex_jobs.stages.context import StageStopped
 from chex_jobs.stages.errors import StageFailed
@@ -41,11 +43,21 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _print_outcome(outcome: RunOutcome) -> None:
-    report = outcome.report()
-    folder = report.manifest_uri.rsplit("/", 1)[0]
-    for line in report.summary.get("conclusions", []):
+    told = outcome.report()
+    for line in conclusions(FinishedArtifact.open(told.manifest_uri, told.manifest_sha256)):
         print(line)
-    print(f"report: {report.summary.get('page', folder)}")
+
+
+def conclusions(report: FinishedArtifact) -> Iterator[str]:
+    """What was found for each hospital, where its model lies, and the page; places as they are now."""
+    models = report.summary["models"]
+    for hospital, sentence in report.summary["conclusions"].items():
+        yield f"{hospital}: {sentence}"
+        if hospital in models:
+            yield f"  model: {report.uri_of(f'{models[hospital]}/{CARD}').rpartition('/')[0]}"
+    if report.summary["generatedFilms"]:
+        yield "generated films: nothing here is accuracy"
+    yield f"report: {report.uri_of(PAGE)}"
 
 
 def _same_command() -> str:

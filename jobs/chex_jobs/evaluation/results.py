@@ -557,6 +557,12 @@ class PretrainingSummary:
     final_metrics: dict[str, float]
     loss: tuple[CurvePoint, ...]
     """At most 500 points."""
+    chance_loss: float | None = None
+    """Loss of an untrained model on a contrastive objective; ``None`` for another."""
+    chance_top1: float | None = None
+    """Share that it would find by guessing."""
+    top1: tuple[CurvePoint, ...] = ()
+    """Share of queries that find their key, by step; empty where the objective does not tell it."""
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from chex_jobs.evaluation.results import (
     Results,
 )
 from chex_jobs.evaluation.results_json import loads
+from chex_jobs.objectives.chance import chance_of
 
 MAX_CURVE_POINTS = 500
 
@@ -88,7 +89,7 @@ def assemble_results(
 
 def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> PretrainingSummary:
     run, summary = job.pretraining_run(name), done.summary
-    workers = int(summary["workers"])
+    workers, chance = int(summary["workers"]), chance_of(run)
     seconds = float(summary["secondsOfLastAttempt"]) if summary["resumedFromStep"] is None else None
     return PretrainingSummary(
         name=name,
@@ -103,18 +104,37 @@ def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> Pretraining
         world_sizes=(workers,),
         final_metrics={key: float(value) for key, value in summary["metrics"].items()},
         loss=_loss_curve(done, summary),
+        chance_loss=None if chance is None else chance.loss,
+        chance_top1=None if chance is None else chance.top1,
+        top1=_top1_curve(done),
     )
 
 
 def _loss_curve(done: FinishedArtifact, summary: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
     """The loss by step as the last attempt reported it; by epoch where it reported nothing."""
-    lines = [json.loads(line) for line in done.read_bytes("progress.jsonl").splitlines()]
-    points = [CurvePoint(int(line["step"]), float(line["loss"])) for line in lines]
+    points = [CurvePoint(int(line["step"]), float(line["loss"])) for line in _journal(done)]
     if len(points) < 2:
         losses = summary["epochLosses"]
         steps_per_epoch = int(summary["steps"]) / max(1, len(losses))
         points = [
             CurvePoint(round((index + 1) * steps_per_epoch), float(loss)) for index, loss in enumerate(losses)
         ]
-    stride = -(-len(points) // MAX_CURVE_POINTS)
+    return _thinned(points)
+
+
+def _top1_curve(done: FinishedArtifact) -> tuple[CurvePoint, ...]:
+    points = [
+        CurvePoint(int(line["step"]), float(line["metrics"]["top1"]))
+        for line in _journal(done)
+        if "top1" in line["metrics"]
+    ]
+    return _thinned(points)
+
+
+def _journal(done: FinishedArtifact) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.read_bytes("progress.jsonl").splitlines()]
+
+
+def _thinned(points: list[CurvePoint]) -> tuple[CurvePoint, ...]:
+    stride = max(1, -(-len(points) // MAX_CURVE_POINTS))
     return tuple(points[::stride])

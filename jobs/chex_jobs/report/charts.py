@@ -133,7 +133,7 @@ def line_chart(
 
 
 def scatter(title: str, dots: Sequence[Dot], x_title: str, y_title: str) -> Markup:
-    """Points over a logarithmic x axis, a legend of their series below; each has its label as a tooltip, the chosen one as text."""
+    """Points over a logarithmic x axis, a legend of their series below; each has its label as a tooltip, the chosen one in the legend, where it has room."""
     frame = _Frame(
         (min(dot.x for dot in dots) / 1.6, max(dot.x for dot in dots) * 1.6),
         padded([dot.y for dot in dots], 0.12),
@@ -146,19 +146,11 @@ def scatter(title: str, dots: Sequence[Dot], x_title: str, y_title: str) -> Mark
             parts.append(
                 Markup('<circle class="ring" cx="{}" cy="{}" r="9"/>').format(f"{x:.1f}", f"{y:.1f}")
             )
-            parts.append(_name_inside(frame, x, y, dot.label))
         tooltip = f"{dot.label}: {dot.y:.3f}, {short_count(dot.x)}"
         parts.append(mark(dot.style, x, y, 4.5, classes="hollow" if dot.hollow else "", title=tooltip))
     series = {dot.series: dot.style for dot in dots}
-    return frame.svg(title, *parts) + legend(list(series.items()), line=False, points=True)
-
-
-def shortened(label: str, limit: int) -> str:
-    """The label, or its beginning and end: the end of an arm's label holds its share of the labels."""
-    if len(label) <= limit:
-        return label
-    tail = limit // 2
-    return f"{label[: limit - tail - 1]}…{label[-tail:]}"
+    rings = [dot.label for dot in dots if dot.chosen]
+    return frame.svg(title, *parts) + legend(list(series.items()), line=False, points=True, rings=rings)
 
 
 def padded(values: Sequence[float], share: float) -> tuple[float, float]:
@@ -166,18 +158,6 @@ def padded(values: Sequence[float], share: float) -> tuple[float, float]:
     low, high = min(values), max(values)
     margin = (high - low) * share or (abs(high) * 0.05 or 1.0 if share else 0.0)
     return low - margin, high + margin
-
-
-def _name_inside(frame: _Frame, x: float, y: float, label: str) -> Markup:
-    """The label above its point, on the side where the frame has more room."""
-    anchor = "end" if x > (frame.left + frame.right) / 2 else "start"
-    below = y - 14 < frame.top + 8
-    return Markup('<text class="note" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        f"{x + (8 if anchor == 'end' else -8):.1f}",
-        f"{y + (24 if below else -14):.1f}",
-        anchor,
-        shortened(label, 32),
-    )
 
 
 def _linear_ticks(limits: tuple[float, float]) -> list[_Tick]:

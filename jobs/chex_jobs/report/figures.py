@@ -8,6 +8,7 @@ from chex_jobs.evaluation.results import (
     ArmTask,
     Calibration,
     Curve,
+    CurvePoint,
     Estimate,
     HospitalResults,
     MetadataBaseline,
@@ -121,11 +122,23 @@ def curve_chart(kind: str, curves: Sequence[Curve], prevalence: float | None) ->
 
 
 def loss_chart(run: PretrainingSummary) -> Markup:
-    """Loss by step; nothing where it was reported once only."""
-    if len(run.loss) < 2:
+    """Loss by step, the loss of chance dashed; nothing where it was reported once only."""
+    return _training_chart(f"Loss of {run.name}", "loss", run.loss, run.chance_loss)
+
+
+def top1_chart(run: PretrainingSummary) -> Markup:
+    """Share of films that find their own other view, by step; nothing where it was not reported."""
+    return _training_chart(f"Top-1 of {run.name}", "top-1", run.top1, run.chance_top1)
+
+
+def _training_chart(title: str, name: str, points: Sequence[CurvePoint], chance: float | None) -> Markup:
+    if len(points) < 2:
         return Markup("")
-    line = Line("loss", [point.step for point in run.loss], [point.value for point in run.loss])
-    return line_chart(f"Loss of {run.name}", [line], "step", "loss")
+    steps = [point.step for point in points]
+    lines = [Line(name, steps, [point.value for point in points])]
+    if chance is not None:
+        lines.append(Line("chance", (steps[0], steps[-1]), (chance, chance), GUIDE))
+    return line_chart(title, lines, "step", name)
 
 
 def _forest_row(

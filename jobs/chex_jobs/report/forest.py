@@ -1,20 +1,19 @@
-"""Forest plots: one estimate a row, its interval as whiskers, its numbers beside it."""
+"""Forest plots: one estimate a row, its interval as whiskers, its numbers beside it.
+
+A table whose middle column is drawn: labels and numbers are text of the page, which wraps at any length and any width.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from chex_jobs.report.charts import padded, shortened
+from chex_jobs.report.charts import padded
 from chex_jobs.report.marks import Style, mark
 from chex_jobs.report.numbers import nice_ticks, tick_texts
 
-ROW, HEAD, FOOT = 22, 26, 40
-LABEL_LIMIT = 40
-"""Characters of a label; a longer one keeps beginning and end, and the whole is its tooltip."""
-CHARACTER = 6.9
-"""Width of a character in user units at the style sheet's 12 px, rather too wide than too narrow."""
-PLOT, COLUMN = 280, 158
+PLOT, INSET, ROW, FOOT = 280.0, 14.0, 22, 20
+"""Width and height of a row's drawing in user units, and the room at its ends for half a tick's text."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +31,14 @@ class ForestRow:
 
 
 @dataclass(frozen=True)
-class _Columns:
-    """Where things stand from left to right."""
+class _Scale:
+    """From values to places along the drawing."""
 
-    label_end: float
     low: float
     high: float
-    texts: tuple[str, ...]
-
-    @property
-    def plot_end(self) -> float:
-        return self.label_end + PLOT
-
-    @property
-    def width(self) -> float:
-        return self.plot_end + COLUMN * len(self.texts) + 4
 
     def x(self, value: float) -> float:
-        return self.label_end + (value - self.low) / (self.high - self.low or 1.0) * PLOT
-
-    def text_start(self, index: int) -> float:
-        return self.plot_end + 12 + index * COLUMN
+        return INSET + (value - self.low) / (self.high - self.low or 1.0) * (PLOT - 2 * INSET)
 
 
 def forest(
@@ -62,69 +48,51 @@ def forest(
     values = [value for row in rows for value in (row.value, row.lower, row.upper) if value is not None]
     if not values:
         return Markup("")
-    longest = max(min(len(row.label), LABEL_LIMIT) for row in rows)
-    columns = _Columns(max(120.0, longest * CHARACTER + 18), *padded([*values, guide], 0.04), headings)
-    height = HEAD + ROW * len(rows) + FOOT
-    parts = [_axis(columns, height, x_title, guide)]
-    parts += [
-        Markup('<text class="head" x="{}" y="{}">{}</text>').format(
-            columns.text_start(index), HEAD - 10, heading
-        )
-        for index, heading in enumerate(headings)
-    ]
-    for index, row in enumerate(rows):
-        parts.append(_row(row, HEAD + index * ROW + ROW / 2, columns))
+    scale = _Scale(*padded([*values, guide], 0.04))
+    heads = Markup("").join(Markup('<th scope="col" class="n">{}</th>').format(each) for each in headings)
     return Markup(
-        '<svg class="chart forest" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>'
-    ).format(f"{columns.width:.0f}", height, title, Markup("").join(parts))
-
-
-def _axis(columns: _Columns, height: int, x_title: str, guide: float) -> Markup:
-    bottom = height - FOOT
-    parts = [Markup('<g class="axis">')]
-    ticks = nice_ticks(columns.low, columns.high)
-    for tick, text in zip(ticks, tick_texts(ticks), strict=True):
-        parts.append(
-            Markup(
-                '<line x1="{0}" x2="{0}" y1="{1}" y2="{2}"/><text x="{0}" y="{3}" text-anchor="middle">{4}</text>'
-            ).format(f"{columns.x(tick):.1f}", HEAD, bottom, bottom + 15, text)
-        )
-    middle = columns.label_end + PLOT / 2
-    parts.append(
-        Markup('<text class="name" x="{}" y="{}" text-anchor="middle">{}</text></g>').format(
-            f"{middle:.1f}", height - 6, x_title
-        )
+        '<table class="forest"><caption>{}</caption><thead><tr><th scope="col">arm</th><th scope="col">{}</th>{}</tr></thead>'
+        '<tbody>{}</tbody><tfoot><tr><td></td><td class="plot">{}</td>{}</tr></tfoot></table>'
+    ).format(
+        title,
+        x_title,
+        heads,
+        Markup("").join(_row(row, scale, guide, headings) for row in rows),
+        _axis(scale),
+        Markup("<td></td>") * len(headings),
     )
-    parts.append(
-        Markup('<line class="guideline" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
-            f"{columns.x(guide):.1f}", HEAD, bottom
-        )
-    )
-    return Markup("").join(parts)
 
 
-def _row(row: ForestRow, y: float, columns: _Columns) -> Markup:
-    strong = "strong" if row.emphasis else ""
-    parts = []
-    if row.baseline:
-        parts.append(
-            Markup('<line class="rule" x1="0" x2="{0}" y1="{1}" y2="{1}"/>').format(
-                f"{columns.width:.0f}", f"{y - ROW / 2:.1f}"
-            )
-        )
-    parts.append(
-        Markup('<text class="row {}" x="{}" y="{}" text-anchor="end">{}<title>{}</title></text>').format(
-            strong, f"{columns.label_end - 12:.1f}", y + 4, shortened(row.label, LABEL_LIMIT), row.label
-        )
+def _row(row: ForestRow, scale: _Scale, guide: float, headings: tuple[str, ...]) -> Markup:
+    names = " ".join(name for name, holds in (("strong", row.emphasis), ("baseline", row.baseline)) if holds)
+    texts = Markup("").join(
+        Markup('<td class="n" data-label="{}">{}</td>').format(heading, text)
+        for heading, text in zip(headings, row.texts, strict=True)
     )
-    parts += _estimate(row, y, columns.x, strong)
-    for index, text in enumerate(row.texts):
-        parts.append(
-            Markup('<text class="row {}" x="{}" y="{}">{}</text>').format(
-                strong, f"{columns.text_start(index):.1f}", y + 4, text
-            )
-        )
-    return Markup("").join(parts)
+    line = Markup('<line class="guideline" x1="{0}" x2="{0}" y1="0" y2="{1}"/>').format(
+        f"{scale.x(guide):.1f}", ROW
+    )
+    drawn = Markup("").join([line, *_estimate(row, ROW / 2, scale.x, "strong" if row.emphasis else "")])
+    return Markup('<tr class="{}"><th scope="row">{}</th><td class="plot">{}</td>{}</tr>').format(
+        names, row.label, _svg(ROW, drawn), texts
+    )
+
+
+def _svg(height: int, content: Markup) -> Markup:
+    return Markup('<svg viewBox="0 0 {} {}" aria-hidden="true">{}</svg>').format(
+        f"{PLOT:.0f}", height, content
+    )
+
+
+def _axis(scale: _Scale) -> Markup:
+    ticks = nice_ticks(scale.low, scale.high, 4)
+    drawn = Markup("").join(
+        Markup(
+            '<line x1="{0}" x2="{0}" y1="0" y2="4"/><text x="{0}" y="16" text-anchor="middle">{1}</text>'
+        ).format(f"{scale.x(tick):.1f}", text)
+        for tick, text in zip(ticks, tick_texts(ticks), strict=True)
+    )
+    return _svg(FOOT, Markup('<g class="axis">{}</g>').format(drawn))
 
 
 def _estimate(row: ForestRow, y: float, x: Callable[[float], float], strong: str) -> list[Markup]:

@@ -1,5 +1,6 @@
 """What tells one series from another on paper and to those who see no colours: a colour, a dash and a shape together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -46,8 +47,10 @@ def mark(style: Style, x: float, y: float, radius: float, *, classes: str = "", 
     return Markup('<polygon class="{}" points="{}">{}</polygon>').format(names, points, inner)
 
 
-def legend(entries: list[tuple[str, Style]], *, line: bool, points: bool) -> Markup:
-    """A list of names, each with what it looks like in the chart."""
+def legend(
+    entries: list[tuple[str, Style]], *, line: bool, points: bool, rings: Sequence[str] = ()
+) -> Markup:
+    """A list of names, each with what it looks like in the chart; `rings` name the points that have a ring."""
     items = []
     for name, style in entries:
         stroke = (
@@ -61,4 +64,11 @@ def legend(entries: list[tuple[str, Style]], *, line: bool, points: bool) -> Mar
                 stroke, point, name
             )
         )
+    ring = Markup('<circle class="ring" cx="15" cy="7" r="6"/>')
+    items += [
+        Markup('<li><svg class="key" viewBox="0 0 30 14" aria-hidden="true">{}</svg>{}</li>').format(
+            ring, name
+        )
+        for name in rings
+    ]
     return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))

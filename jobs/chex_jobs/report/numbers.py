@@ -55,6 +55,11 @@ def short_count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
 def duration(seconds: float | None) -> str:
     """`< 1 s`, `48 s`, `12 min`, `3.4 h`, or a dash."""
     if seconds is None:

@@ -6,6 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from chex_jobs.evaluation.disclosure import hides_classes
 from chex_jobs.evaluation.results import (
+    ArmCost,
+    ArmKey,
     DeployedPerformance,
     HospitalResults,
     MetadataBaseline,
@@ -18,7 +20,7 @@ from chex_jobs.report.checklist import checklist
 
 
 def render_page(results: Results, models: Mapping[str, str]) -> str:
-    """The page. `models` holds the URI of each hospital's deployable model."""
+    """The page. `models` holds the path of each hospital's deployable model below the folder of the page."""
     environment = Environment(
         loader=PackageLoader("chex_jobs.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -31,6 +33,8 @@ def render_page(results: Results, models: Mapping[str, str]) -> str:
         estimate=numbers.estimate,
         signed_estimate=numbers.signed_estimate,
         count=numbers.short_count,
+        counted=numbers.counted,
+        cost_of=cost_of,
         duration=numbers.duration,
         percent=numbers.percent,
         figures=figures,
@@ -49,6 +53,11 @@ def render_page(results: Results, models: Mapping[str, str]) -> str:
     return page.render(
         results=results, models=models, items=checklist(results), matrices=rows.matrices(results)
     )
+
+
+def cost_of(hospital: HospitalResults, arm: ArmKey) -> ArmCost:
+    """What an arm costs."""
+    return next(each.cost for each in hospital.arms if each.arm == arm)
 
 
 def baseline_of(hospital: HospitalResults, task: str) -> MetadataBaseline | None:

@@ -1,6 +1,7 @@
 """`evaluate/<hospital>`: the only stage that reads test films."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,9 +21,11 @@ from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, Inge
 from chex_jobs.evaluation.ledger import ledger_lines
 from chex_jobs.evaluation.predict_test import Predictor
 from chex_jobs.evaluation.prediction_table import prediction_table
-from chex_jobs.evaluation.results import HospitalCompute, HospitalResults
+from chex_jobs.evaluation.results import Estimate, HospitalCompute, HospitalResults
 from chex_jobs.evaluation.results_json import dumps
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
+from chex_jobs.report.numbers import estimate
+from chex_jobs.report.rows import HEADLINES
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.parents import finished_parent, have_labels, opened_dataset
@@ -171,17 +174,33 @@ def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
 
 
 def _summary(results: HospitalResults) -> dict[str, Any]:
+    """For status and terminal: numbers of the weights that are deployed, as on the page and on the model card.
+
+    Of several tasks the mean, without an interval, as none was computed for these weights.
+    """
     advice = results.recommendation
-    found = next((arm.mean_auroc for arm in results.arms if arm.arm == advice.deploy), None)
-    interval = found.interval if found is not None else None
+    measured = {each.task: each.auroc for each in advice.deployed_performance if each.task in advice.tasks}
+    values = [each.value for each in measured.values() if each.value is not None]
+    interval = next(iter(measured.values())).interval if len(measured) == 1 else None
     return {
-        "headline": advice.sentence,
+        "headline": _headline(results, measured),
         "recommended": advice.deploy.label if advice.deploy is not None else "",
         "enough": advice.enough.label if advice.enough is not None else "",
         "verdict": str(advice.verdict),
         "proven": advice.proven,
-        "auroc": found.value if found is not None else None,
+        "auroc": sum(values) / len(values) if values else None,
+        "aurocTasks": list(measured),
         "aurocLow": interval.lower if interval is not None else None,
         "aurocHigh": interval.upper if interval is not None else None,
         "testOpenings": results.ledger.count,
     }
+
+
+def _headline(results: HospitalResults, measured: Mapping[str, Estimate]) -> str:
+    """The verdict in few words, and each task's AUROC; the sentence comes with the report."""
+    verdict = HEADLINES[results.recommendation.verdict].text
+    arm = results.recommendation.deploy
+    if arm is None:
+        return verdict
+    aurocs = ", ".join(f"{task} {estimate(value)}" for task, value in measured.items())
+    return f"{arm.label}" + (f", AUROC: {aurocs}" if aurocs else "") + f"; {verdict[:1].lower()}{verdict[1:]}"

@@ -1,6 +1,7 @@
 """`pretrain/<name>`: one distributed run on the training films of a data set."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from chex_api.pretraining import PretrainingRun
@@ -9,6 +10,7 @@ from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.data.splits import roles
+from chex_jobs.objectives.chance import chance_of
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.parents import finished_parent, have_labels
@@ -134,10 +136,9 @@ def _summary(
     films_seen = outcome.step * run.optimization.global_batch_size
     losses = list(outcome.epoch_losses)
     last = journal[-1] if journal else None
+    metrics = dict(last.metrics) if last else {}
     return {
-        "headline": f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}, {films_seen} films seen"
-        if losses
-        else objective,
+        "headline": _headline(run, losses, metrics, films_seen),
         "objective": objective,
         "dataset": run.dataset,
         "trainingFilms": len(training.data.ordinals),
@@ -145,8 +146,19 @@ def _summary(
         "epochs": run.optimization.epochs,
         "epochLosses": losses,
         "filmPasses": films_seen * PASSES_PER_FILM[objective],
-        "metrics": dict(last.metrics) if last else {},
+        "metrics": metrics,
         "workers": outcome.num_workers,
         "resumedFromStep": outcome.resumed_from,
         "secondsOfLastAttempt": round(outcome.seconds, 3),
     }
+
+
+def _headline(run: PretrainingRun, losses: list[float], metrics: Mapping[str, float], films_seen: int) -> str:
+    """How the loss went, and what makes it readable: chance, and how often the right one was found."""
+    objective, _ = run.objective.member()
+    if not losses:
+        return objective
+    chance, told = chance_of(run), f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}"
+    told += f" (chance {chance.loss:.3f})" if chance is not None else ""
+    told += f", top-1 {metrics['top1']:.3f}" if "top1" in metrics else ""
+    return f"{told}, {films_seen} films seen"

@@ -1,7 +1,6 @@
 """`report/<job>`: join what the other stages found, tell people, and hand over the deployable models."""
 
 import tempfile
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         work, job, FinishedStages(stages), environment, context.store.uri, datetime.now(UTC)
     )
     attempt = context.attempt(spec)
-    models = {}
+    models: dict[str, str] = {}
     with_model = [each for each in results.hospitals if each.recommendation.deploy is not None]
     for done, hospital in enumerate(with_model):
         context.raise_if_stopped()
@@ -61,7 +60,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
 def _write_model(
     attempt: AttemptWriter, results: Results, hospital: HospitalResults, job: JobSpec, context: StageContext
 ) -> str:
-    """Write the hospital's model folder and its card; returns the folder's URI."""
+    """Write the hospital's model folder and its card; returns the folder's path in the artifact."""
     folder = f"models/{hospital.hospital}"
     dataset: Dataset = job.dataset(hospital.dataset)
     with tempfile.TemporaryDirectory(prefix="chex-model-") as local:
@@ -69,7 +68,7 @@ def _write_model(
         for path in sorted(Path(local).iterdir()):
             attempt.upload(f"{folder}/{path.name}", path)
     attempt.write_bytes(f"{folder}/model-card.md", render_model_card(results, hospital).encode())
-    return f"{attempt.uri}/{folder}"
+    return folder
 
 
 def _write_table(attempt: AttemptWriter, results: Results) -> None:
@@ -78,18 +77,11 @@ def _write_table(attempt: AttemptWriter, results: Results) -> None:
 
 
 def _summary(attempt: AttemptWriter, results: Results, models: dict[str, str]) -> dict[str, Any]:
+    """For people; files are named by their paths in the artifact, so that a copy of it speaks of itself."""
     return {
-        "headline": f"{len(results.hospitals)} hospitals",
+        "headline": f"{len(results.hospitals)} hospitals" if len(results.hospitals) != 1 else "1 hospital",
         "page": f"{attempt.uri}/{PAGE_FILE}",
-        "conclusions": list(_conclusions(results, models)),
+        "conclusions": {each.hospital: each.recommendation.sentence for each in results.hospitals},
+        "models": models,
+        "generatedFilms": results.generated_data,
     }
-
-
-def _conclusions(results: Results, models: dict[str, str]) -> Iterable[str]:
-    """One line for each hospital, then where its model lies."""
-    for hospital in results.hospitals:
-        yield f"{hospital.hospital}: {hospital.recommendation.sentence}"
-        if hospital.hospital in models:
-            yield f"  model: {models[hospital.hospital]}"
-    if results.generated_data:
-        yield "generated films: nothing here is accuracy"

@@ -1,5 +1,6 @@
 """Which files of a report come to this machine, and whose report is meant."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.artifacts.file_storage import FileStorage
 from chex_jobs.cli import report_copy
 from chex_jobs.cli.main import main
+from chex_jobs.cli.run_command import conclusions
 from tests.unit.cli.cluster_jobs import stage
 from tests.unit.cli.fake_kubectl import give_kubectl
 
@@ -133,3 +135,28 @@ def test_a_report_before_a_run_is_got_by_the_program_as_it_was_called(
     monkeypatch.setattr("sys.argv", [".venv/bin/chex"])
     assert main(["report", "network"]) == 1
     assert "it is Pretraining; see: .venv/bin/chex status network\n" in capsys.readouterr().err
+
+
+def test_what_a_copied_artifacts_folder_says_points_into_the_copy(tmp_path: Path) -> None:
+    first, second = tmp_path / "artifacts", tmp_path / "copy of artifacts"
+    attempt = ArtifactStore.open(first.as_uri()).stage("report", "network", IDENTITY).attempt("one")
+    for path in TO_READ | MODEL:
+        attempt.write_bytes(path, path.encode())
+    summary = {
+        "page": f"{attempt.uri}/report.html",
+        "conclusions": {"north": "Deploy ssl/probe@1.", "south": "No model: validation could not choose."},
+        "models": {"north": "models/north"},
+        "generatedFilms": True,
+    }
+    attempt.commit(summary)
+    shutil.copytree(first, second)
+    shutil.rmtree(first)
+    copied = ArtifactStore.open(second.as_uri()).stage("report", "network", IDENTITY).finished()
+    assert copied is not None
+    said = list(conclusions(copied))
+    assert said[0] == "north: Deploy ssl/probe@1."
+    assert said[2] == "south: No model: validation could not choose."
+    places = [line.rpartition(": ")[2] for line in (said[1], said[-1])]
+    assert all(place.startswith(second.as_uri()) for place in places)
+    assert places[0].endswith("/models/north")
+    assert places[1].endswith("/report.html")

@@ -105,7 +105,7 @@ def arm_results(
     for start in STARTS:
         for position, (strategy, transfer, dapt) in enumerate(STRATEGIES):
             for fraction in FRACTIONS:
-                base = STARTS[start] + (0.0, 0.03, 0.034)[position] + 0.04 * (fraction == 1.0)
+                base = STARTS[start] + (0.0, 0.034, 0.034)[position] + 0.04 * (fraction == 1.0)
                 draws = 1 if fraction == 1.0 else 3
                 means = [base + float(rng.normal(0, 0.01)) for _ in tasks]
                 arms.append(
@@ -143,7 +143,7 @@ def recommendation(
     comparisons = []
     for each in arms:
         deficit = (reference.mean_auroc.value or 0.0) - (each.mean_auroc.value or 0.0)
-        bounds = (deficit - 0.03, deficit + 0.012)
+        bounds = (deficit - 0.03, deficit + 0.008)
         if each is reference:
             comparisons.append(Comparison(each.arm, 0.0, 0.0, 0.0, 0.0, ArmVerdict.REFERENCE))
         elif not sufficient:

@@ -6,9 +6,19 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chex_jobs.evaluation.results import ArmVerdict, Estimate, HospitalResults, Results, Sufficiency
+from chex_jobs.evaluation.results import (
+    ArmVerdict,
+    CurvePoint,
+    Estimate,
+    HospitalResults,
+    RecommendationVerdict,
+    Results,
+    Sufficiency,
+)
 from chex_jobs.report import numbers
+from chex_jobs.report.model_card import render_model_card
 from chex_jobs.report.page import render_page
+from chex_jobs.report.rows import HEADLINES
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -125,8 +135,8 @@ def test_every_forest_plot_prints_the_auroc_and_auprc_of_every_arm(results: Resu
     page = render_page(single, {})
     for arm in hospital.arms:
         for task in arm.tasks:
-            for value in (task.auroc, task.auprc):
-                assert f">{numbers.estimate(value)}</text>" in page
+            for name, value in (("AUROC", task.auroc), ("AUPRC", task.auprc)):
+                assert f'<td class="n" data-label="{name}">{numbers.estimate(value)}</td>' in page
 
 
 def test_a_changed_auroc_changes_the_page(results: Results) -> None:
@@ -151,12 +161,126 @@ def test_insufficient_data_show_no_interval_and_say_why(results: Results) -> Non
     assert "Insufficient data" in page
 
 
-def test_a_reason_is_not_repeated_among_the_notices(results: Results) -> None:
+def test_no_reason_and_no_finding_stands_twice_in_a_hospitals_section(results: Results) -> None:
     single, hospital = _only(results, "south")
     task = hospital.tasks[0]
     warned = dataclasses.replace(hospital, warnings=(f"{task.task}: {task.reason}",))
     page = render_page(dataclasses.replace(single, hospitals=(warned,)), {})
-    assert page.count(f"<li>{task.task}: {task.reason}</li>") == 1
+    assert page.count(task.reason) == len(hospital.tasks)  # once for each task, among the notices
+    assert page.count(hospital.recommendation.sentence) == 1
+
+
+def test_both_answers_stand_at_the_head_of_a_hospital_with_what_the_cheaper_one_saves(
+    results: Results,
+) -> None:
+    single, hospital = _only(results, "north")
+    advice = hospital.recommendation
+    assert advice.deploy
+    assert advice.enough
+    page = render_page(single, {"north": "models/north"})
+    answers = page.split('<dl class="answers">')[1].split("</dl>")[0]
+    costs = {each.arm: each.cost for each in hospital.arms}
+    assert f"<dt>Deploy</dt><dd><b>{advice.deploy.label}</b>" in answers
+    assert f"<dt>Enough next time</dt><dd><b>{advice.enough.label}</b>" in answers
+    assert (
+        f"{costs[advice.enough].labelled_patients} labelled patients instead of {costs[advice.deploy].labelled_patients}"
+        in answers
+    )
+    assert "<code>models/north</code>" in answers
+
+
+def test_every_task_stands_in_the_first_table_with_the_numbers_of_the_model_card(results: Results) -> None:
+    single, hospital = _only(results, "north")
+    first = render_page(single, {}).split('<table class="summary">')[1].split("</table>")[0]
+    card = render_model_card(results, hospital)
+    for each in hospital.recommendation.deployed_performance:
+        assert f'{each.task} <span class="value">{numbers.estimate(each.auroc)}</span>' in first
+        assert f"| {numbers.estimate(each.auroc)} |" in card
+
+
+def test_a_hospital_without_a_model_says_why_and_has_no_table_of_arms(results: Results) -> None:
+    north = results.hospitals[0]
+    advice = dataclasses.replace(
+        north.recommendation,
+        deploy=None,
+        enough=None,
+        verdict=RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE,
+        proven=False,
+        sentence="No model: validation could not choose. icu: no validation film is positive.",
+        comparisons=(),
+        deployed=(),
+        deployed_performance=(),
+    )
+    bare = dataclasses.replace(
+        north, recommendation=advice, arms=(), tasks=(), metadata_baselines=(), calibrations=(), curves=(),
+        subgroups=(), cross_hospital=(), warnings=(), unlearnable={"icu": "icu: no validation film is positive."},
+    )  # fmt: skip
+    page = render_page(dataclasses.replace(results, hospitals=(bare,)), {})
+    assert "Validation could not choose" in page
+    assert page.count(advice.sentence) == 1
+    assert "no model" in page
+    assert "Every arm" not in page
+    assert "best on validation" not in page
+    assert "Patient flow" in page
+
+
+def test_a_task_that_was_left_out_is_told_before_any_number(results: Results) -> None:
+    page = render_page(_with_hospital(results, unlearnable={"ph": "ph: no training film is positive."}), {})
+    assert "<li>Not trained: ph: no training film is positive.</li>" in page
+
+
+def test_what_cross_fitting_promised_stands_beside_what_test_reached(results: Results) -> None:
+    single, hospital = _only(results, "north")
+    rows = _Reader(render_page(single, {})).table("arm", "task", "wanted specificity")
+    point = hospital.calibrations[0].operating_points[0]
+    assert rows[0][4:] == [
+        numbers.three_digits(point.validation_specificity),
+        numbers.estimate(point.specificity),
+        numbers.three_digits(point.validation_sensitivity),
+        numbers.estimate(point.sensitivity),
+    ]
+
+
+def test_a_contrastive_loss_stands_beside_chance_and_top_1(results: Results) -> None:
+    run = dataclasses.replace(
+        results.pretraining[0],
+        chance_loss=2.833,
+        chance_top1=0.059,
+        top1=(CurvePoint(1, 0.1), CurvePoint(2, 0.25)),
+    )
+    page = render_page(dataclasses.replace(results, pretraining=(run,)), {})
+    row = _Reader(page).table("run", "data set")[0]
+    assert row[-2:] == [f"{numbers.three_digits(run.loss[-1].value)} (2.833)", "0.250 (0.059)"]
+    assert "a loss that rises at first is no alarm" in page
+    assert "Top-1 of ssl" in page
+
+
+def test_the_clock_is_told_only_where_it_ran_through(results: Results) -> None:
+    north = results.hospitals[0]
+    for wall, words in ((248.0, "4 min on the clock"), (None, "was not measured")):
+        page = render_page(
+            _with_hospital(results, compute=dataclasses.replace(north.compute, wall_seconds=wall)), {}
+        )
+        assert words in page
+
+
+def test_tables_with_many_columns_hint_at_them_on_a_phone(results: Results) -> None:
+    page = render_page(results, {})
+    for block in page.split('<div class="scroll')[1:]:
+        heading = block.split("</thead>")[0]
+        columns = heading.count("<th ")
+        assert columns <= 6 or block.startswith(" wide"), heading
+
+
+@pytest.mark.parametrize("verdict", RecommendationVerdict)
+def test_every_verdict_of_a_hospital_has_words(results: Results, verdict: RecommendationVerdict) -> None:
+    assert verdict.value not in HEADLINES[verdict].text
+    assert HEADLINES[verdict].text in render_page(
+        _with_hospital(
+            results, recommendation=dataclasses.replace(results.hospitals[0].recommendation, verdict=verdict)
+        ),
+        {},
+    )
 
 
 def test_suppressed_cells_show_no_count_and_no_auroc(results: Results) -> None:
