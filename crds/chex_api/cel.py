@@ -109,7 +109,7 @@ JOB_RULES = (
     CelRule(
         "",
         "self.pretraining.all(run, !has(run.objective.clip) || self.datasets.all(dataset, dataset.name != run.dataset || "
-        "!(has(dataset.source.nihChestXray14) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
+        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
         "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
         "objective clip learns from reports, but the data set of a pretraining run has none",
     ),
@@ -117,7 +117,7 @@ JOB_RULES = (
         "",
         "self.hospitals.all(hospital, hospital.strategies.all(strategy, !has(strategy.dapt) || !has(strategy.dapt.objective.clip)) || "
         "self.datasets.all(dataset, dataset.name != hospital.dataset || "
-        "!(has(dataset.source.nihChestXray14) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
+        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
         "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
         "objective clip learns from reports, but the data set of a hospital has none",
     ),
@@ -157,6 +157,11 @@ JOB_RULES = (
         "datasets[]",
         "!has(self.split.official) || has(self.source.nihChestXray14)",
         "this source publishes no split; use split.patients or split.groupedFolds",
+    ),
+    CelRule(
+        "datasets[].source.table.image",
+        "self.element == '' || self.path == '{}'",
+        "path stands beside element, which finds films whatever their paths; name one of them",
     ),
     CelRule(
         "datasets[].split.patients",

@@ -36,6 +36,10 @@ class CovidChestXray(ApiModel):
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(description="Folder that holds metadata.csv and images/.")
 
 
+HeaderColumn = Annotated[str, Field(pattern=r"^dicom:[A-Z][A-Za-z0-9]*$", min_length=7, max_length=70)]
+"""A column that is read from headers of DICOM films: `dicom:` and the element's keyword."""
+
+
 class TableImage(ApiModel):
     """How a row names its film."""
 
@@ -46,6 +50,12 @@ class TableImage(ApiModel):
         max_length=256,
         pattern=r"^[^{}]*\{\}[^{}]*$",
         description="Path of the film below `uri`; `{}` stands for the column's value.",
+    )
+    element: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^([A-Z][A-Za-z0-9]*)?$",
+        description="DICOM keyword, such as AccessionNumber, StudyInstanceUID or SOPInstanceUID: a row's films are the DICOM files below `uri`, at any depth, whose header has the column's value there. Empty: `path` says where the film lies.",
     )
 
 
@@ -71,7 +81,7 @@ class RowFilter(ApiModel):
 
 
 class Table(ApiModel):
-    """Any hospital's CSV or Parquet file with PNG, JPEG or DICOM films beside it: one row for each film."""
+    """Any hospital's CSV or Parquet file with PNG, JPEG or DICOM films beside it: one row for each film. A column written `dicom:` and a DICOM keyword, such as `dicom:Modality`, is read from the header of each row's film."""
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
         description="Folder that holds the table and, below it, the films."
@@ -111,6 +121,39 @@ class Table(ApiModel):
     )
     where: tuple[RowFilter, ...] = Field(
         default=(), max_length=16, description="Rows to keep: every filter must hold."
+    )
+
+
+class DicomFolder(ApiModel):
+    """A folder of DICOM files without a table: each file is a film, whatever its name. Columns, those of tasks too, are elements of its header, written `dicom:` and the DICOM keyword, such as `dicom:BodyPartExamined`. What is no DICOM object or has no image is left out and counted."""
+
+    uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
+        description="Folder that holds the DICOM files, at any depth."
+    )
+    patient_column: HeaderColumn = Field(
+        default="dicom:PatientID",
+        description="Element of the patient id. Splits never part a patient's films.",
+    )
+    study_column: HeaderColumn = Field(
+        default="dicom:StudyInstanceUID", description="Element of the study id."
+    )
+    view: TableView = Field(
+        default=TableView(column="dicom:ViewPosition", frontal=("AP", "PA"), lateral=("LL", "RL", "LATERAL")),
+        description="How a header tells its view; an empty string among the values stands for a header that does not.",
+    )
+    subgroup_columns: tuple[HeaderColumn, ...] = Field(
+        default=("dicom:PatientSex",),
+        max_length=16,
+        description="Elements that are reported by subgroup and used by the metadata baseline; none that identifies a patient or study.",
+    )
+    age_column: HeaderColumn = Field(
+        default="dicom:PatientAge",
+        description="Element of the age, in years; reported in bands, and stored with 90 for all from 90 up. PatientAge is counted from the dates of birth and study where it is not told.",
+    )
+    where: tuple[RowFilter, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Films to keep, such as `dicom:Modality` CR and DX, `dicom:BodyPartExamined` CHEST, `dicom:PresentationIntentType` FOR PRESENTATION: every filter must hold.",
     )
 
 
@@ -161,6 +204,9 @@ class Source(OneOf):
         default=None, description="covid-chestxray-dataset as published."
     )
     table: Table | None = Field(default=None, description="A CSV or Parquet table with films beside it.")
+    dicom_folder: DicomFolder | None = Field(
+        default=None, description="A folder of DICOM files without a table."
+    )
     phantom: Phantom | None = Field(default=None, description="Generated films and reports.")
 
 

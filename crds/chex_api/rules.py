@@ -175,6 +175,7 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
     for index, dataset in _indexed(spec, "datasets"):
         path = f"spec.datasets[{index}]"
         yield from _split_fits(path, dataset)
+        yield from _films_are_named_once(f"{path}.source.table.image", dataset)
         for position, task in _indexed(dataset, "tasks"):
             limits = _get(task, "positive", "range")
             if is_object(limits):
@@ -237,7 +238,7 @@ def _can_read_reports(path: str, dataset: Plain, has_text_encoder: bool) -> Iter
         return
     silent_table = is_object(source.get("table")) and not source["table"].get("reportColumn")
     silent_phantom = is_object(source.get("phantom")) and source["phantom"].get("reports") is False
-    if silent_table or silent_phantom or "nihChestXray14" in source:
+    if silent_table or silent_phantom or "nihChestXray14" in source or "dicomFolder" in source:
         yield Fault(path, "learns from reports, but the data set has none")
 
 
@@ -274,6 +275,14 @@ def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
     unpublished = is_object(source) and not is_object(source.get("nihChestXray14"))
     if unpublished and is_object(_get(dataset, "split", "official")):
         yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
+
+
+def _films_are_named_once(path: str, dataset: Plain) -> Iterator[Fault]:
+    image = _get(dataset, "source", "table", "image")
+    if is_object(image) and image.get("element") and image.get("path", "{}") != "{}":
+        yield Fault(
+            path, "path stands beside element, which finds films whatever their paths; name one of them"
+        )
 
 
 def _workers_fit(path: str, workers: Any) -> Iterator[Fault]:

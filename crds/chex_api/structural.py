@@ -4,6 +4,7 @@ pydantic emits JSON Schema 2020-12, of which the API server refuses a good part 
 `prefixItems`, `anyOf` with types) and silently drops some. So this is a whitelist: what it does not know, it raises on.
 """
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -115,7 +116,8 @@ class _Converter:
         if not isinstance(kind, str) or kind not in KEPT:
             raise NotStructural(f"{where}: type {kind!r} has no structural form")
         self._check_keywords(schema, kind, where)
-        converted = {key: value for key, value in schema.items() if key in KEPT[kind]}
+        # Copies: a model that stands in two places would else share its lists, which YAML writes as an alias.
+        converted = {key: copy.copy(value) for key, value in schema.items() if key in KEPT[kind]}
         if kind == "integer" and not -INT32_MAX <= schema["minimum"] <= schema["maximum"] <= INT32_MAX:
             converted["format"] = "int64"
         if "pattern" in converted:

@@ -39,6 +39,10 @@ class FileStorage(Storage):
         with self._reporting(key, "read"):
             return self.path(key).read_bytes()
 
+    def read_start(self, key: str, length: int) -> bytes:
+        with self._reporting(key, "read"), self.path(key).open("rb") as file:
+            return file.read(length)
+
     def write_bytes(self, key: str, data: bytes) -> None:
         with self.staged(key) as path:
             path.write_bytes(data)

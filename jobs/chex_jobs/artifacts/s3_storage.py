@@ -55,6 +55,10 @@ class S3Storage(Storage):
         with reporting(self.uri_of(key), "read"):
             return call_with_retries(lambda: self._get_once(key), body_broke_off)
 
+    def read_start(self, key: str, length: int) -> bytes:
+        with reporting(self.uri_of(key), "read"):
+            return call_with_retries(lambda: self._get_start_once(key, length), body_broke_off)
+
     def write_bytes(self, key: str, data: bytes) -> None:
         with reporting(self.uri_of(key), "write"):
             self._client_of_process().put_object(**self._at(key), Body=data)
@@ -129,6 +133,17 @@ class S3Storage(Storage):
 
     def _get_once(self, key: str) -> bytes:
         return self._client_of_process().get_object(**self._at(key))["Body"].read()
+
+    def _get_start_once(self, key: str, length: int) -> bytes:
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self._client_of_process().get_object(**self._at(key), Range=f"bytes=0-{length - 1}")
+        except ClientError as error:
+            if status_of(error) == 416:  # an object without bytes has no first ones
+                return b""
+            raise
+        return found["Body"].read()
 
     def _put_once(self, key: str, data: bytes) -> bool:
         from botocore.exceptions import ClientError

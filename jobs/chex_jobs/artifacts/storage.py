@@ -67,6 +67,10 @@ class Storage(ABC):
         """The whole object. Raises `ObjectNotFound`."""
 
     @abstractmethod
+    def read_start(self, key: str, length: int) -> bytes:
+        """The first `length` bytes of an object, or all of a shorter one. Raises `ObjectNotFound`."""
+
+    @abstractmethod
     def write_bytes(self, key: str, data: bytes) -> None:
         """Store an object whole, replacing any other: readers see the old bytes or the new, never a part."""
 

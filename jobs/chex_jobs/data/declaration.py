@@ -61,6 +61,8 @@ def declare(dataset: Dataset) -> Declaration:
 
 
 def _fault(film: FilmRecord) -> Fault | None:
+    if film.fault:
+        return film.fault
     if not film.patient:
         return Fault(Reason.MISSING_PATIENT, "the row has no patient id")
     if film.size_bytes == MISSING:

@@ -53,6 +53,11 @@ def decode_film(data: bytes, short_side: int) -> Film:
     return film
 
 
+def is_dicom(data: bytes) -> bool:
+    """Tell whether a file, or its beginning, is a DICOM object."""
+    return data[_DICOM_OFFSET : _DICOM_OFFSET + 4] == b"DICM" or data.startswith(_DICOM_WITHOUT_PREAMBLE)
+
+
 def check_pixels(height: int, width: int) -> None:
     """Raise `FilmError` for a size, read from a header, that no film has."""
     if height <= 0 or width <= 0:
@@ -94,7 +99,7 @@ def _decoded(data: bytes, short_side: int) -> Film:
         return _decode_png(data, short_side)
     if data.startswith(_JPEG):
         return _decode_jpeg(data, short_side)
-    if data[_DICOM_OFFSET : _DICOM_OFFSET + 4] == b"DICM" or data.startswith(_DICOM_WITHOUT_PREAMBLE):
+    if is_dicom(data):
         from chex_jobs.data.dicom import decode_dicom  # pydicom takes longer to import than a film to decode
 
         return decode_dicom(data, short_side)

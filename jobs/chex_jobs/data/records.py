@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_jobs.data.columns import ColumnFormat
+from chex_jobs.data.faults import Fault
 from chex_jobs.data.splits import UNUSED
 
 MISSING = -1
@@ -31,6 +32,7 @@ class FilmRecord:
             is none.
         report: the report's text, or None.
         official: published part of the split, one of `chex_jobs.data.splits`.
+        fault: why the film cannot be used, where its source knows that already.
     """
 
     key: str
@@ -41,6 +43,7 @@ class FilmRecord:
     mark: str = ""
     report: str | None = None
     official: str = UNUSED
+    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class FilmReader(Protocol):
 
 
 class Source(Protocol):
-    """One published format of films, or `table`, or `phantom`."""
+    """One published format of films, or `table`, `dicomFolder` or `phantom`."""
 
     def films(self, columns: Collection[str]) -> FilmTable:
         """Return every film declared, with the cells of `columns` (those that the tasks read).

@@ -1,4 +1,4 @@
-"""DICOM objects: their headers as columns, and their pixels as the grey film that a reader would see."""
+"""DICOM objects as the grey films that a reader would see. Their headers: `chex_jobs.data.sources.dicom_header`."""
 
 from chex_jobs.data.dicom.film import decode_dicom
 from chex_jobs.data.dicom.grey import grey_values

@@ -18,6 +18,10 @@ def open_source(spec: SourceSpec) -> Source:
         from chex_jobs.data.sources.table import TableSource
 
         return TableSource(spec.table)
+    if spec.dicom_folder is not None:
+        from chex_jobs.data.sources.dicom_folder import DicomFolderSource
+
+        return DicomFolderSource(spec.dicom_folder)
     assert spec.phantom is not None
     from chex_jobs.data.sources.phantom import PhantomSource
 

@@ -1,0 +1,80 @@
+"""A folder of DICOM files without a table: each file a film, each column an element of its header.
+
+- Every file below the folder counts, whatever its name. What is no DICOM object, and objects without pixels (reports,
+  presentation states, DICOMDIR), are left out and counted.
+- Objects in colour and of several frames are set aside, as films that cannot be used: screenshots, ultrasound.
+- Filters, views, patients and studies are those of `table`, on columns of headers.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from chex_api.dataset import DicomFolder, Table, TableImage
+from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data.faults import Fault, Reason
+from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.sources import folder
+from chex_jobs.data.sources.dicom_header import PREFIX, Header
+from chex_jobs.data.sources.header_columns import header_columns, read_headers
+from chex_jobs.data.sources.table import TableSource
+from chex_jobs.data.tables import RawTable
+
+_FIELD = "source.dicomFolder"
+_FILE = "the headers of the DICOM files"
+_PATH = "path"
+_NEEDED = ("PhotometricInterpretation", "NumberOfFrames")
+
+
+class DicomFolderSource:
+    """Reads a folder as the manifest's `source.dicomFolder` describes it."""
+
+    def __init__(self, spec: DicomFolder) -> None:
+        self._storage = open_storage(spec.uri)
+        self._spec = Table(
+            uri=spec.uri,
+            file="headers.csv",
+            image=TableImage(column=_PATH),
+            patient_column=spec.patient_column,
+            study_column=spec.study_column,
+            view=spec.view,
+            subgroup_columns=spec.subgroup_columns,
+            age_column=spec.age_column,
+            where=spec.where,
+        )
+
+    def films(self, columns: Collection[str]) -> FilmTable:
+        """See `chex_jobs.data.records.Source`."""
+        names = header_columns(self._spec, columns, _FIELD)
+        keywords = sorted({name.removeprefix(PREFIX) for name in names} | set(_NEEDED))
+        headers = read_headers(self._storage, self._storage.sizes(), keywords)
+        pictures = {key: header for key, header in headers.items() if header and header.has_image}
+        cells = {
+            name: [each.cells[name.removeprefix(PREFIX)] for each in pictures.values()] for name in names
+        }
+        table = RawTable(_FILE, {_PATH: list(pictures), **cells}, len(pictures))
+        films = TableSource(self._spec, field=_FIELD).films_of(table, columns)
+        left_out = {
+            "not DICOM": sum(header is None for header in headers.values()),
+            "no image": sum(header is not None and not header.has_image for header in headers.values()),
+        }
+        return replace(
+            films,
+            films=tuple(_judged(film, pictures[film.key]) for film in films.films),
+            left_out={**films.left_out, **{reason: count for reason, count in left_out.items() if count}},
+        )
+
+    def reader(self) -> folder.FileReader:
+        """See `chex_jobs.data.records.Source`."""
+        return folder.FileReader(self._storage)
+
+
+def _judged(film: FilmRecord, header: Header) -> FilmRecord:
+    """Return the film with what its header says against it."""
+    photometric, frames = (header.cells[keyword] for keyword in _NEEDED)
+    if not photometric.startswith("MONOCHROME"):
+        return replace(
+            film, fault=Fault(Reason.UNSUPPORTED_MODE, f"DICOM in colour ({photometric or 'not told'})")
+        )
+    if frames not in ("", "0", "1"):
+        return replace(film, fault=Fault(Reason.UNSUPPORTED_MODE, f"DICOM with {frames} frames"))
+    return film

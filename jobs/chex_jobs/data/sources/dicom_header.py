@@ -1,0 +1,163 @@
+"""The header of a DICOM object as cells of text, as a table would hold them.
+
+A column of a header is named `dicom:` and the element's keyword, `dicom:Modality`. A sequence of codes is the meaning of
+its first; several values are parted by a backslash, as DICOM parts them. An age is in years, and counted from the date of
+birth to that of the study where the object does not tell it.
+"""
+
+import io
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import pydicom.config
+from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag, Tag
+
+from chex_jobs.data.columns import nearest
+from chex_jobs.data.errors import ColumnError
+
+# Both quote values of headers, which are patients', in what people read.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+
+PREFIX = "dicom:"
+_PIXEL_DATA = 0x7FE00010
+_PIXEL_GROUP = 0x7FE0
+_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+_IDENTIFYING_VRS = ("UI", "PN", "DA", "DT", "TM")
+_IDENTIFYING = (
+    "PatientID",
+    "OtherPatientIDs",
+    "AccessionNumber",
+    "StudyID",
+    "PatientAddress",
+    "PatientTelephoneNumbers",
+)
+_SHOWN_NAMES = {"PatientAge": "age", "PatientSex": "sex"}
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What was asked of an object's header.
+
+    Attributes:
+        cells: text by keyword; empty for an element that is not there.
+        has_image: whether the object has pixels.
+    """
+
+    cells: Mapping[str, str]
+    has_image: bool
+
+
+def is_header_column(name: str) -> bool:
+    """Tell whether a column is read from headers."""
+    return name.startswith(PREFIX)
+
+
+def keyword_of(column: str, field: str = "") -> str:
+    """Return the keyword of a column of headers.
+
+    Args:
+        column: as the manifest names it.
+        field: path of the manifest's field, for the message.
+
+    Raises:
+        ColumnError: DICOM knows no such element.
+    """
+    keyword = column.removeprefix(PREFIX)
+    if tag_for_keyword(keyword) is None:
+        asked = f"{field}: " if field else ""
+        near = nearest(keyword, [name for name in keyword_dict if name])
+        raise ColumnError(
+            f"{asked}DICOM has no element {keyword!r}; the nearest is {near!r}, so write '{PREFIX}{near}'."
+        )
+    return keyword
+
+
+def check_names_nobody(column: str, field: str) -> None:
+    """Raise `ColumnError` for a column that identifies people: subgroups are shown, and stored beside the films."""
+    keyword = keyword_of(column, field)
+    if keyword in _IDENTIFYING or dictionary_VR(tag_for_keyword(keyword) or 0) in _IDENTIFYING_VRS:
+        raise ColumnError(
+            f"{field}: {column!r} identifies patients or studies, and subgroups are shown; take it out."
+        )
+
+
+def shown_name(column: str) -> str:
+    """Return the name under which a subgroup is shown: that of a table's column, or what a header's is in plain words."""
+    keyword = column.removeprefix(PREFIX)
+    return _SHOWN_NAMES.get(keyword, keyword) if is_header_column(column) else column
+
+
+def read_header(content: bytes, keywords: Collection[str], *, is_whole: bool) -> Header | None:
+    """Read elements of a header.
+
+    Args:
+        content: the object, or its beginning.
+        keywords: of the elements.
+        is_whole: whether `content` is the whole object.
+
+    Returns:
+        None if the content is no DICOM object, or ends before its pixels do begin and is not whole.
+    """
+    reached: list[int] = []
+
+    def is_behind_header(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        if tag.group >= _PIXEL_GROUP:
+            reached.append(int(tag))
+        return bool(reached)
+
+    # The character set is for reading text, and the two dates for an age that is not told.
+    needed: list[BaseTag | int] = [
+        Tag(name) for name in ("SpecificCharacterSet", "PatientBirthDate", "StudyDate", *keywords)
+    ]
+    try:
+        dataset = read_partial(io.BytesIO(content), is_behind_header, force=True, specific_tags=needed)
+        cells = {keyword: cell(dataset, keyword) for keyword in keywords}
+    except Exception:  # pydicom raises whatever damaged bytes lead it to
+        return None
+    if not reached and not is_whole:
+        return None
+    return Header(cells, has_image=_PIXEL_DATA in reached)
+
+
+def cell(dataset: Dataset, keyword: str) -> str:
+    """Return an element as text; empty if there is none."""
+    if keyword == "PatientAge":
+        return _age_in_years(dataset)
+    return _text(dataset.get(keyword))
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, bytes):
+        return ""
+    if isinstance(value, Sequence):
+        return _text(value[0].get("CodeMeaning")) if value else ""
+    if isinstance(value, MultiValue):
+        return "\\".join(map(_text, value))
+    return str(value).strip(" \0")
+
+
+def _age_in_years(dataset: Dataset) -> str:
+    told = _text(dataset.get("PatientAge")).upper()
+    number, unit = told.rstrip("DWMY"), told[-1:]
+    if number.strip().isdigit():
+        return str(int(int(number) * _YEARS.get(unit, 1.0)))
+    birth, study = (_date(dataset.get(name)) for name in ("PatientBirthDate", "StudyDate"))
+    if birth is None or study is None or study < birth:
+        return ""
+    return str(study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day)))
+
+
+def _date(value: Any) -> date | None:
+    try:
+        return datetime.strptime(_text(value), "%Y%m%d").date()
+    except ValueError:
+        return None
