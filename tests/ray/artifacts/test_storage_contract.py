@@ -25,6 +25,17 @@ def write_and_fail(storage: Storage, key: str, data: bytes) -> None:
         raise RuntimeError
 
 
+@pytest.mark.parametrize("content", [b"", b"abc", b"abcd", b"abcdefgh"])
+def test_the_start_of_an_object_is_read_and_all_of_a_shorter_one(storage: Storage, content: bytes) -> None:
+    storage.write_bytes("a", content)
+    assert storage.read_start("a", 4) == content[:4]
+
+
+def test_the_start_of_an_object_that_is_not_there_is_not_found(storage: Storage) -> None:
+    with pytest.raises(ObjectNotFound):
+        storage.read_start("a", 4)
+
+
 def test_what_was_written_is_read_and_can_be_replaced(storage: Storage) -> None:
     storage.write_bytes("a/b", b"old")
     storage.write_bytes("a/b", b"new")
