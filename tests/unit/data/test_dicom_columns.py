@@ -11,8 +11,10 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset as DicomDataset
 from pydicom.sequence import Sequence
 
-from chex_api.dataset import Source
+from chex_api.dataset import Dataset, Source
 from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.data.contents import film_contents, films_digest
+from chex_jobs.data.declaration import declare
 from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.faults import Reason
 from chex_jobs.data.records import MISSING, FilmTable
@@ -239,11 +241,20 @@ def test_every_published_object_is_read_or_told_to_be_none(tmp_path: Path):
 
 
 def test_the_digest_of_a_folder_changes_with_a_header(tmp_path: Path):
-    source = open_source(Source.parse({"dicomFolder": {"uri": tmp_path.as_uri()}}))
-    written(tmp_path, a=film(0))
-    before = source.digest()
+    dataset = Dataset.parse(
+        {"name": "pacs", "source": {"dicomFolder": {"uri": tmp_path.as_uri()}}, "split": {"patients": {}}}
+    )
+
+    def digest() -> str:
+        table = declare(dataset).table
+        return films_digest(table, film_contents(dataset, table.films))
+
+    written(tmp_path, a=film(0), **{"README.txt": b"one"})
+    before = digest()
+    written(tmp_path, a=film(0), **{"README.txt": b"another"})
+    assert digest() == before
     written(tmp_path, a=film(0, PatientSex="M"))
-    assert source.digest() != before
+    assert digest() != before
 
 
 def test_a_table_finds_its_films_by_an_element_of_their_headers(tmp_path: Path):
