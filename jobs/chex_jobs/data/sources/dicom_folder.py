@@ -14,8 +14,9 @@ from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.faults import Fault, Reason
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
-from chex_jobs.data.sources.dicom_header import PREFIX, Header
-from chex_jobs.data.sources.header_columns import header_columns, read_headers
+from chex_jobs.data.sources.dicom_header import Header
+from chex_jobs.data.sources.header_columns import check_header_names, read_headers
+from chex_jobs.data.sources.header_names import PREFIX, header_names
 from chex_jobs.data.sources.table import TableSource
 from chex_jobs.data.tables import RawTable
 
@@ -44,7 +45,8 @@ class DicomFolderSource:
 
     def films(self, columns: Collection[str]) -> FilmTable:
         """See `chex_jobs.data.records.Source`."""
-        names = header_columns(self._spec, columns, _FIELD)
+        names = header_names(self._spec, columns, _FIELD)
+        check_header_names(self._spec, names, _FIELD)
         keywords = sorted({name.removeprefix(PREFIX) for name in names} | set(_NEEDED))
         headers = read_headers(self._storage, self._storage.sizes(), keywords)
         pictures = {key: header for key, header in headers.items() if header and header.has_image}

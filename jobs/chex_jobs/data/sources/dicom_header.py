@@ -22,12 +22,12 @@ from pydicom.tag import BaseTag, Tag
 
 from chex_jobs.data.columns import nearest
 from chex_jobs.data.errors import ColumnError
+from chex_jobs.data.sources.header_names import PREFIX
 
 # Both quote values of headers, which are patients', in what people read.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
-PREFIX = "dicom:"
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_GROUP = 0x7FE0
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
@@ -40,7 +40,6 @@ _IDENTIFYING = (
     "PatientAddress",
     "PatientTelephoneNumbers",
 )
-_SHOWN_NAMES = {"PatientAge": "age", "PatientSex": "sex"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,6 @@ class Header:
 
     cells: Mapping[str, str]
     has_image: bool
-
-
-def is_header_column(name: str) -> bool:
-    """Tell whether a column is read from headers."""
-    return name.startswith(PREFIX)
 
 
 def keyword_of(column: str, field: str = "") -> str:
@@ -88,12 +82,6 @@ def check_names_nobody(column: str, field: str) -> None:
         raise ColumnError(
             f"{field}: {column!r} identifies patients or studies, and subgroups are shown; take it out."
         )
-
-
-def shown_name(column: str) -> str:
-    """Return the name under which a subgroup is shown: that of a table's column, or what a header's is in plain words."""
-    keyword = column.removeprefix(PREFIX)
-    return _SHOWN_NAMES.get(keyword, keyword) if is_header_column(column) else column
 
 
 def read_header(content: bytes, keywords: Collection[str], *, is_whole: bool) -> Header | None:

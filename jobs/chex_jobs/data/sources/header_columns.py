@@ -1,7 +1,7 @@
 """Columns that are read from the headers of DICOM films, beside those of a table or in place of them."""
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,17 +12,15 @@ from chex_jobs.data.decode import is_dicom
 from chex_jobs.data.sources.dicom_header import (
     Header,
     check_names_nobody,
-    is_header_column,
     keyword_of,
     read_header,
 )
+from chex_jobs.data.sources.header_names import FILM_PATH, is_header_column
 from chex_jobs.data.tables import RawTable
 
 HEADER_BYTES = 64 << 10
 """What is read of a file at first. Headers of films take 2 to 40 KiB; of a longer one the whole file is read."""
 _READERS = 16
-FILM_PATH = "dicom:path"
-"""Column of the paths of films that an element of the header has told."""
 
 
 def read_headers(
@@ -40,23 +38,22 @@ def read_headers(
         return dict(zip(wanted, pool.map(read, wanted), strict=True))
 
 
-def header_columns(spec: Table, columns: Collection[str], field: str) -> list[str]:
-    """Return the columns of headers among those that a source's fields and tasks name.
+def check_header_names(spec: Table, names: Mapping[str, str], field: str) -> None:
+    """Raise `ColumnError` where DICOM has no such element, or a subgroup would tell who somebody is.
 
-    Raises:
-        ColumnError: DICOM has no such element, or subgroups would tell who somebody is.
+    Args:
+        spec: the source.
+        names: see `header_names.header_names`.
+        field: path of the source.
     """
-    named = {name: path for path, name in _named(spec, field) if is_header_column(name)}
-    asked = {name: "" for name in columns if is_header_column(name)} | named
-    for name, path in asked.items():
+    for name, path in names.items():
         keyword_of(name, path)
     for number, name in enumerate(spec.subgroup_columns):
         if is_header_column(name):
             check_names_nobody(name, f"{field}.subgroupColumns[{number}]")
-    return sorted(asked)
 
 
-def with_headers(table: RawTable, names: Sequence[str], paths: Sequence[str], storage: Storage) -> RawTable:
+def with_headers(table: RawTable, names: Collection[str], paths: Sequence[str], storage: Storage) -> RawTable:
     """Return the table with columns of headers; their cells are blank where a row's film is no DICOM, or not there.
 
     Args:
@@ -65,15 +62,13 @@ def with_headers(table: RawTable, names: Sequence[str], paths: Sequence[str], st
         paths: of the films, by row; empty for a row that names none.
         storage: where films lie.
     """
-    if not names:
-        return table
     keywords = [keyword_of(name) for name in names]
     headers = read_headers(storage, sorted(set(paths) - {""}), keywords)
     return _with_cells(table, names, [headers.get(path) for path in paths])
 
 
 def with_films_by_element(
-    table: RawTable, spec: Table, names: Sequence[str], field: str, storage: Storage
+    table: RawTable, spec: Table, names: Collection[str], field: str, storage: Storage
 ) -> RawTable:
     """Return the table with a row for each film, `FILM_PATH` told by an element of the header, and columns of headers.
 
@@ -107,23 +102,9 @@ def with_films_by_element(
     return _with_cells(table, names, [headers.get(path) for path in paths])
 
 
-def _with_cells(table: RawTable, names: Sequence[str], headers: Sequence[Header | None]) -> RawTable:
+def _with_cells(table: RawTable, names: Collection[str], headers: Sequence[Header | None]) -> RawTable:
     cells = {name: [each.cells[keyword_of(name)] if each else "" for each in headers] for name in names}
     return replace(table, columns=table.columns | cells)
-
-
-def _named(spec: Table, field: str) -> Iterator[tuple[str, str]]:
-    """Yield the path of each field that names a column, and the column."""
-    yield f"{field}.patientColumn", spec.patient_column
-    yield f"{field}.studyColumn", spec.study_column
-    yield f"{field}.reportColumn", spec.report_column
-    yield f"{field}.ageColumn", spec.age_column
-    if spec.view is not None:
-        yield f"{field}.view.column", spec.view.column
-    yield from ((f"{field}.where[{number}].column", each.column) for number, each in enumerate(spec.where))
-    yield from (
-        (f"{field}.subgroupColumns[{number}]", each) for number, each in enumerate(spec.subgroup_columns)
-    )
 
 
 def _read_header(storage: Storage, key: str, keywords: Collection[str]) -> Header | None:

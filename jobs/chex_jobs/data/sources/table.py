@@ -12,13 +12,7 @@ from chex_jobs.data import ages
 from chex_jobs.data.columns import is_blank
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
-from chex_jobs.data.sources.dicom_header import shown_name
-from chex_jobs.data.sources.header_columns import (
-    FILM_PATH,
-    header_columns,
-    with_films_by_element,
-    with_headers,
-)
+from chex_jobs.data.sources.header_names import FILM_PATH, header_names, shown_name
 from chex_jobs.data.tables import RawTable
 from chex_jobs.data.text import select_sections
 from chex_jobs.data.views import FRONTAL, projection_of, view_of
@@ -62,13 +56,18 @@ class TableSource:
     def _table(self, columns: Collection[str]) -> RawTable:
         """Read the table, and the columns of headers that fields of the manifest or `columns` name."""
         spec = self._spec
-        headers = header_columns(spec, columns, self._field)
         table = folder.read_table(self._storage, (spec.file,))
+        names = header_names(spec, columns, self._field)
+        if not names and not spec.image.element:
+            return table
+        from chex_jobs.data.sources import header_columns  # pydicom takes as long to import as all the rest
+
+        header_columns.check_header_names(spec, names, self._field)
         if spec.image.element:
-            return with_films_by_element(table, spec, headers, self._field, self._storage)
+            return header_columns.with_films_by_element(table, spec, names, self._field, self._storage)
         images = table.column(spec.image.column, f"{self._field}.image.column")
         paths = ["" if is_blank(image) else self._path(image) for image in images]
-        return with_headers(table, headers, paths, self._storage)
+        return header_columns.with_headers(table, names, paths, self._storage)
 
     def _path(self, image: str) -> str:
         return self._spec.image.path.replace("{}", image.strip())
