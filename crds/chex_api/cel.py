@@ -88,6 +88,18 @@ JOB_RULES = (
         "self.hospitals.exists(other, other.name == name)))",
         "each hospitals[].evaluation.alsoOn must name other hospitals",
     ),
+    CelRule(
+        "",
+        "self.pretraining.all(run, !has(run.startFrom.weights) || "
+        "sets.contains(self.datasets.map(dataset, dataset.name), run.startFrom.weights.trainedOn))",
+        "each pretraining[].startFrom.weights.trainedOn must name entries of datasets",
+    ),
+    CelRule(
+        "",
+        "self.hospitals.all(hospital, hospital.startFrom.all(start, !has(start.weights) || "
+        "sets.contains(self.datasets.map(dataset, dataset.name), start.weights.trainedOn)))",
+        "each hospitals[].startFrom[].weights.trainedOn must name entries of datasets",
+    ),
     # Columns
     CelRule(
         "datasets[].source.table",

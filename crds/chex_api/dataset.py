@@ -332,3 +332,15 @@ class Dataset(ApiModel):
     tasks: tuple[Task, ...] = Field(
         default=(), max_length=32, description="What can be asked of these films."
     )
+
+    def domain(self) -> str:
+        """The domain in which patient ids are unique: as declared, else the source's own location.
+
+        Ids are local to where they were given: a 165 of one source and a 165 of another are different people.
+        """
+        if self.patient_domain:
+            return f"domain:{self.patient_domain}"
+        if self.source.phantom is not None:
+            return f"phantom:{self.source.phantom.hospital}:{self.source.phantom.seed}"
+        kind, source = self.source.member()
+        return f"{kind}:{getattr(source, 'uri', '').rstrip('/')}"

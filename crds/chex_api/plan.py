@@ -13,6 +13,7 @@ from chex_api.stage import (
     AdaptSpec,
     DatasetReference,
     EvaluateSpec,
+    Exposure,
     IngestSpec,
     LabelReference,
     OtherTestSet,
@@ -23,6 +24,7 @@ from chex_api.stage import (
     StageSpec,
     StageWork,
     Start,
+    WeightsFromElsewhere,
 )
 
 IMPLEMENTATION_VERSIONS: dict[StageKind, int] = {
@@ -173,7 +175,13 @@ def _films_of(dataset: Dataset) -> dict[str, Any]:
 def used_datasets(spec: JobSpec) -> list[Dataset]:
     """The data sets that a pretraining or a hospital reads."""
     used = {run.dataset for run in spec.pretraining} | {hospital.dataset for hospital in spec.hospitals}
+    used |= {name for _, start in _starts(spec) if start.weights for name in start.weights.trained_on}
     return [dataset for dataset in spec.datasets if dataset.name in used]
+
+
+def _seen_datasets(exposures: tuple[Exposure, ...]) -> list[StageReference]:
+    seen = (reference for each in exposures for reference in (*each.training, *each.whole))
+    return list(dict.fromkeys(seen))
 
 
 def _starts(spec: JobSpec) -> Iterator[tuple[str, StartFrom]]:
@@ -220,7 +228,10 @@ class _Planner:
     ) -> StageSpec:
         identified = _identified(kind, relevant_input)
         identity = identity_of(identified)
-        self._references[kind, name] = StageReference(kind=kind, name=name, identity=identity)
+        domain = work.ingest.dataset.domain() if work.ingest is not None else ""
+        self._references[kind, name] = StageReference(
+            kind=kind, name=name, identity=identity, patient_domain=domain
+        )
         return StageSpec(
             kind=kind,
             name=name,
@@ -275,11 +286,17 @@ class _Planner:
             **_identities(dataset),
             "start": start.identity,
         }
-        parents = [dataset.films]
+        exposure = self._exposure(start.label, run.start_from)
+        parents = [dataset.films, *_seen_datasets((exposure,))]
         parents += [start.stage] if start.stage is not None and not start.stage.uri else []
         work = StageWork(
             pretrain=PretrainSpec(
-                run=run, encoders=self._spec.encoders, dataset=dataset, tasks=tasks, start=start
+                run=run,
+                encoders=self._spec.encoders,
+                dataset=dataset,
+                tasks=tasks,
+                start=start,
+                exposure=exposure,
             )
         )
         return self._stage("pretrain", run.name, relevant_input, parents, work)
@@ -301,11 +318,11 @@ class _Planner:
             **_identities(dataset),
             "starts": [{"label": start.label, "identity": start.identity} for start in starts],
         }
-        seen = self._pretrained_on(hospital)
+        exposures = self._exposures(hospital)
         parents = [
             dataset.films,
             *(start.stage for start in starts if start.stage is not None and not start.stage.uri),
-            *seen,
+            *_seen_datasets(exposures),
         ]
         encoders = self._encoders(uses_text=uses_text)
         adapt = AdaptSpec(
@@ -314,19 +331,38 @@ class _Planner:
             dataset=dataset,
             starts=starts,
             text_digest=encoders.get("textDigest", ""),
-            pretrained_on=tuple(seen),
+            exposures=exposures,
         )
         return self._stage("adapt", hospital.name, relevant_input, parents, StageWork(adapt=adapt))
 
-    def _pretrained_on(self, hospital: Hospital) -> list[StageReference]:
-        """The data sets of every pretraining run that a start of the hospital goes back to."""
-        runs: list[PretrainingRun] = []
-        waiting = [start.stage for start in hospital.start_from if start.stage is not None]
-        while waiting:
-            run = self._spec.pretraining_run(waiting.pop(0))
-            runs.append(run)
-            waiting += [run.start_from.stage] if run.start_from.stage is not None else []
-        return list(dict.fromkeys(self._references["ingest", run.dataset] for run in runs))
+    def _exposures(self, hospital: Hospital) -> tuple[Exposure, ...]:
+        labels = start_labels(hospital.start_from)
+        return tuple(map(self._exposure, labels, hospital.start_from))
+
+    def _exposure(self, label: str, start: StartFrom) -> Exposure:
+        """What the weights of a start have seen, back to the first ones."""
+        training: list[StageReference] = []
+        while start.stage is not None:
+            run = self._spec.pretraining_run(start.stage)
+            training.append(self._references["ingest", run.dataset])
+            start = run.start_from
+        weights = start.weights
+        trained_on = weights.trained_on if weights is not None else ()
+        return Exposure(
+            start=label,
+            training=tuple(dict.fromkeys(training)),
+            whole=tuple(self._references["ingest", name] for name in trained_on),
+            elsewhere=self._elsewhere(start),
+        )
+
+    def _elsewhere(self, first: StartFrom) -> tuple[WeightsFromElsewhere, ...]:
+        """The weights that this job did not train, of a start that is no stage of it."""
+        if first.manifest is not None:
+            return (WeightsFromElsewhere(uri=first.manifest.uri, manifest_sha256=first.manifest.sha256),)
+        if first.weights is not None:
+            return (WeightsFromElsewhere(uri=first.weights.uri, declared=bool(first.weights.trained_on)),)
+        init = self._spec.encoders.image.init.uri
+        return (WeightsFromElsewhere(uri=init),) if init is not None else ()
 
     def _evaluate(self, hospital: Hospital) -> StageSpec:
         dataset = self._dataset(hospital.dataset, hospital.tasks)
@@ -337,11 +373,15 @@ class _Planner:
             )
             for name in hospital.evaluation.also_on
         )
-        relevant_input = {
+        relevant_input: dict[str, Any] = {
             "evaluation": relevant(hospital.evaluation),
             "adapt": adapt.identity,
             "alsoOn": [{"hospital": other.hospital, **_identities(other.dataset)} for other in others],
         }
+        exposures = self._exposures(hospital)
+        declared = {each.start: [seen.identity for seen in each.whole] for each in exposures if each.whole}
+        if declared:
+            relevant_input["trainedOn"] = declared
         split, _ = self._spec.dataset(hospital.dataset).split.member()
         evaluate = EvaluateSpec(
             hospital=hospital,
@@ -350,8 +390,10 @@ class _Planner:
             split=split,
             adapt=adapt,
             also_on=others,
+            exposures=exposures,
         )
         parents = [dataset.films, adapt, *(other.dataset.films for other in others)]
+        parents += _seen_datasets(exposures)
         return self._stage("evaluate", hospital.name, relevant_input, parents, StageWork(evaluate=evaluate))
 
     def _report(self) -> StageSpec:

@@ -181,6 +181,11 @@ class ExternalWeights(ApiModel):
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(description="Folder that holds the weights as safetensors.")
     format: WeightsFormat = Field(default="ChexDragon", description="Whose names the tensors bear.")
+    trained_on: Annotated[tuple[Name, ...], OUTSIDE_IDENTITY] = Field(
+        default=(),
+        max_length=32,
+        description="Data sets of this manifest whose films the weights have seen: none of their films and patients, of whatever part, may be validated or tested on. Films that are no data set here can be listed by content in `trained-on.txt` in the folder (lines of `sha256sum`). With neither, the report says that it is unknown.",
+    )
 
 
 class ManifestReference(ApiModel):

@@ -35,6 +35,8 @@ LIST_SETS: tuple[tuple[str, ...], ...] = (
     ("hospitals", "tasks"),
     ("hospitals", "labelFractions"),
     ("hospitals", "evaluation", "alsoOn"),
+    ("hospitals", "startFrom", "weights", "trainedOn"),
+    ("pretraining", "startFrom", "weights", "trainedOn"),
     ("pretraining", "objective", "supervised", "tasks"),
 )
 """Lists below `spec` whose entries are all different (`x-kubernetes-list-type: set`)."""
@@ -94,6 +96,7 @@ def references_exist(spec: Plain) -> Iterator[Fault]:
             stages[:index],
             "earlier entry of spec.pretraining",
         )
+        yield from _trained_on_exists(f"{path}.startFrom", run.get("startFrom"), list(datasets))
         wanted = _get(run, "objective", "supervised", "tasks")
         yield from _tasks_exist(
             f"{path}.objective.supervised.tasks", wanted, datasets.get(_text(run.get("dataset")))
@@ -110,6 +113,7 @@ def references_exist(spec: Plain) -> Iterator[Fault]:
             yield from _known(
                 f"{path}.startFrom[{position}].stage", start.get("stage"), stages, "entry of spec.pretraining"
             )
+            yield from _trained_on_exists(f"{path}.startFrom[{position}]", start, list(datasets))
         others = [name for name in hospitals if name != hospital.get("name")]
         for position, name in enumerate(_list(hospital.get("evaluation"), "alsoOn")):
             yield from _known(f"{path}.evaluation.alsoOn[{position}]", name, others, "other hospital")
@@ -248,6 +252,11 @@ def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Faul
     known = _names(dataset, "tasks")
     for index, name in enumerate(wanted):
         yield from _known(f"{path}[{index}]", name, known, "task of the data set")
+
+
+def _trained_on_exists(path: str, start: Any, datasets: list[str]) -> Iterator[Fault]:
+    for index, name in enumerate(_list(_get(start, "weights"), "trainedOn")):
+        yield from _known(f"{path}.weights.trainedOn[{index}]", name, datasets, "data set of spec.datasets")
 
 
 def _queue_divides(path: str, moco: Any, batch: int | None) -> Iterator[Fault]:

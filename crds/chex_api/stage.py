@@ -25,6 +25,36 @@ class StageReference(ApiModel):
     identity: Identity = Field(description="Identity of the stage.")
     uri: str = Field(default="", description="Folder of a stage of another job; empty: a stage of this job.")
     manifest_sha256: str = Field(default="", description="Checksum that the other job's manifest must have.")
+    patient_domain: str = Field(
+        default="", description="Of an ingest: the domain in which its patient ids are unique."
+    )
+
+
+class WeightsFromElsewhere(ApiModel):
+    """Weights that this job did not train, among the forebears of a start."""
+
+    uri: str = Field(description="Folder of the weights, or of the other job's stage.")
+    manifest_sha256: str = Field(
+        default="", description="Checksum of the stage's manifest; empty: a folder of weights."
+    )
+    declared: bool = Field(
+        default=False, description="Whether the manifest names data sets that they were trained on."
+    )
+
+
+class Exposure(ApiModel):
+    """What the weights of a start have seen of films, over all their forebears."""
+
+    start: str = Field(description="The start's label.")
+    training: tuple[StageReference, ...] = Field(
+        default=(), description="Ingested data sets whose training films this job's pretraining saw."
+    )
+    whole: tuple[StageReference, ...] = Field(
+        default=(), description="Ingested data sets of which all films count as seen: `weights.trainedOn`."
+    )
+    elsewhere: tuple[WeightsFromElsewhere, ...] = Field(
+        default=(), description="Weights that this job did not train."
+    )
 
 
 class LabelReference(ApiModel):
@@ -75,6 +105,7 @@ class PretrainSpec(ApiModel):
     dataset: DatasetReference = Field(description="The data set.")
     tasks: tuple[str, ...] = Field(default=(), description="Tasks that a supervised run learns.")
     start: Start = Field(description="The weights to start from.")
+    exposure: Exposure = Field(description="What these weights have seen before the run.")
 
 
 class AdaptSpec(ApiModel):
@@ -87,9 +118,9 @@ class AdaptSpec(ApiModel):
     text_digest: str = Field(
         default="", description="Digest of the text tower's first weights; empty: random ones."
     )
-    pretrained_on: tuple[StageReference, ...] = Field(
+    exposures: tuple[Exposure, ...] = Field(
         default=(),
-        description="Data sets whose training films the starts have seen: none of them may hold a held-out film.",
+        description="What the starts have seen: no validation or test film of the hospital may be among it.",
     )
 
 
@@ -109,6 +140,9 @@ class EvaluateSpec(ApiModel):
     split: str = Field(description="How its patients are divided: official, patients or groupedFolds.")
     adapt: StageReference = Field(description="The finished adaptation.")
     also_on: tuple[OtherTestSet, ...] = Field(default=(), description="Other hospitals' test patients.")
+    exposures: tuple[Exposure, ...] = Field(
+        default=(), description="What the starts have seen: no test film may be among it."
+    )
 
 
 class ReportSpec(ApiModel):

@@ -302,6 +302,8 @@ RULE_BREAKERS: tuple[tuple[str, Plain], ...] = (
     ("each hospitals[].dataset must", at("hospitals", 0, "dataset").replaced("nowhere")),
     ("each hospitals[].tasks must", at("hospitals", 0, "tasks").replaced(["icu", "effusion"])),
     ("each hospitals[].startFrom[].stage must", at("hospitals", 1, "startFrom").replaced([{"stage": "nowhere"}])),
+    ("each pretraining[].startFrom.weights.trainedOn must", at("pretraining", 2, "startFrom", "weights", "trainedOn").replaced(["nowhere"])),
+    ("each hospitals[].startFrom[].weights.trainedOn must", at("hospitals", 0, "startFrom", 2, "weights", "trainedOn").replaced(["nih", "nowhere"])),
     ("each hospitals[].evaluation.alsoOn must", at("hospitals", 0, "evaluation").replaced({"alsoOn": ["nowhere"]})),
     ("each hospitals[].evaluation.alsoOn must", at("hospitals", 0, "evaluation").replaced({"alsoOn": ["hannover"]})),
     ("a data set that is divided into folds", at("pretraining", 0, "dataset").replaced("hannover")),

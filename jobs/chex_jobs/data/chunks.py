@@ -31,7 +31,7 @@ from chex_jobs.data.shards import Place, encode_shard, shard_path
 
 log = logging.getLogger(__name__)
 
-RECORD_SCHEMA = "chexdragon.dev/ingest-chunk/v1"
+RECORD_SCHEMA = "chexdragon.dev/ingest-chunk/v2"
 
 _READ_AHEAD = 8
 """Files read while one is decoded: hides the latency of S3 behind some 20 ms of decoding."""
@@ -39,10 +39,17 @@ _READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True)
 class DecodedFilm:
-    """Where a film lies in its shard, and the SHA-256 of its size and pixels."""
+    """Where a film lies in its shard, and what tells its content.
+
+    Attributes:
+        place: in the shard.
+        film_sha256: of the stored picture's size and pixels.
+        file_sha256: of the file it was decoded from; of a film that its source makes, `film_sha256`.
+    """
 
     place: Place
     film_sha256: str
+    file_sha256: str
 
 
 Outcome = DecodedFilm | Fault
@@ -108,19 +115,20 @@ def close_decoder() -> None:
 
 def _decoded(chunk: Chunk) -> ChunkResult:
     films: list[Film] = []
-    outcomes: list[Fault | str] = []
+    outcomes: list[Fault | tuple[str, str]] = []
     for read in _read_ahead(chunk.reader.read, chunk.keys):
         try:
-            film = _film(read(), chunk.short_side)
+            content = read()
+            film = _film(content, chunk.short_side)
         except FilmError as error:
             outcomes.append(error.fault)
             continue
         films.append(film)
-        outcomes.append(film_digest(film))
+        outcomes.append(_digests(content, film))
     content, places = encode_shard(films)
     place = iter(places)
     placed = tuple(
-        outcome if isinstance(outcome, Fault) else DecodedFilm(next(place), outcome) for outcome in outcomes
+        outcome if isinstance(outcome, Fault) else DecodedFilm(next(place), *outcome) for outcome in outcomes
     )
     result = ChunkResult(chunk.number, chunk.attempt.write_bytes(shard_path(chunk.number), content), placed)
     chunk.attempt.write_bytes(record_path(chunk.number), _encode(result, chunk.fingerprint))
@@ -151,6 +159,7 @@ def _encode(result: ChunkResult, fingerprint: str) -> bytes:
             outcome.place.height,
             outcome.place.width,
             outcome.film_sha256,
+            outcome.file_sha256,
         ]
         for outcome in result.outcomes
     ]
@@ -177,8 +186,8 @@ def _decode(content: bytes, uri: str, chunk: Chunk) -> ChunkResult:
 def _outcome(plain: list[Any]) -> Outcome:
     if len(plain) == 2:
         return Fault(Reason(plain[0]), plain[1])
-    offset, height, width, film_sha256 = plain
-    return DecodedFilm(Place(offset, height, width), film_sha256)
+    offset, height, width, film_sha256, file_sha256 = plain
+    return DecodedFilm(Place(offset, height, width), film_sha256, file_sha256)
 
 
 def _film(content: bytes | npt.NDArray[np.uint8], short_side: int) -> Film:
@@ -186,6 +195,12 @@ def _film(content: bytes | npt.NDArray[np.uint8], short_side: int) -> Film:
     if isinstance(content, bytes):
         return _decoder().decode(content, short_side)
     return np.ascontiguousarray(shrink(content, short_side))
+
+
+def _digests(content: bytes | npt.NDArray[np.uint8], film: Film) -> tuple[str, str]:
+    """Return the digests of the stored film and of its file."""
+    of_film = film_digest(film)
+    return of_film, hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else of_film
 
 
 def film_digest(film: Film) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.decode import Film
 from chex_jobs.data.errors import DatasetError
-from chex_jobs.data.index import INDEX, META_PREFIX, REPORTS, from_parquet
+from chex_jobs.data.index import INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
 from chex_jobs.data.label_objects import read_labels
 from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
 
@@ -21,7 +21,7 @@ Unit = Literal["Image", "Study", "Patient"]
 class ChestXrayDataset:
     """Films by ordinal, 0 to N - 1, and columns of length N. Safe to read from several threads; pickles as its artifact.
 
-    Nothing here names a patient or a file. Only `reports` reads from the private prefix.
+    Nothing here names a patient or a file. Only `reports` and `patient_ids` read from the private prefix.
 
     Attributes:
         patients: int32 [N]; equal numbers are one patient. Local to this data set.
@@ -31,7 +31,8 @@ class ChestXrayDataset:
         fold: int32 [N], the fold in which a film tests, -1 without folds.
         num_folds: 0 without folds.
         has_report: bool [N].
-        film_sha256: str [N], SHA-256 of size and pixels: equal films have equal ones, in any data set.
+        film_sha256: str [N], SHA-256 of size and pixels: films that are stored alike have equal ones, in any data set.
+        file_sha256: str [N], SHA-256 of the file that was decoded: equal whatever size it is stored in.
         unit: what is scored: `Image`, `Study` or `Patient`.
     """
 
@@ -55,6 +56,7 @@ class ChestXrayDataset:
         self.num_folds = int(done.summary["num_folds"])
         self.has_report = self._numbers("has_report")
         self.film_sha256 = self._words("film_sha256")
+        self.file_sha256 = self._words("file_sha256")
         self.unit: Unit = cast(Unit, done.summary["unit"])
 
     @classmethod
@@ -118,6 +120,14 @@ class ChestXrayDataset:
         """
         names = [name for name in self._index.column_names if name.startswith(META_PREFIX)]
         return self._index.select(names).rename_columns([name.removeprefix(META_PREFIX) for name in names])
+
+    def patient_ids(self) -> list[str]:
+        """Return the id, in its normal form, of each patient by number. Private: only for keyed digests of them.
+
+        Raises:
+            ArtifactError: the private prefix is missing, closed to this reader, or corrupt.
+        """
+        return from_parquet(self._done.read_bytes(PATIENTS))["id"].to_pylist()
 
     def reports(self) -> list[str | None]:
         """Return the report of each film, or None. Private: for pretraining and DAPT only.

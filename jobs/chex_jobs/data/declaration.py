@@ -10,6 +10,7 @@ from chex_api.dataset import Dataset
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
 from chex_jobs.data.labels import label_columns
+from chex_jobs.data.patients import normal_patient_id
 from chex_jobs.data.records import MISSING, FilmReader, FilmRecord, FilmTable
 from chex_jobs.data.sources import open_source
 
@@ -22,7 +23,7 @@ class Declaration:
     """The films of a data set, by row.
 
     Attributes:
-        table: films of the views asked for, in ascending order of keys.
+        table: films of the views asked for, in ascending order of keys, patient ids in their normal form.
         labels: float32 [rows] by task.
         faults: rows that cannot be used, as far as the table and the listing of files tell.
         reader: gets the pictures.
@@ -43,7 +44,7 @@ def declare(dataset: Dataset) -> Declaration:
         ArtifactError: storage fails.
     """
     source = open_source(dataset.source)
-    declared = source.films({task.column for task in dataset.tasks})
+    declared = _with_normal_ids(source.films({task.column for task in dataset.tasks}))
     wanted = [row for row, film in enumerate(declared.films) if film.view in dataset.views]
     if not wanted:
         views = ", ".join(dataset.views)
@@ -57,6 +58,13 @@ def declare(dataset: Dataset) -> Declaration:
     faults = {row: fault for row, film in enumerate(table.films) if (fault := _fault(film))}
     return Declaration(
         table, label_columns(dataset.tasks, table.columns, table.formats), faults, source.reader()
+    )
+
+
+def _with_normal_ids(table: FilmTable) -> FilmTable:
+    """Spell each patient's id in one way, before anything is split, grouped or compared by it."""
+    return replace(
+        table, films=tuple(replace(film, patient=normal_patient_id(film.patient)) for film in table.films)
     )
 
 

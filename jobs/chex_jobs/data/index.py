@@ -40,6 +40,7 @@ FIXED_COLUMNS = pa.schema(
         ("fold", pa.int32()),
         ("has_report", pa.bool_()),
         ("film_sha256", pa.string()),
+        ("file_sha256", pa.string()),
     ]
 )
 """Columns of every index; `meta:COLUMN` string follow. `row` is the film's among those declared: labels go by it."""

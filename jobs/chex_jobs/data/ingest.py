@@ -280,6 +280,7 @@ def _commit(
             "fold": assignment.fold,
             "has_report": [film.report is not None for film in films],
             "film_sha256": [work.decoded[row].film_sha256 for row in rows],
+            "file_sha256": [work.decoded[row].file_sha256 for row in rows],
         },
         kept.metadata,
     )

@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("width", pa.int32()),
         ("film_sha256", pa.string()),
+        ("file_sha256", pa.string()),
         ("reason", pa.string()),
         ("detail", pa.string()),
     ]
@@ -89,14 +90,16 @@ def _films_of(done: FinishedArtifact, wanted: Collection[str]) -> dict[str, Take
         return {}
     found: dict[str, TakenOver] = {}
     columns = [table[name].to_pylist() for name in SCHEMA.names]
-    for film, number, offset, height, width, sha256, reason, detail in zip(*columns, strict=True):
+    for film, number, offset, height, width, sha256, file_sha256, reason, detail in zip(
+        *columns, strict=True
+    ):
         if film not in wanted:
             continue
         if reason:
             if Reason(reason) not in NOT_OF_THE_FILE:
                 found[film] = TakenOver(Fault(Reason(reason), detail), None)
         elif (shard := shards.get(shard_path(number))) is not None:
-            found[film] = TakenOver(DecodedFilm(Place(offset, height, width), sha256), shard)
+            found[film] = TakenOver(DecodedFilm(Place(offset, height, width), sha256, file_sha256), shard)
     return found
 
 
@@ -116,6 +119,6 @@ def _shards_there(done: FinishedArtifact) -> Mapping[str, FileRecord]:
 def _row(film: str, shard: int, outcome: Outcome) -> tuple[object, ...]:
     """The cells of one film, in the order of `SCHEMA`."""
     if isinstance(outcome, Fault):
-        return film, NO_SHARD, 0, 0, 0, "", outcome.reason.value, outcome.detail
-    place = outcome.place
-    return film, shard, place.offset, place.height, place.width, outcome.film_sha256, "", ""
+        return film, NO_SHARD, 0, 0, 0, "", "", outcome.reason.value, outcome.detail
+    place, digests = outcome.place, (outcome.film_sha256, outcome.file_sha256)
+    return film, shard, place.offset, place.height, place.width, *digests, "", ""

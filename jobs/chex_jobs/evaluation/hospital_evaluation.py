@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chex_jobs.data.fingerprints import Fingerprints
 from chex_jobs.evaluation.evaluate import ArmFacts, Inputs, Record, Settings, evaluate, with_cross_hospital
 from chex_jobs.evaluation.evaluation_data import EvaluationData
 from chex_jobs.evaluation.final_models import FinalModel, objects_of
@@ -26,11 +27,11 @@ class IngestedSet:
     """An ingested data set that is opened for testing."""
 
     dataset: str
-    identity: str
-    """Of the ingest stage."""
     summary: Mapping[str, Any]
     """Of the ingest stage."""
     data: EvaluationData
+    test_set: Fingerprints
+    """Its test films and their patients, by content: what the ledger counts by."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def run_evaluation(
     """Runs one evaluation. Raises PredictionsError when models and predictions do not fit together."""
     home = asked.home.data
     validation = predictions_on_validation(home, asked.models)
-    ledger = TestLedger(storage, asked.home.dataset, asked.home.identity)
+    ledger = TestLedger(storage, asked.home.test_set)
     visit = _visit(asked, asked.home, "evaluate")
     said = predict_test(home, asked.models, predictor, ledger=ledger, visit=visit, now=now(), own=True)
     test = predictions_on_test(home, asked.models, said)
@@ -132,7 +133,7 @@ def _elsewhere(
     ]
     found = {}
     for hospital, there in asked.elsewhere.items():
-        ledger = TestLedger(storage, there.dataset, there.identity)
+        ledger = TestLedger(storage, there.test_set)
         visit = _visit(asked, there, "alsoOn")
         said = predict_test(there.data, models, predictor, ledger=ledger, visit=visit, now=now(), own=False)
         columns = [asked.home.data.tasks.index(task) for task in there.data.tasks]
@@ -144,6 +145,4 @@ def _elsewhere(
 
 
 def _visit(asked: Evaluation, opened: IngestedSet, purpose: str) -> Visit:
-    return Visit(
-        opened.dataset, opened.identity, asked.settings.hospital, asked.stage_identity, asked.attempt, purpose
-    )
+    return Visit(opened.dataset, asked.settings.hospital, asked.stage_identity, asked.attempt, purpose)

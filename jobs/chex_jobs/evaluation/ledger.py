@@ -4,21 +4,33 @@ A test set that is looked at many times is a second validation set. The ledger c
 visible: the report prints the count. An opening is recorded *before* the films are read, so a crash never
 hides one.
 
-Object stores cannot append, so each line is an object of its own under ``ledger/<dataset>/``, numbered by
-put-if-absent: two writers can never take the same number, and none can be overwritten by the other.
+A test set is its patients and films, told by content (``chex_jobs.data.fingerprints``): a data set that is renamed,
+moved, split anew or ingested again is counted on, as far as its test patients or films are those of an earlier opening.
+Openings of any test set that shares a patient or a film with this one are openings of this one.
+
+Object stores cannot append, so each line is an object of its own, numbered by put-if-absent: two writers can never take
+the same number, and none can be overwritten by the other::
+
+    ledger/<digest of the test set>/test-set.txt          fingerprints of its films and patients
+    ledger/<digest of the test set>/openings/00000001.json
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from chex_jobs.data.fingerprints import Fingerprints
 from chex_jobs.evaluation.results import LedgerSummary, Opening
 from chex_jobs.evaluation.results_json import dumps_line, loads
 
 MAX_SHOWN = 100
+
+_ROOT = "ledger"
+_TEST_SET = "test-set.txt"
 
 
 class LedgerStorage(Protocol):
@@ -42,8 +54,6 @@ class Visit:
     """Who opens which test data for what."""
 
     dataset: str
-    dataset_identity: str
-    """Identity of the ingest stage: another split is another test set."""
     hospital: str
     stage_identity: str
     attempt: str
@@ -52,17 +62,20 @@ class Visit:
 
 
 class TestLedger:
-    """All openings of the test data of one ingested data set."""
+    """All openings of test data that share a patient or a film with one test set."""
 
     __test__ = False
 
-    def __init__(self, storage: LedgerStorage, dataset: str, dataset_identity: str) -> None:
+    def __init__(self, storage: LedgerStorage, test_set: Fingerprints) -> None:
         self._storage = storage
-        self._folder = f"ledger/{dataset}-{dataset_identity[:12]}"
+        self._test_set = test_set
+        self._members = test_set.encode()
+        self._folder = f"{_ROOT}/{hashlib.sha256(self._members).hexdigest()[:32]}"
 
     def record(self, visit: Visit, num_films: int, now: datetime) -> Opening:
         """Appends one opening of so many test films and returns it. ``now`` is timezone-aware."""
-        sequence = len(self._keys()) + 1
+        self._storage.put_if_absent(f"{self._folder}/{_TEST_SET}", self._members)
+        sequence = len(self._keys(self._folder)) + 1
         while True:
             opening = _opening(visit, num_films, sequence, now)
             if self._storage.put_if_absent(self._key(sequence), dumps_line(opening)):
@@ -70,14 +83,31 @@ class TestLedger:
             sequence += 1  # Another attempt took the number between our listing and our write.
 
     def openings(self) -> tuple[Opening, ...]:
-        """All openings, oldest first."""
-        return tuple(loads(Opening, self._storage.read_bytes(key)) for key in self._keys())
+        """All openings of this test set or of one that overlaps it, oldest first and numbered in that order."""
+        found = [
+            (opening.opened_at, folder, opening)
+            for folder in self._overlapping()
+            for opening in (loads(Opening, self._storage.read_bytes(key)) for key in self._keys(folder))
+        ]
+        ordered = sorted(found, key=lambda each: (each[0], each[1], each[2].sequence))
+        return tuple(replace(opening, sequence=number) for number, (*_, opening) in enumerate(ordered, 1))
 
-    def _keys(self) -> list[str]:
-        return sorted(self._storage.sizes(self._folder))
+    def _overlapping(self) -> list[str]:
+        """The folders of this test set and of those that share a film or a patient with it."""
+        sets = [key for key in self._storage.sizes(_ROOT) if key.endswith(f"/{_TEST_SET}")]
+        folders = {key: key.rpartition("/")[0] for key in sets}
+        return [
+            folder
+            for key, folder in folders.items()
+            if folder == self._folder
+            or self._test_set.overlaps(Fingerprints.decode(self._storage.read_bytes(key), key))
+        ]
+
+    def _keys(self, folder: str) -> list[str]:
+        return sorted(self._storage.sizes(f"{folder}/openings"))
 
     def _key(self, sequence: int) -> str:
-        return f"{self._folder}/{sequence:08d}.json"
+        return f"{self._folder}/openings/{sequence:08d}.json"
 
 
 def summarise(openings: Iterable[Opening]) -> LedgerSummary:

@@ -433,7 +433,7 @@ class Opening:
     """One opening of test data, as in ``ledger.jsonl``."""
 
     sequence: int
-    """1-based position in the ledger."""
+    """1-based position among the openings that are counted together."""
     opened_at: str
     """UTC, ISO 8601."""
     dataset: str
@@ -451,7 +451,10 @@ class Opening:
 
 @dataclass(frozen=True)
 class LedgerSummary:
-    """How often test data were opened. Each look at the same test set weakens the claim made from it."""
+    """How often test data were opened that share a patient or a film with these.
+
+    Each look at the same test patients weakens the claim made from them.
+    """
 
     count: int
     distinct_evaluations: int

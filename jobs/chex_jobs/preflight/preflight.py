@@ -10,9 +10,12 @@ from chex_api.plan import Location, field_path, locations, used_datasets, used_t
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.errors import DataError, SourceError
 from chex_jobs.data.records import FilmRecord
-from chex_jobs.data.splits import NO_FOLD, TEST, TRAIN, VALIDATE, assign
-from chex_jobs.preflight.leakage import Inventory, leakage_faults, patient_domain
+from chex_jobs.data.splits import TEST, TRAIN, UNUSED, VALIDATE, assign
+from chex_jobs.preflight.leakage import Inventory, Part, leakage_faults
 from chex_jobs.preflight.looking import Look, look_at
+
+_EVERY_PART = "every part"
+"""Where a patient of a data set with folds is: each trains, validates and tests, in another fold."""
 
 
 class PreflightFailed(Exception):
@@ -114,24 +117,17 @@ def _take_inventory(dataset: Dataset, seed: int, look: Look) -> tuple[DatasetCou
     usable = [film for row, film in enumerate(declaration.table.films) if row not in declaration.faults]
     patients = [film.patient for film in usable]
     assignment = assign(dataset.split, seed, patients, [film.official for film in usable])
-    training, held_out = set[str](), set[str]()
-    training_films, held_out_films = set[str](), set[str]()
-    for film, part, fold in zip(usable, assignment.split, assignment.fold, strict=True):
-        etag = etags.get(film.key)
-        if part == TRAIN:
-            training.add(film.patient)
-            if etag:
-                training_films.add(etag)
-        elif part in (VALIDATE, TEST) or fold != NO_FOLD:
-            held_out.add(film.patient)
-            if etag:
-                held_out_films.add(etag)
+    part_of = assignment.split if not assignment.num_folds else (_EVERY_PART,) * len(usable)
+
+    def of(*parts: str) -> Part:
+        films = [film for film, part in zip(usable, part_of, strict=True) if part in (*parts, _EVERY_PART)]
+        return Part(
+            frozenset(film.patient for film in films),
+            frozenset(etags[film.key] for film in films if film.key in etags),
+        )
+
     inventory = Inventory(
-        patient_domain(dataset),
-        frozenset(training),
-        frozenset(held_out),
-        frozenset(training_films),
-        frozenset(held_out_films),
+        dataset.domain(), of(TRAIN), of(VALIDATE), of(TEST), of(TRAIN, VALIDATE, TEST, UNUSED)
     )
     return _counts(usable, assignment.split), inventory
 

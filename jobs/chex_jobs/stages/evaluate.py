@@ -1,7 +1,7 @@
 """`evaluate/<hospital>`: the only stage that reads test films."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from chex_api.stage import DatasetReference, EvaluateSpec, StageProgress, StageS
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.results import ARMS_FILE
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact, ObjectNotFound
+from chex_jobs.data.fingerprints import Fingerprints, TrainedOn
 from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
 from chex_jobs.evaluation.evaluate import Settings
 from chex_jobs.evaluation.evaluation_data import EvaluationData
@@ -28,6 +29,7 @@ from chex_jobs.report.numbers import estimate
 from chex_jobs.report.rows import HEADLINES
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
+from chex_jobs.stages.leakage import check_unseen, fingerprints_of, learned_part, notices, trained_on
 from chex_jobs.stages.parents import finished_parent, have_labels, opened_dataset
 
 METRICS_FILE = "metrics.json"
@@ -45,10 +47,13 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     adapted = finished_parent(context.store, work.adapt)
     output = read_adaptation(adapted.read_json(ARMS_FILE), lambda identity: _validation(identity, context))
     home = _opened(work.dataset, context, output.tasks)
+    elsewhere = _elsewhere(work, context, output.tasks)
+    starts = [(each.start, trained_on(each, context)) for each in work.exposures]
+    _check_leakage(spec, work, home, elsewhere, starts, context)
     asked = Evaluation(
         settings=_settings(spec, work, home.data, output),
         home=home,
-        elsewhere=_elsewhere(work, context, output.tasks),
+        elsewhere=elsewhere,
         arms=output.arms,
         models=output.models,
         compute=_compute(adapted),
@@ -57,7 +62,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         stage_identity=spec.identity,
         attempt=context.attempt_id,
         unlearnable=output.unlearnable,
-        notices=output.notices,
+        notices=(*notices(starts), *output.notices),
     )
     if not validation_can_choose(asked):
         return _commit(spec, context, unchosen(asked, context.store.storage), None)
@@ -88,13 +93,34 @@ def _opened(reference: DatasetReference, context: StageContext, tasks: tuple[str
     films = opened_dataset(reference, context)
     shared = tuple(task for task in tasks if task in films.task_names)
     named = reference.films
-    return IngestedSet(named.name, named.identity, ingested.summary, EvaluationData(films, shared))
+    data = EvaluationData(films, shared)
+    test_set = fingerprints_of(films, data.test_films(-1), named, context) if shared else Fingerprints()
+    return IngestedSet(named.name, ingested.summary, data, test_set)
 
 
 def _elsewhere(work: EvaluateSpec, context: StageContext, tasks: tuple[str, ...]) -> dict[str, IngestedSet]:
     """Other hospitals' data sets, as far as they answer a task of ours."""
     opened = {other.hospital: _opened(other.dataset, context, tasks) for other in work.also_on}
     return {hospital: ingested for hospital, ingested in opened.items() if ingested.data.tasks}
+
+
+def _check_leakage(
+    spec: StageSpec,
+    work: EvaluateSpec,
+    home: IngestedSet,
+    elsewhere: Mapping[str, IngestedSet],
+    starts: Sequence[tuple[str, TrainedOn]],
+    context: StageContext,
+) -> None:
+    """No model may meet a test film that it has seen; found before the ledger is written and a film is read."""
+    label, hospital = f"{spec.kind}/{spec.name}", work.hospital.name
+    seen = [(f"what start {start!r} was trained on", known.seen) for start, known in starts]
+    check_unseen(label, f"test films of hospital {hospital!r}", home.test_set, seen)
+    if elsewhere:
+        own = f"the training or validation films of hospital {hospital!r}"
+        seen.append((own, learned_part(work.dataset.films, context)))
+    for name, other in elsewhere.items():
+        check_unseen(label, f"test films of hospital {name!r} (evaluation.alsoOn)", other.test_set, seen)
 
 
 def _settings(

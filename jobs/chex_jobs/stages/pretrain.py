@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chex_api.pretraining import PretrainingRun
 from chex_api.stage import PretrainSpec, StageProgress, StageSpec, Start
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.fingerprints import TrainedOn
 from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.data.splits import roles
 from chex_jobs.objectives.chance import chance_of
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment
+from chex_jobs.stages.leakage import TRAINED_ON, trained_on, training_part
 from chex_jobs.stages.parents import finished_parent, have_labels
 from chex_jobs.training.launch import launch
 from chex_jobs.training.policy import CheckpointPolicy
@@ -125,8 +128,15 @@ def _commit(
     attempt.write_bytes(PROGRESS_FILE, lines.encode())
     summary = _summary(work.run, training, outcome, journal)
     attempt.write_json(TRAINING_FILE, summary)
+    attempt.write_bytes(TRAINED_ON, _trained_on(work, context).encode())
     parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
     return attempt.commit(summary, parents, describe_environment(context.machine))
+
+
+def _trained_on(work: PretrainSpec, context: StageContext) -> TrainedOn:
+    """What the weights of this run have seen, for jobs that start from them."""
+    before = trained_on(work.exposure, context)
+    return replace(before, seen=before.seen | training_part(work.dataset.films, context))
 
 
 def _summary(

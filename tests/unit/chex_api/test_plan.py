@@ -11,7 +11,7 @@ from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob
 from chex_api.plan import UnresolvedDigest, digest_keys, make_plan, stage_names, start_labels
 from chex_api.pretraining import StartFrom
-from chex_api.stage import StageSpec
+from chex_api.stage import Exposure, StageSpec
 from tests.unit.chex_api.manifests import COMPLETE, DIGESTS, changed
 
 
@@ -156,6 +156,73 @@ def test_a_data_set_that_nobody_uses_is_not_ingested() -> None:
     plain = copy.deepcopy(COMPLETE)
     plain["spec"]["datasets"].append({"name": "spare", "source": {"phantom": {}}, "split": {"patients": {}}})
     assert "ingest/spare" not in identities(plain)
+
+
+def exposures(start: dict[str, Any], first: dict[str, Any]) -> list[Exposure]:
+    """What the one start of hospital north has seen, as adaptation and evaluation are told; `ssl` starts from `first`."""
+    plain = copy.deepcopy(COMPLETE)
+    plain["spec"]["hospitals"][0]["startFrom"] = [start]
+    plain["spec"]["pretraining"][0]["startFrom"] = first
+    digests = DIGESTS | {
+        f"{owner}/weights/s3://w/x": "e" * 64 for owner in ("hospitals/north", "pretraining/ssl")
+    }
+    plan = make_plan(ChexTrainingJob.parse(plain), digests)
+    adapt, evaluate = plan.stage("adapt", "north").work.adapt, plan.stage("evaluate", "north").work.evaluate
+    assert adapt is not None
+    assert evaluate is not None
+    return [adapt.exposures[0], evaluate.exposures[0]]
+
+
+RANDOM = {"random": {}}
+WEIGHTS = {"weights": {"uri": "s3://w/x", "trainedOn": ["south"]}}
+UNKNOWN = {"weights": {"uri": "s3://w/x"}}
+PINNED = {"manifest": {"uri": "s3://other/stages/pretrain-ssl-1", "sha256": "f" * 64}}
+
+
+@pytest.mark.parametrize(
+    ("start", "first", "training", "whole", "elsewhere"),
+    [
+        ({"stage": "multimodal"}, RANDOM, ["archive"], [], []),
+        ({"stage": "multimodal"}, WEIGHTS, ["archive"], ["south"], [("s3://w/x", True)]),
+        (WEIGHTS, RANDOM, [], ["south"], [("s3://w/x", True)]),
+        (UNKNOWN, RANDOM, [], [], [("s3://w/x", False)]),
+        (PINNED, RANDOM, [], [], [("s3://other/stages/pretrain-ssl-1", False)]),
+        ({"stage": "ssl"}, PINNED, ["archive"], [], [("s3://other/stages/pretrain-ssl-1", False)]),
+    ],
+)
+def test_what_a_start_has_seen_is_told_back_to_its_first_weights(
+    start: dict[str, Any],
+    first: dict[str, Any],
+    training: list[str],
+    whole: list[str],
+    elsewhere: list[tuple[str, bool]],
+) -> None:
+    for found in exposures(start, first):
+        assert [each.name for each in found.training] == training
+        assert [each.name for each in found.whole] == whole
+        assert [(each.uri, each.declared) for each in found.elsewhere] == elsewhere
+
+
+def test_an_encoders_own_first_weights_from_elsewhere_are_weights_from_elsewhere() -> None:
+    plain = changed("spec.encoders.image.init", {"uri": "s3://w/timm"})
+    plan = make_plan(ChexTrainingJob.parse(plain), DIGESTS | {"encoders/image": "e" * 64})
+    adapt = plan.stage("adapt", "south").work.adapt
+    assert adapt is not None
+    assert [each.uri for each in adapt.exposures[0].elsewhere] == ["s3://w/timm"]
+
+
+def test_what_weights_are_said_to_have_seen_moves_evaluations_only() -> None:
+    before, after = (changed("spec.hospitals[0].startFrom", [start]) for start in (UNKNOWN, WEIGHTS))
+    digests = DIGESTS | {"hospitals/north/weights/s3://w/x": "e" * 64}
+    first, second = identities(before, digests), identities(after, digests)
+    assert {name for name in first if first[name] != second[name]} == {"evaluate/north", "report/network"}
+
+
+def test_a_data_set_that_weights_have_seen_is_ingested_to_be_compared() -> None:
+    plain = changed("spec.hospitals[0].startFrom", [{"weights": {"uri": "s3://w/x", "trainedOn": ["spare"]}}])
+    plain["spec"]["datasets"].append({"name": "spare", "source": {"phantom": {}}, "split": {"patients": {}}})
+    digests = DIGESTS | {"hospitals/north/weights/s3://w/x": "e" * 64}
+    assert "ingest/spare" in identities(plain, digests)
 
 
 def test_golden_identities_have_not_moved() -> None:

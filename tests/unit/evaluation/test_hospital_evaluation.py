@@ -17,11 +17,13 @@ from chex_jobs.evaluation.evaluate import Settings
 from chex_jobs.evaluation.evaluation_data import EvaluationData
 from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
+from chex_jobs.evaluation.ledger import TestLedger
 from chex_jobs.evaluation.predict_test import Predictor
 from chex_jobs.evaluation.prediction_table import prediction_table
 from chex_jobs.evaluation.predictions import PredictionsError
 from chex_jobs.evaluation.results import HospitalCompute, RecommendationVerdict
 from tests.unit.evaluation.test_ledger import MemoryStorage
+from tests.unit.evaluation.test_ledger import films as told_by
 
 TASKS = ("opacity", "icu")
 SUMMARY = {
@@ -120,9 +122,9 @@ def evaluation(home: Hospital, elsewhere: dict[str, Hospital] | None = None) -> 
     found = read_adaptation(document, validation)
     return Evaluation(
         settings=Settings("north", "north", "Study", "patients", home.num_folds, 0.02, 0.95, found.metric, 0),
-        home=IngestedSet("north", "b" * 64, SUMMARY, data),
+        home=IngestedSet("north", SUMMARY, data, told_by("north")),
         elsewhere={
-            name: IngestedSet(name, "c" * 64, SUMMARY, EvaluationData(there, TASKS[:1]))
+            name: IngestedSet(name, SUMMARY, EvaluationData(there, TASKS[:1]), told_by(name))
             for name, there in (elsewhere or {}).items()
         },
         arms=found.arms,
@@ -239,10 +241,9 @@ def test_other_hospitals_are_opened_for_the_shown_arms_only_and_every_model_sees
         len(each.rows) == len(done.elsewhere["south"].units.ordinals) for each in done.elsewhere["south"].fits
     )
     assert {each.fit.arm for each in done.elsewhere["south"].fits} == {done.results.recommendation.deploy}
-    assert [key.split("/")[1] for key in sorted(storage.objects)] == [
-        "north-bbbbbbbbbbbb",
-        "south-cccccccccccc",
-    ]
+    for hospital, purpose in (("north", "evaluate"), ("south", "alsoOn")):
+        (opening,) = TestLedger(storage, told_by(hospital)).openings()
+        assert (opening.dataset, opening.purpose) == (hospital, purpose)
 
 
 def test_every_prediction_is_in_the_table(found):
