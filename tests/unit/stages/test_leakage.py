@@ -32,6 +32,7 @@ from chex_jobs.stages.leakage import (
     trained_on,
     training_part,
 )
+from chex_jobs.stages.parents import finished_parent
 from tests.unit.data.films import hospital_dataset, png, write_csv, write_hospital
 from tests.unit.evaluation.test_ledger import NOW
 
@@ -72,6 +73,7 @@ def saved_again(folder: Path, target: Path) -> Path:
     rows = write_hospital(target, num_films=40)
     for number, row in enumerate(rows):
         picture = cv2.imread(str(folder / "films" / str(row["file"])), cv2.IMREAD_UNCHANGED)
+        assert picture is not None
         (target / "films" / str(row["file"])).unlink()
         row["file"], row["patient"] = f"copy-{number}.png", f"somebody-{number // 2}"
         fast = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
@@ -120,9 +122,7 @@ def test_the_ledger_holds_no_patient_id_and_no_name_of_a_film(context: StageCont
     openings(context, ingested(context, hospital))
     root = Path(context.store.storage.location.directory) / "ledger"
     text = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
-    data = ChestXrayDataset.open(
-        context.store.stage("ingest", "hospital", ingested(context, hospital).identity).finished()
-    )  # type: ignore[arg-type]
+    data = ChestXrayDataset.open(finished_parent(context.store, ingested(context, hospital)))
     assert b"film-" not in text
     for patient in data.patient_ids():
         assert patient.encode() not in text
@@ -132,8 +132,9 @@ def test_the_ledger_holds_no_patient_id_and_no_name_of_a_film(context: StageCont
 def test_films_that_were_saved_again_are_found_among_what_a_start_has_seen(
     context: StageContext, hospital: Path, tmp_path: Path
 ) -> None:
-    everyone = {"split": {"patients": {"validate": 0.0, "test": 0.0}}}
-    archive = ingested(context, saved_again(hospital, tmp_path / "again"), name="archive", **everyone)
+    everyone_trains = {"patients": {"validate": 0.0, "test": 0.0}}
+    again = saved_again(hospital, tmp_path / "again")
+    archive = ingested(context, again, name="archive", split=everyone_trains)
     north = ingested(context, hospital)
     seen = trained_on(Exposure(start="ssl", training=(archive,)), context)
     with pytest.raises(
