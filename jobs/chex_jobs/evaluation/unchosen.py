@@ -31,7 +31,7 @@ def validation_can_choose(asked: Evaluation) -> bool:
 def unchosen(asked: Evaluation, storage: LedgerStorage) -> HospitalResults:
     """What is left to say: why, the patient flow, and how often these test patients were read before."""
     settings = asked.settings
-    openings = TestLedger(storage, asked.home.dataset, asked.home.identity).openings()
+    openings = TestLedger(storage, asked.home.test_set).openings()
     return HospitalResults(
         schema=SCHEMA,
         hospital=settings.hospital,

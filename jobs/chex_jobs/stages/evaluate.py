@@ -62,7 +62,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         stage_identity=spec.identity,
         attempt=context.attempt_id,
         unlearnable=output.unlearnable,
-        notices=(*notices(starts), *output.notices),
+        notices=(*(notices(starts) if output.arms else ()), *output.notices),
     )
     if not validation_can_choose(asked):
         return _commit(spec, context, unchosen(asked, context.store.storage), None)

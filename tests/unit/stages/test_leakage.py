@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from chex_api.identity import identity_of
-from chex_api.stage import Exposure, StageReference, WeightsFromElsewhere
+from chex_api.plan import labels_identity
+from chex_api.stage import DatasetReference, Exposure, LabelReference, StageReference, WeightsFromElsewhere
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data import chunks
 from chex_jobs.data import ingest as ingest_module
+from chex_jobs.data.contents import labels_digest
 from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.declaration import declare
 from chex_jobs.data.fingerprints import Fingerprints, TrainedOn, key_id, patient_key
 from chex_jobs.data.ingest import ingest
+from chex_jobs.data.label_objects import ensure_labels
 from chex_jobs.evaluation.ledger import TestLedger, Visit
 from chex_jobs.stages.context import Machine, StageContext
 from chex_jobs.stages.errors import StageFailed
@@ -58,14 +62,21 @@ def hospital(tmp_path: Path) -> Path:
     return tmp_path / "hospital"
 
 
-def ingested(context: StageContext, folder: Path, seed: int = 0, **changes: Any) -> StageReference:
+def ingested(context: StageContext, folder: Path, seed: int = 0, **changes: Any) -> DatasetReference:
+    """A data set, ingested in this process, and the labels of its task."""
     dataset = hospital_dataset(folder, **changes)
     identity = identity_of([seed, dataset.plain()])
     attempt = context.store.stage("ingest", dataset.name, identity).attempt("first")
     ingest(dataset, seed=seed, attempt=attempt)
-    return StageReference(
+    films = StageReference(
         kind="ingest", name=dataset.name, identity=identity, patient_domain=dataset.domain()
     )
+    declared = declare(dataset)
+    digest = labels_digest(declared.table.films, declared.labels["icu"])
+    label = LabelReference(task="icu", identity=labels_identity(digest))
+    reference = DatasetReference(films=films, declared=dataset, labels=(label,))
+    ensure_labels(context.store, reference, "first")
+    return reference
 
 
 def saved_again(folder: Path, target: Path) -> Path:
@@ -82,18 +93,18 @@ def saved_again(folder: Path, target: Path) -> Path:
     return target
 
 
-def evaluation_of(hospital: str, dataset: StageReference) -> tuple[Any, Any]:
+def evaluation_of(hospital: str, dataset: DatasetReference) -> tuple[Any, Any]:
     """As much of a stage's spec, and of its work, as the check for leakage reads."""
     spec = SimpleNamespace(kind="evaluate", name=hospital)
     return spec, SimpleNamespace(hospital=SimpleNamespace(name=hospital), dataset=dataset)
 
 
-def openings(context: StageContext, *references: StageReference) -> list[int]:
+def openings(context: StageContext, *references: DatasetReference) -> list[int]:
     """Opens each test set in turn; the count that each evaluation sees."""
     counts = []
     for number, reference in enumerate(references):
         ledger = TestLedger(context.store.storage, _opened(reference, context, ("icu",)).test_set)
-        ledger.record(Visit(reference.name, "north", f"{number:064d}", "first", "evaluate"), 1, NOW)
+        ledger.record(Visit(reference.films.name, "north", f"{number:064d}", "first", "evaluate"), 1, NOW)
         counts.append(len(ledger.openings()))
     return counts
 
@@ -122,7 +133,7 @@ def test_the_ledger_holds_no_patient_id_and_no_name_of_a_film(context: StageCont
     openings(context, ingested(context, hospital))
     root = Path(context.store.storage.location.directory) / "ledger"
     text = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
-    data = ChestXrayDataset.open(finished_parent(context.store, ingested(context, hospital)))
+    data = ChestXrayDataset.open(finished_parent(context.store, ingested(context, hospital).films))
     assert b"film-" not in text
     for patient in data.patient_ids():
         assert patient.encode() not in text
@@ -136,14 +147,14 @@ def test_films_that_were_saved_again_are_found_among_what_a_start_has_seen(
     again = saved_again(hospital, tmp_path / "again")
     archive = ingested(context, again, name="archive", split=everyone_trains)
     north = ingested(context, hospital)
-    seen = trained_on(Exposure(start="ssl", training=(archive,)), context)
+    seen = trained_on(Exposure(start="ssl", training=(archive.films,)), context)
     with pytest.raises(
         StageFailed, match=r"^adapt/north: \d+ films of the validation or test films .* start 'ssl'"
     ) as caught:
         check_unseen(
             "adapt/north",
             "validation or test films",
-            held_out_part(north, context),
+            held_out_part(north.films, context),
             [("start 'ssl'", seen.seen)],
         )
     assert caught.value.by_input
@@ -171,7 +182,7 @@ def test_one_test_set_at_two_hospitals_is_nothing_that_either_has_learned(
         "evaluate/x",
         "test films",
         _opened(north, context, ("icu",)).test_set,
-        [("x", learned_part(north, context))],
+        [("x", learned_part(north.films, context))],
     )
 
 
@@ -200,10 +211,12 @@ def test_weights_whose_data_sets_the_manifest_names_get_none(
     context: StageContext, weights: Path, hospital: Path
 ) -> None:
     seen = ingested(context, hospital)
-    exposure = from_folder(weights, declared=True).model_copy(update={"whole": (seen,)})
+    exposure = from_folder(weights, declared=True).model_copy(update={"whole": (seen.films,)})
     known = trained_on(exposure, context)
     assert list(notices([("weights", known)])) == []
-    assert known.seen.shared_films(training_part(seen, context) | held_out_part(seen, context)) == 40
+    assert (
+        known.seen.shared_films(training_part(seen.films, context) | held_out_part(seen.films, context)) == 40
+    )
 
 
 def test_films_listed_beside_weights_are_found_and_patients_are_said_to_be_unknown(
@@ -216,7 +229,9 @@ def test_films_listed_beside_weights_are_found_and_patients_are_said_to_be_unkno
     known = trained_on(from_folder(weights), context)
     north = ingested(context, hospital)
     with pytest.raises(StageFailed, match="films of the test films"):
-        check_unseen("adapt/north", "test films", held_out_part(north, context), [("weights", known.seen)])
+        check_unseen(
+            "adapt/north", "test films", held_out_part(north.films, context), [("weights", known.seen)]
+        )
     (notice,) = notices([("weights", known)])
     assert "patients of" in notice
 
@@ -226,7 +241,7 @@ def test_patients_that_another_run_of_this_store_has_seen_are_found_in_other_fil
 ) -> None:
     seen = ingested(context, hospital, patientDomain="network")
     key = key_id(patient_key(context.store.storage))
-    whole = training_part(seen, context) | held_out_part(seen, context)
+    whole = training_part(seen.films, context) | held_out_part(seen.films, context)
     (weights / TRAINED_ON).write_bytes(TrainedOn(whole, key).encode())
     later = tmp_path / "later"
     rows = write_hospital(later, num_films=40)
@@ -237,7 +252,9 @@ def test_patients_that_another_run_of_this_store_has_seen_are_found_in_other_fil
     known = trained_on(from_folder(weights), context)
     assert known.unknown == ()
     with pytest.raises(StageFailed, match=r"^adapt/north: \d+ patients of"):
-        check_unseen("adapt/north", "test films", held_out_part(north, context), [("weights", known.seen)])
+        check_unseen(
+            "adapt/north", "test films", held_out_part(north.films, context), [("weights", known.seen)]
+        )
 
 
 def test_patients_listed_under_another_stores_key_are_not_compared_and_that_is_said(
