@@ -193,6 +193,23 @@ def test_several_values_are_parted_as_dicom_parts_them_and_codes_are_their_meani
     assert cell_of("ViewCodeSequence") == ""
 
 
+@pytest.mark.parametrize(
+    ("meaning", "view"),
+    [
+        ("postero-anterior", "PA"),
+        ("Antero-posterior", "AP"),
+        ("left lateral", "LL"),
+        ("Right Lateral", "RL"),
+        ("oblique", ""),
+    ],
+)
+def test_a_view_that_stands_in_the_code_alone_is_read_from_there(meaning: str, view: str):
+    code = DicomDataset()
+    code.CodeMeaning = meaning
+    assert cell_of("ViewPosition", ViewPosition="", ViewCodeSequence=Sequence([code])) == view
+    assert cell_of("ViewPosition", ViewPosition="AP", ViewCodeSequence=Sequence([code])) == "AP"
+
+
 def test_an_element_that_dicom_does_not_know_is_named_with_the_nearest(tmp_path: Path):
     written(tmp_path, a=film(0))
     where = [{"column": "dicom:Modalty", "values": ["CR"]}]

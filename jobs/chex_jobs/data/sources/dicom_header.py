@@ -1,8 +1,8 @@
 """The header of a DICOM object as cells of text, as a table would hold them.
 
 A column of a header is named `dicom:` and the element's keyword, `dicom:Modality`. A sequence of codes is the meaning of
-its first; several values are parted by a backslash, as DICOM parts them. An age is in years, and counted from the date of
-birth to that of the study where the object does not tell it.
+its first; several values are parted by a backslash, as DICOM parts them. What the object tells in another element only is
+taken from there: an age, which is in years, is counted from the dates of birth and study, and a view is that of its code.
 """
 
 import io
@@ -30,7 +30,17 @@ logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 _PIXEL_DATA = 0x7FE00010
 _PIXEL_GROUP = 0x7FE0
+_ALWAYS_READ = ("SpecificCharacterSet", "PatientBirthDate", "StudyDate", "ViewCodeSequence")
+"""Elements by which others are read, or that stand for them."""
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+_VIEWS = {
+    "anteroposterior": "AP",
+    "posteroanterior": "PA",
+    "leftlateral": "LL",
+    "rightlateral": "RL",
+    "lateral": "LATERAL",
+}
+"""View Position by the meaning of a view's code (PS3.16 CID 4010), letters alone. DX must have the code and may lack the other."""
 _IDENTIFYING_VRS = ("UI", "PN", "DA", "DT", "TM")
 _IDENTIFYING = (
     "PatientID",
@@ -102,10 +112,7 @@ def read_header(content: bytes, keywords: Collection[str], *, is_whole: bool) ->
             reached.append(int(tag))
         return bool(reached)
 
-    # The character set is for reading text, and the two dates for an age that is not told.
-    needed: list[BaseTag | int] = [
-        Tag(name) for name in ("SpecificCharacterSet", "PatientBirthDate", "StudyDate", *keywords)
-    ]
+    needed: list[BaseTag | int] = [Tag(name) for name in (*_ALWAYS_READ, *keywords)]
     try:
         dataset = read_partial(io.BytesIO(content), is_behind_header, force=True, specific_tags=needed)
         cells = {keyword: cell(dataset, keyword) for keyword in keywords}
@@ -120,6 +127,8 @@ def cell(dataset: Dataset, keyword: str) -> str:
     """Return an element as text; empty if there is none."""
     if keyword == "PatientAge":
         return _age_in_years(dataset)
+    if keyword == "ViewPosition":
+        return _text(dataset.get(keyword)) or _view(dataset)
     return _text(dataset.get(keyword))
 
 
@@ -142,6 +151,11 @@ def _age_in_years(dataset: Dataset) -> str:
     if birth is None or study is None or study < birth:
         return ""
     return str(study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day)))
+
+
+def _view(dataset: Dataset) -> str:
+    meaning = _text(dataset.get("ViewCodeSequence"))
+    return _VIEWS.get("".join(filter(str.isalpha, meaning.casefold())), "")
 
 
 def _date(value: Any) -> date | None:
