@@ -205,7 +205,8 @@ def _summary(results: HospitalResults) -> dict[str, Any]:
     Of several tasks the mean, without an interval, as none was computed for these weights.
     """
     advice = results.recommendation
-    measured = {each.task: each.auroc for each in advice.deployed_performance if each.task in advice.tasks}
+    told = advice.tasks or tuple(each.task for each in results.tasks)
+    measured = {each.task: each.auroc for each in advice.deployed_performance if each.task in told}
     values = [each.value for each in measured.values() if each.value is not None]
     interval = next(iter(measured.values())).interval if len(measured) == 1 else None
     return {
