@@ -113,8 +113,8 @@ class Hospital(ApiModel):
 
     Every start is combined with every strategy and every label fraction; each combination is an arm. Arms are chosen on
     validation patients with equal effort, judged once on test patients, and compared with intervals that respect patients.
-    The report recommends the cheapest arm that is not worse than the best by more than `evaluation.margin`, or says that the
-    data do not allow a recommendation.
+    The arm that validation chose is deployed; the report says which cheaper one is shown to lose less than `evaluation.margin`
+    against it, and would be enough next time, or that the data do not allow to say so.
     """
 
     name: Annotated[Name, OUTSIDE_IDENTITY] = Field(

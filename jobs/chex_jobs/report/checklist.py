@@ -48,7 +48,7 @@ def checklist(results: Results) -> tuple[Item, ...]:
         Item("How and by whom labels were made", gap=UNKNOWN),
         Item(
             "Sample size and its justification",
-            "Counts by class are shown; no interval and no claim below 20 patients of the smaller class.",
+            "Counts by class are shown, small cells hidden; no interval and no claim below 20 patients of the smaller class.",
         ),
         Item(
             "Missing data",
