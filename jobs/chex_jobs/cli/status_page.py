@@ -152,7 +152,7 @@ def _hospitals(hospitals: tuple[HospitalStatus, ...]) -> list[str]:
     if not told:
         return []
     return table(
-        [("HOSPITAL", "RECOMMENDED", "AUROC"), *((each.name, each.recommended, auroc(each)) for each in told)]
+        [("HOSPITAL", "DEPLOY", "AUROC"), *((each.name, each.recommended, auroc(each)) for each in told)]
     )
 
 

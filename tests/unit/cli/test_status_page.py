@@ -69,7 +69,7 @@ adapt/hannover      Running          3   ███▊░░░░░░  37%    
     free; it goes on when one is there, or ask for fewer workers in spec.hospitals
 evaluate/hannover   Waiting              ░░░░░░░░░░   0%         0.0
 
-HOSPITAL   RECOMMENDED             AUROC
+HOSPITAL   DEPLOY                  AUROC
 hannover   multimodal/dapt-lp-ft   0.871 (0.842 to 0.899)
 small      insufficient data"""
 
