@@ -106,12 +106,16 @@ class HospitalStatus(ApiModel):
 
     name: Name = Field(description="The hospital.")
     recommended: Text = Field(
-        default="", description="Arm to deploy, `<start>/<strategy>@<label fraction>`: the one that validation chose."
+        default="",
+        description="Arm to deploy, `<start>/<strategy>@<label fraction>`: the one that validation chose.",
     )
     verdict: str = Field(
         default="", max_length=64, description="What the test set shows of it: one CamelCase word."
     )
-    auroc: Number | None = Field(default=None, description="AUROC of its weights on test patients; of several tasks the mean, then without an interval.")
+    auroc: Number | None = Field(
+        default=None,
+        description="AUROC of its weights on test patients; of several tasks the mean, then without an interval.",
+    )
     auroc_low: Number | None = Field(default=None, description="Lower end of the interval.")
     auroc_high: Number | None = Field(default=None, description="Upper end of the interval.")
 
