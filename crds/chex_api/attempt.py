@@ -3,10 +3,15 @@
 Both sides import it, since neither may import the other.
 """
 
+from typing import Annotated
+
 from pydantic import Field
 
 from chex_api.base import ApiModel
 from chex_api.stage import StageResult
+
+MOST_NOTICES, LONGEST_NOTICE = 16, 512
+"""Of a preflight: each becomes an event. Its log holds all there is to say."""
 
 MOUNTED_FOLDER = "/etc/chex"
 STAGE_FILE = "stage.json"
@@ -50,4 +55,9 @@ class PreflightResult(ApiModel):
     )
     finished: dict[str, StageResult] = Field(
         default={}, max_length=512, description="Stages whose manifest is there."
+    )
+    notices: tuple[Annotated[str, Field(max_length=LONGEST_NOTICE)], ...] = Field(
+        default=(),
+        max_length=MOST_NOTICES,
+        description="What a task will come to, and what else somebody should know before anything is computed.",
     )

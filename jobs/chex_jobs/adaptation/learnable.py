@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chex_jobs.adaptation.view import AdaptationData
-from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.evaluation.aggregation import map_units, unit_labels
+from chex_jobs.evaluation.evaluation_data import Films
 
 _ROLES = (("training", "learn from"), ("validation", "choose by"))
 _WORDS = {"Image": "film", "Study": "study", "Patient": "patient"}
 
 
-def unlearnable_tasks(dataset: ChestXrayDataset, tasks: Sequence[str]) -> dict[str, str]:
+def unlearnable_tasks(dataset: Films, tasks: Sequence[str]) -> dict[str, str]:
     """The tasks that lack a class among the units that train or validate, in any fold, each with the reason."""
     folds: Sequence[int | None] = range(dataset.num_folds) if dataset.num_folds else (None,)
     views = [(fold, AdaptationData(dataset, fold)) for fold in folds]

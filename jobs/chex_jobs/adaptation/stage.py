@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chex_api.encoder import TextEncoder
+from chex_api.identity import short
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, failed_arm, validation_value
@@ -62,7 +63,7 @@ def adapt(
     ingested = _ingested(spec, place.store)
     dataset = ChestXrayDataset.open(ingested, finished_labels(place.store, spec.dataset.labels))
     unlearnable = unlearnable_tasks(dataset, spec.hospital.tasks)
-    stage = _without_tasks(stage, unlearnable)
+    stage = without_tasks(stage, unlearnable)
     site = site_of(stage, dataset.unit)
     arms = arms_of(spec, dataset.num_folds) if site.tasks else {}
     programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
@@ -95,7 +96,7 @@ def adapt(
     return _commit(stage, place, document, summary, environment)
 
 
-def _without_tasks(stage: StageSpec, left_out: Collection[str]) -> StageSpec:
+def without_tasks(stage: StageSpec, left_out: Collection[str]) -> StageSpec:
     """The stage as its units are to see it: with the tasks that can be learned. Its identity stays."""
     spec = _work(stage)
     tasks = tuple(task for task in spec.hospital.tasks if task not in left_out)
@@ -168,6 +169,16 @@ def _text_tower(spec: AdaptSpec) -> TextTower | None:
         return None
     tower = spec.encoders.text or TextEncoder()
     return TextTower(tower, spec.text_digest)
+
+
+def finished_units(store: ArtifactStore) -> Callable[[Unit], Summary | None]:
+    """What tells the summary of a finished unit. One listing says which were ever begun; the others are not asked for."""
+    begun = set(store.storage.folders("objects"))
+
+    def summary(unit: Unit) -> Summary | None:
+        return _finished(unit, store) if f"{unit.kind}-{short(unit.identity)}" in begun else None
+
+    return summary
 
 
 def _finished(unit: Unit, store: ArtifactStore) -> Summary | None:

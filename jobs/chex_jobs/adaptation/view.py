@@ -9,13 +9,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.data.dataset import ChestXrayDataset, Unit
+from chex_jobs.data.dataset import Unit
 from chex_jobs.data.decode import Film
 from chex_jobs.data.splits import roles
+from chex_jobs.evaluation.evaluation_data import Films
 from chex_jobs.sweep.draws import LabelSet, sample
 
 
-def labelled_patients(dataset: ChestXrayDataset, tasks: tuple[str, ...], fraction: float, seed: int) -> int:
+def labelled_patients(dataset: Films, tasks: tuple[str, ...], fraction: float, seed: int) -> int:
     """How many patients somebody has to label to get an arm once: training and validation, first draw, all folds."""
     folds = range(dataset.num_folds) if dataset.num_folds else (None,)
     views = [AdaptationData(dataset, fold) for fold in folds]
@@ -41,7 +42,7 @@ class AdaptationData:
         unit: what is scored.
     """
 
-    def __init__(self, dataset: ChestXrayDataset, fold: int | None) -> None:
+    def __init__(self, dataset: Films, fold: int | None) -> None:
         """`fold` is None unless the data set has grouped folds. Raises `SplitError` where the two do not fit."""
         self.train, self.validate, _ = roles(dataset, fold)
         self.patients = dataset.patients.astype(np.int64)

@@ -41,9 +41,10 @@ def load(arguments: argparse.Namespace) -> ChexTrainingJob:
 
 
 def report_faults(manifest: str, faults: tuple[Fault, ...]) -> None:
-    """Print faults to standard error, one a line."""
+    """Print faults to standard error, one a line, with their examples: whoever sees this terminal has the files."""
     for fault in faults:
-        print(f"{manifest}: {fault}", file=sys.stderr)
+        example = f" ({fault.example})" if fault.example else ""
+        print(f"{manifest}: {fault}{example}", file=sys.stderr)
 
 
 def as_uri(location: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chex_api.plan import Plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
+from chex_jobs.cli.preflight_line import LookingLine
 from chex_jobs.preflight import PreflightReport
 
 MIN_SECONDS_BETWEEN_LINES = 0.2
@@ -19,13 +20,19 @@ class PeopleObserver:
     def __init__(self, *, live: bool) -> None:
         self._live = live
         self._last_shown = 0.0
+        self._looking = LookingLine(is_live=live)
+
+    def looking(self, dataset: str, done: int, total: int) -> None:
+        """Show how far a long look is, on a terminal only."""
+        self._looking.tell(dataset, done, total)
 
     def planned(self, plan: Plan, preflight: PreflightReport, unfinished: list[StageSpec]) -> None:
         """Say how much there is to do."""
-        films = sum(counts.films for counts in preflight.counts.values())
+        self._looking.clear()
+        films = sum(outlook.films for outlook in preflight.datasets.values())
         finished = len(plan.stages) - len(unfinished)
         self._say(
-            f"preflight passed: {len(preflight.counts)} data sets, {films} films; {finished} of {len(plan.stages)} stages are finished"
+            f"preflight passed: {len(preflight.datasets)} data sets, {films} films; {finished} of {len(plan.stages)} stages are finished"
         )
 
     def started(self, stage: StageSpec, attempt_id: str) -> None:  # noqa: ARG002  people need no attempt's id
@@ -69,10 +76,13 @@ class PeopleObserver:
 class JsonLinesObserver:
     """For machines: one JSON object a line, on standard output."""
 
+    def looking(self, dataset: str, done: int, total: int) -> None:
+        """Nothing: what was seen is told by `planned`."""
+
     def planned(self, plan: Plan, preflight: PreflightReport, unfinished: list[StageSpec]) -> None:
         """`planned`: films by data set, stages with identities, and which are to run."""
         stages = [{"stage": _name(stage), "identity": stage.identity} for stage in plan.stages]
-        films = {name: counts.films for name, counts in preflight.counts.items()}
+        films = {name: outlook.films for name, outlook in preflight.datasets.items()}
         self._write("planned", films=films, stages=stages, unfinished=[_name(stage) for stage in unfinished])
 
     def started(self, stage: StageSpec, attempt_id: str) -> None:

@@ -49,7 +49,7 @@ class LocalExecutor:
     def run(self) -> RunOutcome:
         """Run every unfinished stage. Raises `PreflightFailed`, `StageStopped`, or the failing stage's error."""
         begun = time.monotonic()
-        preflight = run_preflight(self._job)
+        preflight = run_preflight(self._job, self._observer.looking)
         plan = make_plan(self._job, preflight.digests)
         results = {
             _label(stage): done for stage in plan.stages if (done := self._finished(stage)) is not None

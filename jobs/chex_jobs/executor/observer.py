@@ -10,6 +10,9 @@ from chex_jobs.preflight import PreflightReport
 class RunObserver(Protocol):
     """Hears of everything that happens in a run, in order, from one thread at a time."""
 
+    def looking(self, dataset: str, done: int, total: int) -> None:
+        """Preflight looks at the films of a data set."""
+
     def planned(self, plan: Plan, preflight: PreflightReport, unfinished: list[StageSpec]) -> None:
         """Preflight passed and the plan stands."""
 

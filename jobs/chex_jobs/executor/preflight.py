@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
+from dataclasses import asdict
 
 from chex_api.attempt import (
     ATTEMPT_FILE,
     FAILURE,
+    LONGEST_NOTICE,
     MANIFEST_FILE,
+    MOST_NOTICES,
     RESULT,
     AttemptFile,
     PreflightResult,
@@ -30,6 +34,8 @@ from chex_jobs.executor.log_chunks import attempt_of, preflight_logs
 from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.preflight import PreflightFailed, run_preflight
+from chex_jobs.preflight.outlook import notices
+from chex_jobs.preflight.wording import dataset_lines
 from chex_jobs.stages.unforeseen import keep_whole, without_text
 
 log = logging.getLogger(__name__)
@@ -85,6 +91,9 @@ def _failed(progress: Teller, message: str, *, by_input: bool) -> int:
 
 def _found(job: ChexTrainingJob) -> PreflightResult:
     report = run_preflight(job)
+    for name, outlook in report.datasets.items():
+        for line in dataset_lines(name, asdict(outlook), with_names=False):
+            log.info("%s", line)
     plan = make_plan(job, report.digests)
     store = ArtifactStore.open(job.spec.artifacts.uri)
     identities: dict[str, str] = {}
@@ -99,7 +108,21 @@ def _found(job: ChexTrainingJob) -> PreflightResult:
                 manifest_sha256=done.manifest_sha256,
                 summary=bounded(done.summary),
             )
-    return PreflightResult(digests=report.digests, identities=identities, finished=finished)
+    return PreflightResult(
+        digests=report.digests,
+        identities=identities,
+        finished=finished,
+        notices=_bounded(notices(report.datasets)),
+    )
+
+
+def _bounded(told: Iterable[str]) -> tuple[str, ...]:
+    """As many notices as events are made of; the last one says how many more the log holds."""
+    found = [each[:LONGEST_NOTICE] for each in told]
+    if len(found) <= MOST_NOTICES:
+        return tuple(found)
+    more = len(found) - MOST_NOTICES + 1
+    return (*found[: MOST_NOTICES - 1], f"{more} more notices of the data stand in the log of the preflight")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """`run_preflight`: look at everything outside the manifest once, and either name all that is wrong or give the digests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from chex_api.dataset import Dataset
 from chex_api.faults import Fault
@@ -9,10 +11,10 @@ from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import Location, field_path, locations, used_datasets, used_tasks
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.errors import DataError, SourceError
-from chex_jobs.data.records import FilmRecord
 from chex_jobs.data.splits import TEST, TRAIN, UNUSED, VALIDATE, assign
 from chex_jobs.preflight.leakage import Inventory, Part, leakage_faults
 from chex_jobs.preflight.looking import Look, look_at
+from chex_jobs.preflight.outlook import DatasetOutlook, not_trained, outlook_of
 
 _EVERY_PART = "every part"
 """Where a patient of a data set with folds is: each trains, validates and tests, in another fold."""
@@ -31,24 +33,24 @@ class PreflightFailed(Exception):
 
 
 @dataclass(frozen=True)
-class DatasetCounts:
-    """How many films and patients a data set declares."""
-
-    films: int
-    patients: int
-    training_films: int
-
-
-@dataclass(frozen=True)
 class PreflightReport:
     """What preflight saw. `digests` has an entry for each of `chex_api.plan.digest_keys`."""
 
     digests: dict[str, str] = field(default_factory=dict)
-    counts: dict[str, DatasetCounts] = field(default_factory=dict)
+    datasets: dict[str, DatasetOutlook] = field(default_factory=dict)
+    not_trained: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By hospital, the tasks that no model of it can learn."""
 
 
-def run_preflight(job: ChexTrainingJob) -> PreflightReport:
-    """Look at sources, weights and storage. Raises `PreflightFailed` with every fault found."""
+def run_preflight(
+    job: ChexTrainingJob, on_looked_at: Callable[[str, int, int], None] = lambda _name, _done, _total: None
+) -> PreflightReport:
+    """Look at sources, weights and storage. Raises `PreflightFailed` with every fault found.
+
+    Args:
+        job: a valid manifest.
+        on_looked_at: called with a data set's name and the number of its films whose content is known, and of all.
+    """
     spec = job.spec
     found = _Faults()
     _check_storage(spec, found)
@@ -60,15 +62,19 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
             digests[location.key] = _digest_of_weights(location)
         except (ArtifactError, DataError) as error:
             found.add(field_path(spec, location), error)
-    counts: dict[str, DatasetCounts] = {}
+    datasets: dict[str, DatasetOutlook] = {}
     inventories: dict[str, Inventory] = {}
     used = {dataset.name for dataset in used_datasets(spec)}
     for index, dataset in enumerate(spec.datasets):
         if dataset.name not in used:
             continue
         try:
-            look = look_at(dataset)
-            counts[dataset.name], inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)
+            look = look_at(dataset, partial(on_looked_at, dataset.name))
+            if unusable := look.unusable(dataset):
+                found.faults.append(Fault(f"spec.datasets[{index}].source", unusable, look.example()))
+                continue
+            datasets[dataset.name] = outlook_of(spec, dataset, look)
+            inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)
             if dataset.source.phantom is None:
                 digests |= look.digests(dataset, used_tasks(spec, dataset))
         except (ArtifactError, DataError) as error:
@@ -77,7 +83,7 @@ def run_preflight(job: ChexTrainingJob) -> PreflightReport:
         found.faults.extend(leakage_faults(spec, inventories))
     if found.faults:
         raise PreflightFailed(found.faults, by_input=found.by_input)
-    return PreflightReport(digests, counts)
+    return PreflightReport(digests, datasets, not_trained(spec, datasets))
 
 
 @dataclass
@@ -111,7 +117,7 @@ def _digest_of_weights(location: Location) -> str:
     return identity_of(listed)
 
 
-def _take_inventory(dataset: Dataset, seed: int, look: Look) -> tuple[DatasetCounts, Inventory]:
+def _take_inventory(dataset: Dataset, seed: int, look: Look) -> Inventory:
     declaration = look.declaration
     etags = {} if dataset.source.phantom is not None else look.contents  # generated films have no files
     usable = [film for row, film in enumerate(declaration.table.films) if row not in declaration.faults]
@@ -126,15 +132,6 @@ def _take_inventory(dataset: Dataset, seed: int, look: Look) -> tuple[DatasetCou
             frozenset(etags[film.key] for film in films if film.key in etags),
         )
 
-    inventory = Inventory(
+    return Inventory(
         dataset.domain(), of(TRAIN), of(VALIDATE), of(TEST), of(TRAIN, VALIDATE, TEST, UNUSED)
-    )
-    return _counts(usable, assignment.split), inventory
-
-
-def _counts(films: list[FilmRecord], parts: tuple[str, ...]) -> DatasetCounts:
-    return DatasetCounts(
-        films=len(films),
-        patients=len({film.patient for film in films}),
-        training_films=sum(part == TRAIN for part in parts),
     )

@@ -1,10 +1,10 @@
 """How much work an arm is, before it runs: its program is played through with results that are made up.
 
 What runs depends on scores only through which trials go on, not how many, so the counts are exact; epochs of the final
-fits are an upper bound, since a fit ends at the epoch that won.
+fits are an upper bound, since a fit ends at the epoch that won. Units that are finished answer for themselves and are no work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chex_api.sweep import Sweep
@@ -14,8 +14,10 @@ from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeU
 
 @dataclass(frozen=True)
 class Effort:
-    """What one arm runs, units that other arms share counted in each of them."""
+    """What one arm has left to run, units that other arms share counted in each of them."""
 
+    units: int
+    """Units of any kind."""
     dapt_epochs: int
     """Passes over all training films without labels."""
     probes: int
@@ -26,17 +28,34 @@ class Effort:
     """At most so many passes over the arm's labelled training films in its final fits."""
 
 
-def effort_of(arm: Arm, site: Site, sweep: Sweep) -> Effort:
-    """Play an arm's program through and count what it asks for."""
-    seen: dict[str, Unit] = {}
+def effort_of(
+    arm: Arm, site: Site, sweep: Sweep, finished: Callable[[Unit], Summary | None] = lambda _: None
+) -> Effort:
+    """Play an arm's program through and count what it asks for and is not finished.
+
+    Args:
+        arm: one combination, in one fold.
+        site: what the units of the hospital have in common.
+        sweep: the search.
+        finished: the summary of a unit that is finished; None of any other.
+    """
+    left: dict[str, Unit] = {}
     course = program(arm, site, sweep)
     units: Sequence[Unit] = next(course)
     while True:
-        seen.update((unit.identity, unit) for unit in units)
+        known = [finished(unit) for unit in units]
+        left.update(
+            (unit.identity, unit) for unit, summary in zip(units, known, strict=True) if summary is None
+        )
         try:
-            units = course.send([_made_up(unit) for unit in units])
+            units = course.send(
+                [
+                    _made_up(unit) if summary is None else summary
+                    for unit, summary in zip(units, known, strict=True)
+                ]
+            )
         except StopIteration:
-            return _count(list(seen.values()))
+            return _count(list(left.values()))
 
 
 def _made_up(unit: Unit) -> Summary:
@@ -52,6 +71,7 @@ def _count(units: list[Unit]) -> Effort:
     trials = [unit for unit in units if isinstance(unit, TrialUnit)]
     finals = [unit for unit in units if isinstance(unit, FinalFitUnit)]
     return Effort(
+        units=len(units),
         dapt_epochs=sum(unit.spec.epochs for unit in units if isinstance(unit, DaptUnit)),
         probes=sum(isinstance(unit, ProbeUnit) for unit in units),
         trial_epochs=sum(

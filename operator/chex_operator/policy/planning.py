@@ -8,7 +8,7 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import Plan, UnresolvedDigest, make_plan
 from chex_api.stage import StageResult
 from chex_api.status import StageStatus
-from chex_operator.policy.actions import DeletePlan, FreezePlan
+from chex_operator.policy.actions import DeletePlan, FreezePlan, Notice
 from chex_operator.policy.admission import Accepted
 from chex_operator.policy.course import Course
 from chex_operator.policy.frozen_plan import FrozenPlan, freeze, stage_label
@@ -67,6 +67,7 @@ def _adopt(course: Course, planned: FreezePlan, finished: dict[str, StageResult]
         for stage in course.stages
         if stage.state == "Finished" and stage.name in finished
     }
+    course.notices.extend(Notice("Warning", "DataOutlook", "Plan", notice) for notice in found.notices)
     course.actions.append(planned)
     if course.plan_name and course.plan_name != planned.frozen.name:
         course.actions.append(DeletePlan(course.plan_name))

@@ -1,0 +1,57 @@
+"""The films of a data set as later stages will see them, before any is decoded: who, in which part, with which labels."""
+
+from typing import NoReturn, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from chex_api.dataset import Dataset
+from chex_jobs.data.dataset import Unit
+from chex_jobs.data.index import numbered
+from chex_jobs.data.splits import assign
+from chex_jobs.preflight.looking import Look
+
+
+class DeclaredFilms:
+    """The films that no table or listing speaks against, numbered as ingest would number them if all could be decoded.
+
+    Attributes:
+        patients: int32 [N]; equal numbers are one patient.
+        studies: int32 [N]; equal numbers are one study.
+        split: str [N], as `chex_jobs.data.dataset.ChestXrayDataset.split`.
+        fold: int32 [N], -1 without folds.
+        num_folds: 0 without folds.
+        unit: what is scored.
+    """
+
+    def __init__(self, dataset: Dataset, look: Look, seed: int) -> None:
+        """Raises `SplitError`."""
+        declared = look.declaration
+        self._rows = [row for row in range(len(declared.table.films)) if row not in declared.faults]
+        self._labels = declared.labels
+        films = [declared.table.films[row] for row in self._rows]
+        ids = [film.patient for film in films]
+        assignment = assign(dataset.split, seed, ids, [film.official for film in films])
+        self.patients, _ = numbered(ids)
+        self.studies, _ = numbered([(film.patient, film.study or ("", film.key)) for film in films])
+        self.split = np.array(assignment.split, dtype=np.str_)
+        self.fold = assignment.fold
+        self.num_folds = assignment.num_folds
+        self.unit: Unit = cast(Unit, dataset.unit)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def labels(self, task: str) -> npt.NDArray[np.float32]:
+        """Labels of a task, float32 [N]: 1, 0 or NaN."""
+        return self._labels[task][self._rows]
+
+    def film(self, _ordinal: int, /) -> NoReturn:
+        """No film is decoded yet."""
+        raise AssertionError("preflight reads no film")
+
+    @property
+    def metadata(self) -> pa.Table:
+        """Nothing here depends on metadata."""
+        return pa.table({})
