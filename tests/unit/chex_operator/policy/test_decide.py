@@ -46,6 +46,14 @@ def test_an_attempt_stands_in_the_status_before_its_run_is_created() -> None:
     assert world.started == [world.status.stages[0].attempt_name]
 
 
+def test_what_preflight_says_of_the_data_becomes_events_once() -> None:
+    notice = "north, task icu: will end in: Insufficient data: fewer than 10 patients in the smaller class"
+    world = World(data_notices=(notice,))
+    world.run_to_the_end()
+    (told,) = [event for event in world.events if event.reason == "DataOutlook"]
+    assert (told.kind, told.note) == ("Warning", notice)
+
+
 def test_no_gpu_is_asked_for_before_preflight_has_passed_and_the_end_waits_for_us() -> None:
     world = World()
     world.settle()

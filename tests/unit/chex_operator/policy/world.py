@@ -20,6 +20,7 @@ from chex_operator.policy.actions import (
     DeleteRun,
     DeleteSupport,
     FreezePlan,
+    Notice,
     RemoveFinalizer,
     RequestStop,
     StartPreflight,
@@ -103,6 +104,9 @@ class World:
     """Stages of which the cluster admits no run; `PLAN`: it has no room for ConfigMaps."""
     started: list[str] = field(default_factory=list)
     told: list[JobStatus] = field(default_factory=list)
+    events: list[Notice] = field(default_factory=list)
+    data_notices: tuple[str, ...] = ()
+    """What a preflight says of the data."""
 
     # What a replica sees
 
@@ -127,6 +131,7 @@ class World:
             return None
         snapshot = snapshot or self.observe()
         decision = decide(snapshot.observed, self.now)
+        self.events += decision.notices
         try:
             self._act(snapshot, decision, die_after)
         except Stale:
@@ -320,7 +325,9 @@ class World:
             for label, identity in identities.items()
             if f"{label}:{identity}" in self.stored
         }
-        return PreflightResult(digests=digests, identities=identities, finished=finished)
+        return PreflightResult(
+            digests=digests, identities=identities, finished=finished, notices=self.data_notices
+        )
 
     def planned(self, judgement: Judgement) -> tuple[dict[str, str], dict[str, str]]:
         """Of a manifest on the data as they are: digests by location, and identities by stage."""

@@ -1,0 +1,101 @@
+"""What `chex plan` shows: the data, why each stage is to run, and only the work that is left."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chex_api.loading import validate_job
+from chex_api.plan import make_plan
+from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.cli.main import main
+from chex_jobs.preflight import run_preflight
+from tests.pipeline.manifest import tiny_job
+
+
+def written(tmp_path: Path, plain: dict[str, Any]) -> Path:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps(plain))
+    return path
+
+
+def plan_of(path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    assert main(["plan", str(path), "-o", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def stages(described: dict[str, Any]) -> dict[str, list[str]]:
+    """Why each stage is to run; of a finished one nothing."""
+    return {stage["stage"]: stage["why"] for stage in described["stages"]}
+
+
+def finish_ingest_and_pretraining(plain: dict[str, Any]) -> None:
+    """Commit these stages with nothing in them."""
+    job = validate_job(plain).job
+    assert job is not None
+    store = ArtifactStore.open(job.spec.artifacts.uri)
+    for stage in make_plan(job, run_preflight(job).digests).stages:
+        if stage.kind in ("ingest", "pretrain"):
+            place = store.stage(stage.kind, stage.name, stage.identity, stage.identified)
+            place.attempt("first").commit({})
+
+
+def test_where_nothing_was_finished_every_stage_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts"))
+    assert set(map(tuple, stages(plan_of(path, capsys)).values())) == {
+        ("nothing of this name was finished here",)
+    }
+
+
+def test_a_changed_field_is_named_where_it_counts_and_its_followers_name_their_parent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    finish_ingest_and_pretraining(plain)
+    epochs = plain["spec"]["pretraining"][0]["optimization"]["epochs"]
+    plain["spec"]["pretraining"][0]["optimization"]["epochs"] = epochs + 5
+    plain["spec"]["datasets"][1]["storedShortSide"] = 48
+    why = stages(plan_of(written(tmp_path, plain), capsys))
+    assert why["ingest/archive"] == []
+    (size,) = why["ingest/north"]
+    assert size.startswith("dataset.storedShortSide: ")
+    assert size.endswith(" → 48")
+    assert why["pretrain/ssl"] == [f"run.optimization.epochs: {epochs} → {epochs + 5}"]
+
+
+def test_a_task_that_nobody_uses_leaves_every_stage_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    before = plan_of(written(tmp_path, plain), capsys)["stages"]
+    spare = {"name": "spare", "column": "Cardiomegaly", "positive": {"values": ["1"]}}
+    plain["spec"]["datasets"][1]["tasks"].append(spare)
+    assert plan_of(written(tmp_path, plain), capsys)["stages"] == before
+
+
+def test_films_and_patients_are_shown_by_task_part_and_class(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    north = plan_of(written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts")), capsys)["datasets"]["north"]
+    (task,) = north["tasks"]
+    assert set(task["parts"]) == {"train", "validate", "test"}
+    for part, classes in task["parts"].items():
+        assert sum(count["films"] for count in classes.values()) == north["parts"][part]["films"]
+    assert sum(count["films"] for count in north["parts"].values()) == north["films"]
+
+
+def test_a_test_part_that_supports_no_claim_is_told_before_anything_is_computed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["plan", str(written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts")))]) == 0
+    assert "will end in: Insufficient data" in capsys.readouterr().out
+
+
+def test_a_task_without_a_class_is_told_and_has_no_arms(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    plain["spec"]["datasets"][1]["tasks"][0]["positive"] = {"present": {}}
+    described = plan_of(written(tmp_path, plain), capsys)
+    (task,) = described["datasets"]["north"]["tasks"]
+    assert task["not_trained"].startswith("effusion: no training film is negative")
+    assert described["hospitals"][0]["arms"] == []
