@@ -1,5 +1,6 @@
 """What `chex plan` shows: the data, why each stage is to run, and only the work that is left."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.cli.main import main
 from chex_jobs.preflight import run_preflight
 from tests.pipeline.manifest import tiny_job
+
+
+def tiny(tmp_path: Path) -> dict[str, Any]:
+    """A copy that a test may change."""
+    return copy.deepcopy(tiny_job(f"file://{tmp_path}/artifacts"))
 
 
 def written(tmp_path: Path, plain: dict[str, Any]) -> Path:
@@ -42,7 +48,7 @@ def finish_ingest_and_pretraining(plain: dict[str, Any]) -> None:
 
 
 def test_where_nothing_was_finished_every_stage_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    path = written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts"))
+    path = written(tmp_path, tiny(tmp_path))
     assert set(map(tuple, stages(plan_of(path, capsys)).values())) == {
         ("nothing of this name was finished here",)
     }
@@ -51,7 +57,7 @@ def test_where_nothing_was_finished_every_stage_says_so(tmp_path: Path, capsys: 
 def test_a_changed_field_is_named_where_it_counts_and_its_followers_name_their_parent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    plain = tiny(tmp_path)
     finish_ingest_and_pretraining(plain)
     epochs = plain["spec"]["pretraining"][0]["optimization"]["epochs"]
     plain["spec"]["pretraining"][0]["optimization"]["epochs"] = epochs + 5
@@ -67,7 +73,7 @@ def test_a_changed_field_is_named_where_it_counts_and_its_followers_name_their_p
 def test_a_task_that_nobody_uses_leaves_every_stage_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    plain = tiny(tmp_path)
     before = plan_of(written(tmp_path, plain), capsys)["stages"]
     spare = {"name": "spare", "column": "Cardiomegaly", "positive": {"values": ["1"]}}
     plain["spec"]["datasets"][1]["tasks"].append(spare)
@@ -77,7 +83,7 @@ def test_a_task_that_nobody_uses_leaves_every_stage_as_it_is(
 def test_films_and_patients_are_shown_by_task_part_and_class(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    north = plan_of(written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts")), capsys)["datasets"]["north"]
+    north = plan_of(written(tmp_path, tiny(tmp_path)), capsys)["datasets"]["north"]
     (task,) = north["tasks"]
     assert set(task["parts"]) == {"train", "validate", "test"}
     for part, classes in task["parts"].items():
@@ -88,12 +94,12 @@ def test_films_and_patients_are_shown_by_task_part_and_class(
 def test_a_test_part_that_supports_no_claim_is_told_before_anything_is_computed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(["plan", str(written(tmp_path, tiny_job(f"file://{tmp_path}/artifacts")))]) == 0
+    assert main(["plan", str(written(tmp_path, tiny(tmp_path)))]) == 0
     assert "will end in: Insufficient data" in capsys.readouterr().out
 
 
 def test_a_task_without_a_class_is_told_and_has_no_arms(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    plain = tiny_job(f"file://{tmp_path}/artifacts")
+    plain = tiny(tmp_path)
     plain["spec"]["datasets"][1]["tasks"][0]["positive"] = {"present": {}}
     described = plan_of(written(tmp_path, plain), capsys)
     (task,) = described["datasets"]["north"]["tasks"]

@@ -1,5 +1,6 @@
 """What a preflight in a cluster answers: bounded, with what the data will come to, and without names of files."""
 
+import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def test_the_verdict_that_a_task_will_end_in_is_answered_and_the_data_are_logged
 def test_neither_answer_nor_log_names_a_film(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_hospital(tmp_path / "hospital")
     (tmp_path / "hospital" / "films" / "film-000.png").unlink()
-    plain = tiny_job((tmp_path / "artifacts").as_uri())
+    plain = copy.deepcopy(tiny_job((tmp_path / "artifacts").as_uri()))
     plain["spec"]["pretraining"] = []
     hospital = plain["spec"]["hospitals"][0] | {"dataset": "hospital", "tasks": ["icu"]}
     plain["spec"]["hospitals"] = [{**hospital, "startFrom": [{"random": {}}]}]

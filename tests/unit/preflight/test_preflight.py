@@ -1,5 +1,6 @@
 """Preflight: one look, all that is wrong, and nothing opened that the manifest does not read."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def job_of(tmp_path: Path, **changes: Any) -> ChexTrainingJob:
     """A hospital of the films that `write_hospital` wrote, without pretraining."""
-    plain = tiny_job((tmp_path / "artifacts").as_uri())
+    plain = copy.deepcopy(tiny_job((tmp_path / "artifacts").as_uri()))
     plain["spec"]["datasets"] = [hospital_dataset(tmp_path / "hospital", **changes).plain()]
     plain["spec"]["pretraining"] = []
     hospital = plain["spec"]["hospitals"][0] | {"dataset": "hospital", "tasks": ["icu"]}
