@@ -1,5 +1,6 @@
 """`run_preflight`: look at everything outside the manifest once, and either name all that is wrong or give the digests."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -111,7 +112,9 @@ def _check_storage(spec: JobSpec, found: _Faults) -> None:
 
 def _digest_of_weights(location: Location) -> str:
     """SHA-256 over every file of a folder of weights."""
-    listed = [[info.key, info.size, info.etag] for info in open_storage(location.uri).list("")]
+    storage = open_storage(location.uri)
+    infos = storage.infos(storage.sizes())
+    listed = [[infos[key].key, infos[key].size, infos[key].etag] for key in sorted(infos, key=os.fsencode)]
     if not listed:
         raise SourceError(f"{location.uri} holds no file; it must be a folder of weights")
     return identity_of(listed)
@@ -132,6 +135,4 @@ def _take_inventory(dataset: Dataset, seed: int, look: Look) -> Inventory:
             frozenset(etags[film.key] for film in films if film.key in etags),
         )
 
-    return Inventory(
-        dataset.domain(), of(TRAIN), of(VALIDATE), of(TEST), of(TRAIN, VALIDATE, TEST, UNUSED)
-    )
+    return Inventory(dataset.domain(), of(TRAIN), of(VALIDATE), of(TEST), of(TRAIN, VALIDATE, TEST, UNUSED))
