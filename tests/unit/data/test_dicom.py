@@ -172,13 +172,21 @@ def test_a_packed_table_of_an_odd_number_of_entries_ends_with_its_last_entry_and
 
 
 @pytest.mark.parametrize("bits", [8, 16])
-def test_a_table_shorter_than_told_is_as_long_as_it_is(bits: int):
+@pytest.mark.parametrize("told", [4096, 9, 8, 7, 5])
+def test_a_table_shorter_than_told_is_as_long_as_it_is(bits: int, told: int):
     entries = [0, 64, 128, 255]
     short = lut(entries, first=1000, bits=bits)
-    short[0].LUTDescriptor = [4096, 1000, bits]
+    short[0].LUTDescriptor = [told, 1000, bits]
     np.testing.assert_array_equal(
         decoded(VOILUTSequence=short), decoded(VOILUTSequence=lut(entries, first=1000, bits=bits))
     )
+
+
+def test_a_packed_table_shorter_than_told_is_as_long_as_it_is():
+    packed = lut([0] * 256, first=1000, bits=8)
+    packed[0].add_new("LUTData", "OW", bytes([0, 64, 128, 255]))
+    expected = decoded(VOILUTSequence=lut([0, 64, 128, 255], first=1000, bits=8))
+    np.testing.assert_array_equal(decoded(VOILUTSequence=packed), expected)
 
 
 def test_a_table_without_entries_is_no_table():

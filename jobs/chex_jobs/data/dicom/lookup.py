@@ -66,7 +66,8 @@ def lookup_table(items: Any, *, little_endian: bool) -> LookupTable | None:
 
 def _entries(item: Dataset, told: int, bits: int, *, little_endian: bool) -> npt.NDArray[np.integer]:
     words = _words(item.LUTData, little_endian=little_endian)
-    if bits <= 8 and len(words) < told and (len(words) == (told + 1) // 2 or words.max(initial=0) > 255):
+    # Of a packed table with more than two entries a word holds more than 255, unless every second entry is 0.
+    if bits <= 8 and len(words) < told and (told <= 2 or words.max(initial=0) > 255):
         return np.frombuffer(words.astype("<u2").tobytes(), np.uint8)[:told]
     return words[:told]
 
