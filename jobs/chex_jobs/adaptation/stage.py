@@ -13,6 +13,7 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.identity import short
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
+from chex_api.sweep import Sweep
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, failed_arm, validation_value
 from chex_jobs.adaptation.view import labelled_patients
@@ -71,7 +72,7 @@ def adapt(
     cleaner = _Cleaner(coordinator, place.store)
     whole = coordinator.num_finished == 0
     if not coordinator.done:
-        reporter = _Reporter(coordinator, arms, spec, on_progress)
+        reporter = SweepReporter(coordinator, arms, spec.hospital.sweep, on_progress)
 
         def after(unit: Unit) -> None:
             cleaner.clean()
@@ -221,19 +222,19 @@ class _Opener:
         return open_executor(self.stage, self.store, self.attempt_id)
 
 
-class _Reporter:
+class SweepReporter:
     """Tells how far the sweep is, after each unit."""
 
     def __init__(
         self,
         coordinator: Coordinator[Key],
         arms: Mapping[Key, Arm],
-        spec: AdaptSpec,
+        sweep: Sweep,
         on_progress: Callable[[StageProgress], None],
     ) -> None:
         self._coordinator, self._on_progress = coordinator, on_progress
         self._folds_of = Counter(key[:3] for key in arms)
-        self._total = sum(expected_units(arm, spec.hospital.sweep) for arm in arms.values())
+        self._total = sum(expected_units(arm, sweep) for arm in arms.values())
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
     def tell(self, unit: Unit) -> None:

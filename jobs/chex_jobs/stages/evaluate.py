@@ -191,7 +191,7 @@ def _commit(
         _write_predictions(attempt, table)
         attempt.write_bytes(LEDGER_FILE, ledger_lines(evaluated.openings))
     parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
-    return attempt.commit(_summary(results), parents, describe_environment(context.machine))
+    return attempt.commit(summary_of(results), parents, describe_environment(context.machine))
 
 
 def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
@@ -199,7 +199,7 @@ def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
         pq.write_table(table, path)
 
 
-def _summary(results: HospitalResults) -> dict[str, Any]:
+def summary_of(results: HospitalResults) -> dict[str, Any]:
     """For status and terminal: numbers of the weights that are deployed, as on the page and on the model card.
 
     Of several tasks the mean, without an interval, as none was computed for these weights.
