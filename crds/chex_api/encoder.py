@@ -6,6 +6,9 @@ from pydantic import Field
 
 from chex_api.base import OUTSIDE_IDENTITY, ApiModel, Empty, OneOf, Uri
 
+OWN_ARCHITECTURES = ("chex-densenet-small", "densenet121")
+"""Image encoders that are ours. They take films of every size that the API allows."""
+
 
 class ImageInit(OneOf):
     """Where the image encoder's first weights come from. Exactly one member."""

@@ -60,6 +60,7 @@ def _training_run(unit: DaptUnit, bench: Workbench) -> TrainingRun:
         augmentation=site.augmentation,
         batch_norm_group_size=site.batch_norm.group_size,
         precision="BFloat16" if site.precision == "BFloat16" else "Float32",
+        repeats_films=True,
         start=bench.start_weights(unit.start),
     )
 

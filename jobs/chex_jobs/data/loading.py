@@ -68,6 +68,7 @@ class BatchSource:
 
     Attributes:
         steps_per_epoch: global batches in an epoch.
+        num_films: films that take part.
         num_units: films, studies or patients that take part; fewer than a batch holds are repeated in it.
     """
 
@@ -121,7 +122,7 @@ class BatchSource:
         part = global_batch_size // world_size
         self._passes_per_epoch = max(1, -(-min_steps_per_epoch // order.steps_per_epoch))
         self.steps_per_epoch = self._passes_per_epoch * order.steps_per_epoch
-        self.num_units = order.num_units
+        self.num_films, self.num_units = len(ordinals), order.num_units
         self.position = Position()
         self._order = order
         self._part = slice(rank * part, (rank + 1) * part)

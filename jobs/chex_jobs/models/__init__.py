@@ -7,9 +7,9 @@ Every parameter made here is contiguous and has at least one dimension: DeepSpee
 channels_last and on 0-dim parameters (the builders see to it).
 """
 
-from chex_jobs.models.architectures import build_image_encoder
+from chex_jobs.models.architectures import build_image_encoder, check_image_encoder
 from chex_jobs.models.image_encoder import ImageEncoderModule
-from chex_jobs.models.text_encoder import TextEncoderModule, build_text_encoder
+from chex_jobs.models.text_encoder import TextEncoderModule, build_text_encoder, check_text_encoder
 from chex_jobs.models.tokenizer import build_tokenizer
 
 __all__ = [
@@ -18,4 +18,6 @@ __all__ = [
     "build_image_encoder",
     "build_text_encoder",
     "build_tokenizer",
+    "check_image_encoder",
+    "check_text_encoder",
 ]

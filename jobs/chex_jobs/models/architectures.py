@@ -39,6 +39,29 @@ def build_image_encoder(spec: api.ImageEncoder, seed: int) -> ImageEncoderModule
     return encoder
 
 
+def check_image_encoder(spec: api.ImageEncoder) -> None:
+    """Raise what `build_image_encoder` would raise of the architecture and the size; its weights are not looked at.
+
+    Nothing is computed and no memory taken: the network is made of shapes alone, so that a small machine without GPU
+    can refuse what a large one could not use.
+    """
+    if spec.architecture in OWN_ARCHITECTURES:
+        return
+    try:
+        with torch.device("meta"):
+            encoder = _timm_encoder(spec)
+    except UnsupportedModel as fault:
+        if not _needs_values(fault.__cause__):
+            raise
+        encoder = _timm_encoder(spec)
+    _make_trainable_by_deepspeed(encoder, spec.architecture)
+
+
+def _needs_values(fault: BaseException | None) -> bool:
+    """Whether a network cannot be made of shapes alone, as one that reads a number from a tensor while it is made."""
+    return isinstance(fault, NotImplementedError) or "meta" in str(fault)
+
+
 def _own_encoder(spec: api.ImageEncoder) -> ImageEncoderModule:
     backbone = DenseNet(OWN_ARCHITECTURES[spec.architecture])
     return ImageEncoderModule(backbone, backbone.num_features)

@@ -41,8 +41,7 @@ def load_image_encoder(
         WeightsError: nothing to load in the folder, or weights of another architecture, or pickles.
     """
     folder = ModelFolder(uri)
-    wanted = {None: (CHEX_FILE, TIMM_FILE), "ChexDragon": (CHEX_FILE,), "Timm": (TIMM_FILE,)}[weights_format]
-    file = folder.require(*wanted)
+    file = image_weights_file(folder, weights_format)
     with folder.local_copy([file, _CONFIG]) as local:
         tensors = read_weights(local / file, where=f"{uri}/{file}")
         if file == TIMM_FILE:
@@ -52,6 +51,12 @@ def load_image_encoder(
             )
             tensors = from_timm_names(encoder, tensors) | {"pixel_mean": mean, "pixel_std": std}
     load_weights(encoder, tensors, where=f"{uri}/{file}")
+
+
+def image_weights_file(folder: ModelFolder, weights_format: WeightsFormat | None = None) -> str:
+    """The file of a folder that holds an image encoder. Raises `WeightsError` where there is none."""
+    wanted = {None: (CHEX_FILE, TIMM_FILE), "ChexDragon": (CHEX_FILE,), "Timm": (TIMM_FILE,)}[weights_format]
+    return folder.require(*wanted)
 
 
 def from_timm_names(encoder: ImageEncoderModule, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

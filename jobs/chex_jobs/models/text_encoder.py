@@ -104,6 +104,16 @@ def build_text_encoder(spec: api.TextEncoder, seed: int) -> TextEncoderModule:
     return encoder
 
 
+def check_text_encoder(spec: api.TextEncoder) -> None:
+    """Raise what `build_text_encoder` would raise of the folder's files and settings, without reading the weights."""
+    if spec.init.uri is None:
+        return
+    config = _read_config(spec.init.uri)
+    with torch.device("meta"):
+        _unloaded(config, spec.max_tokens, spec.init.uri)
+    ModelFolder(spec.init.uri).require(_WEIGHTS)
+
+
 def _read_config(uri: str) -> dict[str, Any]:
     folder = ModelFolder(uri)
     folder.require(_CONFIG)

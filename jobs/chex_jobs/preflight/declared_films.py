@@ -43,6 +43,12 @@ class DeclaredFilms:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def units(self) -> npt.NDArray[np.int32]:
+        """Number of what each film is scored with, int32 [N]."""
+        each = np.arange(len(self), dtype=np.int32)
+        return {"Image": each, "Study": self.studies, "Patient": self.patients}[self.unit]
+
     def labels(self, task: str) -> npt.NDArray[np.float32]:
         """Labels of a task, float32 [N]: 1, 0 or NaN."""
         return self._labels[task][self._rows]

@@ -57,6 +57,7 @@ class DatasetOutlook:
         films: that can be used as far as tables and listings tell.
         patients: of these films.
         training_films: those that train.
+        training_units: films, studies or patients of them, of which an epoch has one film each.
         parts: part, or fold, -> how many.
         tasks: those that some stage reads.
         findings: rows left out or unusable, spellings, slips.
@@ -65,6 +66,7 @@ class DatasetOutlook:
     films: int
     patients: int
     training_films: int
+    training_units: int
     parts: dict[str, Count]
     tasks: tuple[TaskOutlook, ...]
     findings: tuple[Finding, ...]
@@ -79,6 +81,7 @@ def outlook_of(spec: JobSpec, dataset: Dataset, look: Look) -> DatasetOutlook:
         films=len(films),
         patients=len(np.unique(films.patients)),
         training_films=int((films.split == TRAIN).sum()),
+        training_units=len(np.unique(films.units[films.split == TRAIN])),
         parts={part: _count(films, mask) for part, mask in masks.items()},
         tasks=tuple(_task(spec, dataset, films, task, masks) for task in tasks),
         findings=look.findings,

@@ -1,7 +1,7 @@
 """`run_preflight`: look at everything outside the manifest once, and either name all that is wrong or give the digests."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,12 +10,14 @@ from chex_api.faults import Fault
 from chex_api.identity import identity_of
 from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import Location, field_path, locations, used_datasets, used_tasks
+from chex_api.sizes import size_faults
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.errors import DataError, SourceError
 from chex_jobs.data.splits import TEST, TRAIN, UNUSED, VALIDATE, assign
 from chex_jobs.preflight.leakage import Inventory, Part, leakage_faults
 from chex_jobs.preflight.looking import Look, look_at
 from chex_jobs.preflight.outlook import DatasetOutlook, not_trained, outlook_of
+from chex_jobs.preflight.towers import tower_errors
 
 _EVERY_PART = "every part"
 """Where a patient of a data set with folds is: each trains, validates and tests, in another fold."""
@@ -80,11 +82,28 @@ def run_preflight(
                 digests |= look.digests(dataset, used_tasks(spec, dataset))
         except (ArtifactError, DataError) as error:
             found.add(f"spec.datasets[{index}]", error)
+    found.faults.extend(_size_faults(spec, datasets))
+    for path, error in tower_errors(spec):
+        found.add(path, error)
     if not found.faults:
         found.faults.extend(leakage_faults(spec, inventories))
     if found.faults:
         raise PreflightFailed(found.faults, by_input=found.by_input)
     return PreflightReport(digests, datasets, not_trained(spec, datasets))
+
+
+def _size_faults(spec: JobSpec, datasets: Mapping[str, DatasetOutlook]) -> Iterator[Fault]:
+    """By what the sources declare; films that cannot be decoded are left out later, and the training looks again."""
+    for index, run in enumerate(spec.pretraining):
+        if run.dataset in datasets:
+            there = datasets[run.dataset]
+            yield from size_faults(
+                f"spec.pretraining[{index}]",
+                run.objective,
+                run.optimization.global_batch_size,
+                there.training_films,
+                there.training_units,
+            )
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """From a `TrainingRun` to its objective and its batches on one worker."""
 
 from chex_api.pretraining import Clip as ClipSpec
+from chex_api.sizes import size_faults
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.loading import BatchSource
 from chex_jobs.data.text import ReportTexts
@@ -63,12 +64,12 @@ def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, plac
     """This worker's batches of the run.
 
     Raises:
-        InvalidRun: no film is left to train on.
+        InvalidRun: no film is left to train on, or too few for the global batch or MoCo's queue.
         ArtifactError: the data set is missing or damaged.
     """
     dataset = ChestXrayDataset.open(run.data.dataset, run.data.labels)
     try:
-        return BatchSource(
+        source = BatchSource(
             dataset,
             run.data.ordinals,
             size=run.encoders.image.size,
@@ -84,6 +85,17 @@ def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, plac
         )
     except ValueError as error:
         raise InvalidRun(str(error)) from error
+    _check_sizes(run, source)
+    return source
+
+
+def _check_sizes(run: TrainingRun, source: BatchSource) -> None:
+    """The films that can be trained on may be fewer than preflight counted: some cannot be decoded, or have no text."""
+    batch = run.optimization.global_batch_size
+    units = max(source.num_units, batch) if run.repeats_films else source.num_units
+    for fault in size_faults("the run", run.objective, batch, source.num_films, units):
+        source.close()
+        raise InvalidRun(str(fault))
 
 
 def _texts(run: TrainingRun, dataset: ChestXrayDataset) -> TokenizedTexts:

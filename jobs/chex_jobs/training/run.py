@@ -57,6 +57,7 @@ class TrainingRun:
         batch_norm_group_size: films normalised together, as wanted (`objectives.batch_norm_group_size` may lower it).
         freeze_batch_norm: keep BatchNorm in evaluation mode.
         precision: BFloat16 is autocast; weights and their gradients are Float32 either way.
+        repeats_films: films may stand in a batch twice where there are too few to fill it.
         zero_stage: ZeRO stage, 0 to 3. Changes memory and speed, not numbers.
     """
 
@@ -70,5 +71,6 @@ class TrainingRun:
     freeze_batch_norm: bool = False
     precision: Literal["Float32", "BFloat16"] = "BFloat16"
     zero_stage: int = 0
+    repeats_films: bool = False
     start: StartWeights = field(default_factory=StartWeights)
     checkpoint: CheckpointPolicy = field(default_factory=CheckpointPolicy)
