@@ -121,7 +121,7 @@ JOB_RULES = (
     CelRule(
         "",
         "self.pretraining.all(run, !has(run.objective.clip) || self.datasets.all(dataset, dataset.name != run.dataset || "
-        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
+        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '' && dataset.source.table.reportColumns.size() == 0) || "
         "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
         "objective clip learns from reports, but the data set of a pretraining run has none",
     ),
@@ -129,7 +129,7 @@ JOB_RULES = (
         "",
         "self.hospitals.all(hospital, hospital.strategies.all(strategy, !has(strategy.dapt) || !has(strategy.dapt.objective.clip)) || "
         "self.datasets.all(dataset, dataset.name != hospital.dataset || "
-        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '') || "
+        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '' && dataset.source.table.reportColumns.size() == 0) || "
         "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
         "objective clip learns from reports, but the data set of a hospital has none",
     ),
@@ -189,6 +189,19 @@ JOB_RULES = (
         "datasets[].tasks[].positive.range",
         "!has(self.min) || !has(self.max) || self.min <= self.max",
         "is empty: min is above max",
+    ),
+    *(
+        CelRule(
+            f"{holder}.where[]",
+            "self.values.size() + self.notValues.size() > 0",
+            "keeps every row; give values or notValues",
+        )
+        for holder in ("datasets[].source.table", "datasets[].source.dicomFolder", "datasets[].tasks[]")
+    ),
+    CelRule(
+        "datasets[].source.table",
+        "self.reportColumn == '' || self.reportColumns.size() == 0",
+        "reportColumns stands beside reportColumn; name all columns in one of them",
     ),
     CelRule(
         "hospitals[].sweep.space[]",

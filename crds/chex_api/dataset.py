@@ -20,6 +20,40 @@ from chex_api.base import (
 
 View = Literal["Frontal", "Lateral"]
 Unit = Literal["Image", "Study", "Patient"]
+DecimalMark = Literal["Point", "Comma"]
+
+MISSING_SPELLINGS = (
+    "",
+    "nan",
+    "na",
+    "n/a",
+    "n.a.",
+    "<na>",
+    "nat",
+    "null",
+    "(null)",
+    "none",
+    "nil",
+    ".",
+    "#n/a",
+    "#na",
+    "#null!",
+    "#div/0!",
+    "#value!",
+    "#ref!",
+    "#name?",
+    "#num!",
+    "k.a.",
+    "k. a.",
+)
+"""How databases, spreadsheets and statistics programs write that a cell holds nothing, in lower case."""
+
+_PATTERN_CHARACTER = (
+    r"([^\\()\[\]{}*+?|^$]|\\[dDwWsS.\\/()\[\]{}*+?|^$_-]|\[\^?([^\\\[\]]|\\[dws.\\/()\[\]{}*+?|^$_-])+\])"
+)
+_PATTERN_ATOM = rf"{_PATTERN_CHARACTER}([*+?]|\{{[0-9]{{1,2}}(,[0-9]{{1,2}})?\}})?"
+PATIENT_PATTERN = rf"^(\^?({_PATTERN_ATOM})*\(({_PATTERN_ATOM})+\)({_PATTERN_ATOM})*\$?)?$"
+"""Regular expressions that can be matched in linear time: characters, classes and their repeats around one group."""
 
 
 class NihChestXray14(ApiModel):
@@ -49,7 +83,18 @@ class TableImage(ApiModel):
         min_length=2,
         max_length=256,
         pattern=r"^[^{}]*\{\}[^{}]*$",
-        description="Path of the film below `uri`; `{}` stands for the column's value.",
+        description="Path of the film below `uri`; `{}` stands for the column's value. Backslashes count as slashes, and `./` as nothing.",
+    )
+    strip_prefixes: tuple[Text, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Folders to take off the front of the column's value, such as `D:\\export` or `/mnt/pacs`, compared without regard to case and to the kind of slash; the longest that fits.",
+    )
+    extension: str = Field(
+        default="",
+        max_length=16,
+        pattern=r"^(\.[A-Za-z0-9.]+)?$",
+        description="Extension of the film's file, such as `.png`, in place of the one that the column's value has or lacks; empty: as the column has it.",
     )
     element: str = Field(
         default="",
@@ -72,16 +117,33 @@ class TableView(ApiModel):
 
 
 class RowFilter(ApiModel):
-    """Keeps a row when its column holds one of the values."""
+    """Keeps a row by what its column holds. Cells are compared as labels are: without regard to case, numbers as numbers."""
 
     column: ColumnName = Field(description="Column to look at.")
     values: tuple[Text, ...] = Field(
-        min_length=1, max_length=64, description="Values to keep, compared as text."
+        default=(),
+        max_length=64,
+        description="Values to keep; an empty string stands for a missing cell. Empty: whatever `notValues` does not name.",
+    )
+    not_values: tuple[Text, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Values to leave out; an empty string stands for a missing cell.",
+    )
+
+
+class ListColumn(ApiModel):
+    """A column whose cells list several values, such as `Effusion|Mass`."""
+
+    column: ColumnName = Field(description="Column that lists values.")
+    separator: str = Field(
+        max_length=8,
+        description="Characters each of which parts two values, such as `|`; brackets and quotes around the list and its values are taken off. Empty: a cell is one value, whatever it looks like.",
     )
 
 
 class Table(ApiModel):
-    """Any hospital's CSV or Parquet file with PNG, JPEG or DICOM films beside it: one row for each film. A column written `dicom:` and a DICOM keyword, such as `dicom:Modality`, is read from the header of each row's film."""
+    """Any hospital's CSV, Excel or Parquet table with PNG, JPEG or DICOM films beside it: one row for each film, or several. A column written `dicom:` and a DICOM keyword, such as `dicom:Modality`, is read from the header of each row's film."""
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
         description="Folder that holds the table and, below it, the films."
@@ -89,23 +151,60 @@ class Table(ApiModel):
     file: str = Field(
         min_length=1,
         max_length=256,
-        pattern=r"^[^/].*\.(csv|csv\.gz|parquet)$",
-        description="The table, relative to `uri`: .csv, .csv.gz or .parquet.",
+        pattern=r"^[^/].*(\.(csv|tsv|txt|csv\.gz|tsv\.gz|txt\.gz|parquet|xlsx)|/)$",
+        description="The table, relative to `uri`: .csv, .tsv or .txt (also .gz), .xlsx, .parquet, or a folder of Parquet files, which ends in a slash unless its own name ends in .parquet.",
+    )
+    sheet: Text = Field(
+        default="", description="Sheet of an .xlsx file; empty: the only one that holds cells."
+    )
+    separator: str = Field(
+        default="",
+        max_length=1,
+        description="Character that parts the cells of a .csv, .tsv or .txt file; empty: told by a `sep=` line, or by the header, where one of comma, semicolon, tab and | gives every row as many cells.",
+    )
+    encoding: Literal["Auto", "UTF8", "UTF16", "Windows1252"] = Field(
+        default="Auto",
+        description="How a .csv, .tsv or .txt file writes its characters. Auto: by its byte order mark, else UTF8, else Windows1252 where no character is one of UTF8; a file of UTF8 with a wrong byte is refused with the row.",
+    )
+    decimal_mark: DecimalMark = Field(
+        default="Point",
+        description="What stands before the decimals of a number. Numbers with the other mark are refused, with their count.",
+    )
+    missing: tuple[Text, ...] = Field(
+        default=MISSING_SPELLINGS,
+        max_length=64,
+        description="Cells that count as missing, without regard to case; those of nothing but white space do in any case. A spelling that a task names itself is a value to that task.",
+    )
+    lists: tuple[ListColumn, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Columns whose cells list several values. A cell that lists a value of a task in a column not named here is refused.",
     )
     image: TableImage = Field(description="How a row names its film.")
     patient_column: ColumnName = Field(
         description="Column of the patient id. Splits never part a patient's films."
     )
+    patient_pattern: str = Field(
+        default="",
+        max_length=256,
+        pattern=PATIENT_PATTERN,
+        description="Regular expression whose one group is the patient id within the column's value, such as `^patients/([^/]+)/`; a cell where it is not found has no patient id. Characters, classes and their repeats, without alternatives; empty: the whole cell.",
+    )
     study_column: OptionalColumnName = Field(
         default="", description="Column of the study id; empty: each film is a study."
     )
     report_column: OptionalColumnName = Field(
-        default="", description="Column of the report's text; empty: no reports."
+        default="", description="Column of the report's text; empty: no reports, or those of `reportColumns`."
+    )
+    report_columns: tuple[ColumnName, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Columns that hold a report's sections, each named as its column, in place of `reportColumn`.",
     )
     report_sections: tuple[Text, ...] = Field(
         default=(),
         max_length=16,
-        description="Sections of a report to keep, such as Findings and Impression, in this order and without regard to case. Empty: the whole report. A report without headers is kept whole; of one without any of these, its last section.",
+        description="Sections of a report to keep, such as Findings and Impression, in this order; headers are known in any case, in English, German, French, Spanish and Portuguese. Empty: the whole report. A report in which none of them is found is left out, and counted.",
     )
     view: TableView | None = Field(
         default=None, description="How a row tells its view; absent: every film counts as frontal."
@@ -255,17 +354,42 @@ class ValueRange(ApiModel):
     )
 
 
+class Present(ApiModel):
+    """The column holds anything at all, but for the values named here."""
+
+    except_: tuple[Text, ...] = Field(
+        default=(),
+        alias="except",
+        max_length=64,
+        description="Values that mean no although the cell is not blank, such as -1 or No Finding.",
+    )
+
+
 class Positive(OneOf):
     """What counts as yes. Exactly one member."""
 
-    present: Empty | None = Field(default=None, description="The column holds anything at all.")
+    present: Present | None = Field(default=None, description="The column holds anything at all.")
     values: tuple[Text, ...] | None = Field(
         default=None,
         min_length=1,
         max_length=64,
-        description="The column holds, or lists, one of these values.",
+        description="The column holds, or lists, one of these values, without regard to case; numbers are compared as numbers.",
     )
     range: ValueRange | None = Field(default=None, description="The column holds a number in this range.")
+
+
+class Merge(OneOf):
+    """How the labels of several rows of one film become one; rows whose label is unknown have no voice. Exactly one member."""
+
+    any: Empty | None = Field(default=None, description="Yes where one row says yes.")
+    all: Empty | None = Field(default=None, description="Yes where every row says yes.")
+    majority: Empty | None = Field(
+        default=None,
+        description="What more than half of the rows say; unknown where there are as many of each.",
+    )
+    mean_above: Fraction | None = Field(
+        default=None, description="Yes where the share of rows that say yes is above this."
+    )
 
 
 class Task(ApiModel):
@@ -277,6 +401,20 @@ class Task(ApiModel):
     blank: Literal["Negative", "Ignore"] | None = Field(
         default=None,
         description="What a blank cell means: no, or not known. Absent: not known where `positive` is `range`, for a value that was not measured is no small one; else no.",
+    )
+    negative_values: tuple[Text, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Values that mean no, where `positive` is `values`; what is neither is then unknown, and counted. Empty: every other value means no, except that of a column of yes and no another word for yes is unknown.",
+    )
+    where: tuple[RowFilter, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Rows that answer this task, in a table with one row for each film and finding; a film without such a row counts as blank.",
+    )
+    merge: Merge | None = Field(
+        default=None,
+        description="How several rows of one film become one label; absent: rows that disagree are refused.",
     )
     uncertain: Literal["Ignore", "Negative", "Positive"] = Field(
         default="Ignore", description="What a value listed in `uncertainValues` means."

@@ -134,6 +134,8 @@ def _message(details: dict[str, Any]) -> str:
         return f"must be one of {details['ctx']['expected']}; it is {_shown(details['input'])}"
     if kind == "value_error":
         return str(details["ctx"]["error"])
+    if kind == "string_type" and isinstance(details["input"], bool | int | float):
+        return _unquoted(details["input"])
     message = str(details["msg"])
     message = (
         message.replace("Input should be", "must be")
@@ -141,6 +143,14 @@ def _message(details: dict[str, Any]) -> str:
         .replace("Value error, ", "")
     )
     return f"{message[0].lower()}{message[1:]}; it is {_shown(details['input'])}"
+
+
+def _unquoted(value: bool | float) -> str:
+    """What to do about a word or number that YAML reads as something else than text."""
+    if isinstance(value, bool):
+        words = "yes, y, on or true" if value else "no, n, off or false"
+        return f"must be text; YAML reads {words} without quotes as the boolean {_shown(value)}: write the word in quotes"
+    return f'must be text; without quotes it is a number: write "{_shown(value)}"'
 
 
 def _shown(value: Any) -> str:

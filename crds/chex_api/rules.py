@@ -203,6 +203,23 @@ def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
             yield from _usable(where, entry)
 
 
+def rows_are_told_by_one_rule(spec: Plain) -> Iterator[Fault]:
+    """A filter says what to keep or what to leave out; reports stand in one column or in several."""
+    for index, dataset in _indexed(spec, "datasets"):
+        path = f"spec.datasets[{index}]"
+        table = _get(dataset, "source", "table")
+        if is_object(table):
+            yield from _filters_filter(f"{path}.source.table.where", table)
+            if table.get("reportColumn") and _list(table, "reportColumns"):
+                yield Fault(
+                    f"{path}.source.table.reportColumns",
+                    "stands beside reportColumn; name all columns in one of them",
+                )
+        yield from _filters_filter(f"{path}.source.dicomFolder.where", _get(dataset, "source", "dicomFolder"))
+        for position, task in _indexed(dataset, "tasks"):
+            yield from _filters_filter(f"{path}.tasks[{position}].where", task)
+
+
 def locations_stay_inside(spec: Plain) -> Iterator[Fault]:
     """No path climbs out of its folder."""
     for path, value in _strings(spec, "spec"):
@@ -230,6 +247,7 @@ RULES: tuple[Rule, ...] = (
     objectives_have_what_they_learn_from,
     batches_divide,
     numbers_fit_together,
+    rows_are_told_by_one_rule,
     locations_stay_inside,
 )
 
@@ -240,7 +258,8 @@ def _can_read_reports(path: str, dataset: Plain, has_text_encoder: bool) -> Iter
     source = dataset.get("source")
     if not is_object(source):
         return
-    silent_table = is_object(source.get("table")) and not source["table"].get("reportColumn")
+    table = source.get("table")
+    silent_table = is_object(table) and not (table.get("reportColumn") or _list(table, "reportColumns"))
     silent_phantom = is_object(source.get("phantom")) and source["phantom"].get("reports") is False
     if silent_table or silent_phantom or "nihChestXray14" in source or "dicomFolder" in source:
         yield Fault(path, "learns from reports, but the data set has none")
@@ -292,6 +311,12 @@ def _films_are_named_once(path: str, dataset: Plain) -> Iterator[Fault]:
         yield Fault(
             path, "path stands beside element, which finds films whatever their paths; name one of them"
         )
+
+
+def _filters_filter(path: str, holder: Any) -> Iterator[Fault]:
+    for index, where in _indexed(holder, "where"):
+        if not _list(where, "values") and not _list(where, "notValues"):
+            yield Fault(f"{path}[{index}]", "keeps every row; give values or notValues")
 
 
 def _workers_fit(path: str, workers: Any) -> Iterator[Fault]:

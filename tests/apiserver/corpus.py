@@ -325,6 +325,10 @@ RULE_BREAKERS: tuple[tuple[str, Plain], ...] = (
     ("validate and test leave no patients", at("datasets", 1, "split").replaced({"patients": {"validate": 0.75}})),
     ("needs min, max or both", at("datasets", 2, "tasks", 1, "positive").replaced({"range": {}})),
     ("is empty: min is above max", at("datasets", 2, "tasks", 1, "positive").replaced({"range": {"min": 2, "max": 1.5}})),
+    ("keeps every row", at("datasets", 2, "source", "table", "where").replaced([{"column": "modality"}])),
+    ("keeps every row", at("datasets", 6, "tasks", 0, "where").replaced([{"column": "finding", "values": []}])),
+    ("keeps every row", at("datasets", 4, "source", "dicomFolder", "where").replaced([{"column": "dicom:Modality"}])),
+    ("stands beside reportColumn", at("datasets", 6, "source", "table", "reportColumn").replaced("report")),
     ("exactly one of: logUniform", at("hospitals", 0, "sweep", "space", 0).replaced({"parameter": "weightDecay"})),
     (
         "exactly one of: logUniform",

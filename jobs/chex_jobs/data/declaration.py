@@ -1,6 +1,7 @@
 """What a source declares of a data set, before any film is opened: preflight checks it, ingest works from it."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,13 +10,22 @@ import numpy.typing as npt
 from chex_api.dataset import Dataset
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
-from chex_jobs.data.labels import label_columns
+from chex_jobs.data.film_paths import nearest_films
+from chex_jobs.data.findings import Finding, Kind, left_out
+from chex_jobs.data.merging import check_one_film_each, films_of, merged_labels
 from chex_jobs.data.patients import normal_patient_id
 from chex_jobs.data.records import MISSING, FilmReader, FilmRecord, FilmTable
 from chex_jobs.data.sources import open_source
+from chex_jobs.data.sources.folder import FileReader
+from chex_jobs.data.views import OTHER
 
 MAX_FILE_BYTES = 1 << 30
 """The largest legal film has 160 MB uncompressed; what is larger than this is not even read."""
+FEWEST_OWN_PATIENTS = 50
+"""Films from which on it is told that every film is its own patient: of a few that may well be."""
+LARGEST_PATIENT_SHARE = 0.2
+FEWEST_OF_LARGEST_PATIENT = 50
+"""One id with so many films, and so large a share of them, stands for somebody whom nobody knows rather than for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +33,63 @@ class Declaration:
     """The films of a data set, by row.
 
     Attributes:
-        table: films of the views asked for, in ascending order of keys, patient ids in their normal form.
+        table: films of the views asked for, each once, in ascending order of keys, patient ids in their normal form.
         labels: float32 [rows] by task.
         faults: rows that cannot be used, as far as the table and the listing of files tell.
         reader: gets the pictures.
+        findings: what people should know before anything is computed: rows left out, spellings, slips.
     """
 
     table: FilmTable
     labels: Mapping[str, npt.NDArray[np.float32]]
     faults: Mapping[int, Fault]
     reader: FilmReader
+    findings: tuple[Finding, ...]
 
 
 def declare(dataset: Dataset) -> Declaration:
-    """Read the source's table.
+    """Read the source's table. No film is opened.
 
     Raises:
-        SourceError: not laid out as the manifest says, or without a film of the views asked for.
+        SourceError: not laid out as the manifest says, without a film of the views asked for, or with rows of one film
+            that contradict each other.
         ColumnError: a column is missing, or cannot answer a task.
         ArtifactError: storage fails.
     """
     source = open_source(dataset.source)
-    declared = _with_normal_ids(source.films({task.column for task in dataset.tasks}))
+    asked = {task.column for task in dataset.tasks}
+    asked |= {where.column for task in dataset.tasks for where in task.where}
+    table = _of_views(dataset, _with_normal_ids(source.films(asked)))
+    rows_of = films_of(table)
+    check_one_film_each(table, rows_of)
+    labels, told = merged_labels(dataset.tasks, table, rows_of)
+    first = [rows[0] for rows in rows_of]
+    films = replace(table, columns={}).select(first)
+    faults = {row: fault for row, film in enumerate(films.films) if (fault := _fault(film))}
+    reader = source.reader()
+    findings = [
+        *films.findings,
+        *_several_rows(table, rows_of),
+        *_unusable(films, faults, reader),
+        *told,
+        *_odd_patients(films.films),
+    ]
+    return Declaration(films, labels, faults, reader, tuple(findings))
+
+
+def _of_views(dataset: Dataset, declared: FilmTable) -> FilmTable:
     wanted = [row for row, film in enumerate(declared.films) if film.view in dataset.views]
     if not wanted:
         views = ", ".join(dataset.views)
         raise SourceError(
             f"data set {dataset.name!r}: none of {len(declared.films)} films has a view of {views}."
         )
-    table = declared.select(wanted)
-    other_views = len(declared.films) - len(wanted)
-    if other_views:
-        table = replace(table, left_out={**table.left_out, "another view": other_views})
-    faults = {row: fault for row, film in enumerate(table.films) if (fault := _fault(film))}
-    return Declaration(
-        table, label_columns(dataset.tasks, table.columns, table.formats), faults, source.reader()
-    )
+    others = [film for film in declared.films if film.view not in dataset.views]
+    findings = [
+        *left_out("another view", sorted(film.row for film in others if film.view != OTHER)),
+        *left_out("view not listed", sorted(film.row for film in others if film.view == OTHER)),
+    ]
+    return replace(declared.select(wanted), findings=(*declared.findings, *findings))
 
 
 def _with_normal_ids(table: FilmTable) -> FilmTable:
@@ -80,3 +111,62 @@ def _fault(film: FilmRecord) -> Fault | None:
     if film.report is not None and is_git_lfs_pointer(film.report):
         return Fault(Reason.GIT_LFS_POINTER, "the report: run `git lfs pull` where it comes from")
     return None
+
+
+def _several_rows(table: FilmTable, rows_of: Sequence[Sequence[int]]) -> Iterable[Finding]:
+    several = [rows for rows in rows_of if len(rows) > 1]
+    if several:
+        row = min(table.films[rows[0]].row for rows in several)
+        yield Finding(kind=Kind.NOTICE, reason="films with several rows", count=len(several), row=row)
+
+
+def _unusable(films: FilmTable, faults: Mapping[int, Fault], reader: FilmReader) -> Iterable[Finding]:
+    """Count the films that will be set aside by reason; of those without a file, by what is nearest to it."""
+    by_reason: dict[str, list[FilmRecord]] = {}
+    for row, fault in faults.items():
+        by_reason.setdefault(fault.reason.value, []).append(films.films[row])
+    missing = by_reason.pop(Reason.MISSING_FILE.value, [])
+    for reason, found in by_reason.items():
+        yield Finding(
+            kind=Kind.UNUSABLE, reason=reason, count=len(found), row=min(film.row for film in found)
+        )
+    if missing:
+        yield from _missing_files(missing, reader)
+
+
+def _missing_files(missing: Sequence[FilmRecord], reader: FilmReader) -> Iterable[Finding]:
+    existing = reader.storage.sizes() if isinstance(reader, FileReader) else {}
+    near = nearest_films([film.key for film in missing], existing)
+    by_words: dict[str, list[FilmRecord]] = {}
+    for film in missing:
+        words, _ = near.get(film.key, ("", ""))
+        by_words.setdefault(words, []).append(film)
+    for words, films in by_words.items():
+        example = min(films, key=lambda film: film.row)
+        _, nearest = near.get(example.key, ("", ""))
+        yield Finding(
+            kind=Kind.UNUSABLE,
+            reason=f"{Reason.MISSING_FILE.value}: there {words}" if words else Reason.MISSING_FILE.value,
+            count=len(films),
+            row=example.row,
+            private=f"wanted {example.key!r}" + (f", found {nearest!r}" if nearest else ""),
+        )
+
+
+def _odd_patients(films: Sequence[FilmRecord]) -> Iterable[Finding]:
+    """Tell ids that are hardly those of patients: one for each film, or one for a great part of them."""
+    counts = Counter(film.patient for film in films if film.patient)
+    if not counts:
+        return
+    known = counts.total()
+    if len(counts) == known >= FEWEST_OWN_PATIENTS:
+        yield Finding(
+            kind=Kind.NOTICE,
+            reason="every film is its own patient: if the column does not name patients, the same people train and test",
+            count=known,
+        )
+    largest, most = counts.most_common(1)[0]
+    if len(counts) > 1 and most >= FEWEST_OF_LARGEST_PATIENT and most > LARGEST_PATIENT_SHARE * known:
+        row = min(film.row for film in films if film.patient == largest)
+        words = "films share one patient id: if it means that nobody is known, add it to source.table.missing"
+        yield Finding(kind=Kind.NOTICE, reason=words, count=most, row=row)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from chex_jobs.data.columns import ColumnFormat
 from chex_jobs.data.faults import Fault
+from chex_jobs.data.findings import Finding, Kind
 from chex_jobs.data.splits import UNUSED
 
 MISSING = -1
@@ -33,6 +34,7 @@ class FilmRecord:
         report: the report's text, or None.
         official: published part of the split, one of `chex_jobs.data.splits`.
         fault: why the film cannot be used, where its source knows that already.
+        row: number of the row in the source's table, 1 for the first after the header; for messages.
     """
 
     key: str
@@ -44,6 +46,7 @@ class FilmRecord:
     report: str | None = None
     official: str = UNUSED
     fault: Fault | None = None
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +54,26 @@ class FilmTable:
     """Every film that a source declares.
 
     Attributes:
-        films: in ascending order of keys; equal keys (two rows name one film) in the order of the table.
+        films: in ascending order of keys; equal keys (several rows name one film) in the order of the table.
+            `chex_jobs.data.declaration` makes one film of them.
         columns: cells as text, by column and film: what tasks ask for.
         formats: how a column writes its cells; a column that is not named is plain.
         metadata: cells by metadata column and film: projection, sex, age, device, subgroups. Not private: a source
             puts nothing here that identifies a patient.
-        left_out: number of rows that are no film of this data set, by reason (`where`, `not an X-ray`). They are not
-            faults and do not count as quarantined.
+        findings: what reading the source found. Rows `LEFT_OUT` are no films of this data set (`where`, `not an
+            X-ray`): they are not faults and do not count as quarantined.
     """
 
     films: tuple[FilmRecord, ...]
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
     metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Number of rows that are no film of this data set, by reason."""
+        return {finding.reason: finding.count for finding in self.findings if finding.kind is Kind.LEFT_OUT}
 
     def __post_init__(self) -> None:
         keys = [film.key for film in self.films]
@@ -82,7 +91,7 @@ class FilmTable:
             columns=kept(self.columns),
             formats=self.formats,
             metadata=kept(self.metadata),
-            left_out=self.left_out,
+            findings=self.findings,
         )
 
 
@@ -102,7 +111,7 @@ class Source(Protocol):
     """One published format of films, or `table`, `dicomFolder` or `phantom`."""
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """Return every film declared, with the cells of `columns` (those that the tasks read).
+        """Return every film declared, with the cells of `columns` (those that the tasks and their filters read).
 
         Raises:
             SourceError: not laid out as declared.

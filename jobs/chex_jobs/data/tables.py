@@ -1,17 +1,37 @@
-"""Reading a source's CSV or Parquet file into cells of text."""
+"""Reading a source's table, however it is stored, into cells of text."""
 
-import csv
-import gzip
+import datetime as dt
 import io
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from chex_jobs.data.columns import nearest
+from chex_api.dataset import DecimalMark
+from chex_jobs.data.columns import ColumnFormat, nearest
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import is_git_lfs_pointer
+
+MAX_TABLE_BYTES = 2 << 30
+"""Of an unpacked table. A million rows with a page of report each have less; a small file that unpacks to more is a bomb."""
+LIST_SEPARATOR = "\x1f"
+"""Between the values of a cell that the file itself types as a list; no text holds this character."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_PIECE = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableFormat:
+    """How the manifest says that a table is written; see the fields of `chex_api.dataset.Table`."""
+
+    sheet: str = ""
+    separator: str = ""
+    encoding: str = "Auto"
+    decimal_mark: DecimalMark = "Point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +42,19 @@ class RawTable:
         file: path below the source's URI, for messages.
         columns: cells as text by column name; a missing value is the empty string.
         num_rows: number of rows, the header left out.
+        numbers: number of each row in the file, 1 for the first after the header; empty: the rows are all there.
+        formats: of the columns whose type in the file says how they are to be read.
     """
 
     file: str
     columns: dict[str, list[str]]
     num_rows: int
+    numbers: Sequence[int] = ()
+    formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
+
+    def number(self, row: int) -> int:
+        """Return the number of a row in the file."""
+        return self.numbers[row] if self.numbers else row + 1
 
     def column(self, name: str, field: str = "") -> list[str]:
         """Return the cells of a column.
@@ -38,13 +66,23 @@ class RawTable:
         Raises:
             ColumnError: there is no such column.
         """
-        if name in self.columns:
-            return self.columns[name]
-        asked = f"{field}: " if field else ""
-        raise ColumnError(
-            f"{asked}{self.file} has no column {name!r}; the nearest is {nearest(name, self.columns)!r} "
-            f"(of {len(self.columns)} columns)."
-        )
+        self.require([(name, field)])
+        return self.columns[name]
+
+    def require(self, asked: Iterable[tuple[str, str]]) -> None:
+        """Check that all columns are there: names, each with the field that names it.
+
+        Raises:
+            ColumnError: names all that are not, each with the nearest that is.
+        """
+        missing = [
+            f"{f'{path}: ' if path else ''}{self.file} has no column {name!r}; the nearest is "
+            f"{nearest(name, self.columns)!r} (of {len(self.columns)} columns)."
+            for name, path in asked
+            if name not in self.columns
+        ]
+        if missing:
+            raise ColumnError(" ".join(missing))
 
     def any_column(self, names: Iterable[str]) -> list[str]:
         """Return the first column there is of several spellings that a published format has used."""
@@ -59,73 +97,160 @@ class RawTable:
         return self.columns.get(name) or [""] * self.num_rows
 
     def select(self, rows: Sequence[int]) -> "RawTable":
-        """Return the given rows only."""
+        """Return the given rows only; they keep their numbers."""
         kept = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
-        return RawTable(self.file, kept, len(rows))
+        numbers = [self.number(row) for row in rows]
+        return replace(self, columns=kept, num_rows=len(rows), numbers=numbers)
 
 
-def parse_table(file: str, content: bytes) -> RawTable:
-    """Parse the bytes of `.csv`, `.csv.gz` or `.parquet`.
+def parse_table(file: str, content: bytes, form: TableFormat | None = None) -> RawTable:
+    """Parse the bytes of a text table (`.csv`, `.tsv`, `.txt`, each also `.gz`), of `.xlsx` or of `.parquet`.
+
+    Args:
+        file: path below the source's URI; its extension says which.
+        content: of the file.
+        form: what the manifest says of it.
 
     Raises:
         SourceError: not such a file, a Git LFS pointer, no header, a row of another length, two columns of one name.
     """
+    form = form or TableFormat()
     if is_git_lfs_pointer(content):
         raise SourceError(
             f"{file} is a Git LFS pointer, not the table itself: run `git lfs pull` where it comes from."
         )
     if file.endswith(".parquet"):
-        return _parse_parquet(file, content)
+        return parse_parquet(file, {file: content}, form)
+    if file.endswith(".xlsx"):
+        from chex_jobs.data.workbooks import read_sheet
+
+        return _with_header(file, read_sheet(file, content, form))
+    from chex_jobs.data.delimited import read_rows
+
     if file.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
-            raise SourceError(f"{file} cannot be unpacked: {error}.") from error
-    return _parse_csv(file, content)
+        content = _unpacked(file, content)
+    return _with_header(file, read_rows(file, content, form))
 
 
-def _parse_csv(file: str, content: bytes) -> RawTable:
-    reader = csv.reader(io.StringIO(_text(content), newline=""))
+def parse_parquet(file: str, contents: Mapping[str, bytes], form: TableFormat | None = None) -> RawTable:
+    """Parse one Parquet table from the files that make it up, in ascending order of their paths.
+
+    Args:
+        file: the table's path below the source's URI.
+        contents: by path; a folder such as `sex=F/` on the way names a column and its value.
+        form: what the manifest says of it.
+
+    Raises:
+        SourceError: not Parquet, or files whose columns do not fit together.
+    """
+    form = form or TableFormat()
+    parts = [_parquet_part(path, contents[path], file) for path in sorted(contents)]
     try:
-        header = [name.strip() for name in next(reader)]
-        rows = [row for row in reader if row]
-    except StopIteration:
-        raise SourceError(f"{file} is empty: not even a header.") from None
-    except csv.Error as error:
-        raise SourceError(f"{file}, line {reader.line_num}: {error}.") from error
-    _check_names(file, header)
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise SourceError(
-                f"{file}, row {number} after the header: {len(row)} cells under {len(header)} columns."
-            )
-    columns = {name: [row[index] for row in rows] for index, name in enumerate(header)}
-    return RawTable(file, columns, len(rows))
+        table = pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowInvalid as error:
+        raise SourceError(
+            f"{file}: the columns of its Parquet files do not fit together: {error}."
+        ) from error
+    except pa.ArrowTypeError as error:
+        raise SourceError(f"{file}: a column has several types in its Parquet files: {error}.") from error
+    check_names(file, table.column_names)
+    columns = {
+        name: [cell_text(value, form.decimal_mark) for value in table.column(name).to_pylist()]
+        for name in table.column_names
+    }
+    typed_lists = {column.name for column in table.schema if _is_list(column.type)}
+    formats = dict.fromkeys(typed_lists, ColumnFormat(separators=LIST_SEPARATOR))
+    return RawTable(file, columns, table.num_rows, formats=formats)
 
 
-def _parse_parquet(file: str, content: bytes) -> RawTable:
+def _parquet_part(path: str, content: bytes, file: str) -> pa.Table:
     try:
         table = pyarrow.parquet.read_table(pa.BufferReader(content))
     except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{file} is not a readable Parquet file: {error}.") from error
-    _check_names(file, table.column_names)
-    columns = {name: _cells(table.column(name)) for name in table.column_names}
-    return RawTable(file, columns, table.num_rows)
+        raise SourceError(f"{path} is not a readable Parquet file: {error}.") from error
+    for part in path.removeprefix(file).split("/")[:-1]:
+        name, equals, value = part.partition("=")
+        if equals and name not in table.column_names:
+            table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
+    return table
 
 
-def _cells(column: pa.ChunkedArray) -> list[str]:
-    return ["" if value is None else str(value) for value in column.to_pylist()]
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _text(content: bytes) -> str:
-    """Decode as UTF-8 (with or without mark), else as Windows-1252, which European hospital exports still are."""
+def cell_text(value: Any, mark: DecimalMark) -> str:
+    """Return a typed value as a cell of text, numbers with the table's decimal mark."""
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return LIST_SEPARATOR.join(cell_text(each, mark) for each in value)
+    if isinstance(value, float) and mark == "Comma":
+        return str(value).replace(".", ",")
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return str(value)
+
+
+def _unpacked(file: str, content: bytes) -> bytes:
+    """Unpack gzip, which may be several members after each other."""
+    unpacked = io.BytesIO()
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
+        while content:
+            decompressor = zlib.decompressobj(_GZIP)
+            while not decompressor.eof:
+                if not content:
+                    raise SourceError(f"{file} cannot be unpacked: it ends before its content does.")
+                unpacked.write(decompressor.decompress(content, _PIECE))
+                content = decompressor.unconsumed_tail
+                if unpacked.tell() > MAX_TABLE_BYTES:
+                    raise SourceError(f"{file} unpacks to more than {MAX_TABLE_BYTES} bytes; no table does.")
+            content = decompressor.unused_data.lstrip(b"\0")
+    except zlib.error as error:
+        raise SourceError(f"{file} cannot be unpacked: {error}.") from error
+    return unpacked.getvalue()
 
 
-def _check_names(file: str, names: Collection[str]) -> None:
+def _with_header(file: str, rows: list[list[str]]) -> RawTable:
+    """Return the table of rows of cells, the first of which names the columns.
+
+    Columns without a name are dropped where they hold nothing, as are rows that hold nothing: spreadsheets write both.
+    """
+    if not rows:
+        raise SourceError(f"{file} is empty: not even a header.")
+    header = [name.strip() for name in rows[0]]
+    while header and not header[-1]:
+        header.pop()
+    kept: list[list[str]] = []
+    numbers: list[int] = []
+    for number, row in enumerate(rows[1:], start=1):
+        if not any(cell.strip() for cell in row):
+            continue
+        kept.append(_fitted(file, number, row, len(header)))
+        numbers.append(number)
+    unnamed = [index for index, name in enumerate(header) if not name]
+    for index in unnamed:
+        filled = next((number for number, row in zip(numbers, kept, strict=True) if row[index].strip()), None)
+        if filled is not None:
+            raise SourceError(
+                f"{file}: column {index + 1} has no name, yet row {filled} after the header has a cell there."
+            )
+    check_names(file, [name for name in header if name])
+    columns = {name: [row[index] for row in kept] for index, name in enumerate(header) if name}
+    return RawTable(file, columns, len(kept), numbers)
+
+
+def _fitted(file: str, number: int, row: list[str], width: int) -> list[str]:
+    """Return a row at the width of the header: empty cells beyond it are no cells."""
+    if len(row) < width or any(cell.strip() for cell in row[width:]):
+        raise SourceError(f"{file}, row {number} after the header: {len(row)} cells under {width} columns.")
+    return row[:width]
+
+
+def check_names(file: str, names: Collection[str]) -> None:
+    """Raise `SourceError` where two columns share a name."""
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled:
         raise SourceError(f"{file} has two columns named {doubled[0]!r}; rename one.")

@@ -1,25 +1,22 @@
 """From a report to the text that a training step sees.
 
-Facts about real reports that shape this (Open-I and MIMIC-CXR): headers are capitals followed by a colon; sentences
+Facts about real reports that shape this (Open-I and MIMIC-CXR): sentences
 end in a full stop or are numbered "1. ... 2. ..."; 58 % of Open-I's impressions are exact copies of another report's,
 so equal texts must be known as equal or a contrastive loss punishes them for being so; `XXXX` and `___` stand for words
 that were removed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from chex_jobs.data.keyed_random import Stream, keyed_generator
+from chex_jobs.data.report_headers import headers, kinds, plain_report
 
 # A sentence of fewer words ("Stable.", "None.") says nothing about its film. MGCA's floor.
 MIN_WORDS = 3
 
-_HEADER = re.compile(r"^[ \t]*([A-Z][A-Z ,/()\-]{2,60}?)[ \t]*:(?=\s|$)", re.MULTILINE)
-_INLINE_HEADER = re.compile(
-    r"(?<=[.!?\n])[ \t]+(FINDINGS|IMPRESSION|CONCLUSION|INDICATION|COMPARISON)[ \t]*:(?=\s|$)"
-)
 # White space after the stop keeps "3.5 cm" whole; a list number needs its stop, white space and a capital.
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|(?:(?<=\s)|^)\d{1,2}[.)]\s+(?=[A-Z])")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -28,18 +25,23 @@ _SPACE = re.compile(r"\s+")
 _NOT_WORD = re.compile(r"[^\w]+")
 
 
-def sections(report: str) -> dict[str, str]:
-    """Return the text below each header, keyed by the header in lower case; what precedes the first is keyed "".
+def sections(report: str, wanted: Sequence[str] = (), first: str = "") -> dict[str, str]:
+    """Return the text below each header, keyed by the header in lower case; what precedes the first is keyed `first`.
 
     A header that occurs twice (an addendum) collects both texts.
+
+    Args:
+        report: as written.
+        wanted: names that are headers although `chex_jobs.data.report_headers` does not know them.
+        first: header, in lower case, of what stands before any header of the report's own.
     """
-    report = _INLINE_HEADER.sub(r"\n\1:", report)
+    text = plain_report(report)
     found: dict[str, str] = {}
-    header, start = "", 0
-    for match in _HEADER.finditer(report):
-        _collect(found, header, report[start : match.start()])
-        header, start = match.group(1).strip().lower(), match.end()
-    _collect(found, header, report[start:])
+    label, start = first, 0
+    for header in headers(text, _kinds_of(wanted)):
+        _collect(found, label, text[start : header.start])
+        label, start = header.label, header.end
+    _collect(found, label, text[start:])
     return found
 
 
@@ -49,23 +51,49 @@ def _collect(found: dict[str, str], header: str, text: str) -> None:
         found[header] = f"{found[header]}\n{text}" if header in found else text
 
 
+def _kinds_of(names: Sequence[str]) -> frozenset[str]:
+    return frozenset().union(*map(kinds, names))
+
+
 def select_sections(report: str, wanted: Sequence[str]) -> str:
-    """Return the wanted sections in the order wanted, joined by a line break.
+    """Return the wanted sections in the order wanted, joined by a line break; empty where none of them is found.
 
     Args:
         report: a report with or without headers.
-        wanted: names in any case, e.g. `("Impression", "Findings")`; empty selects the whole report.
+        wanted: names in any case and in any of the five languages, e.g. `("Impression", "Findings")`; empty selects the
+            whole report.
 
-    A report without any header is taken whole. One that has headers but none of those wanted gives its last section,
-    as MIMIC-CXR's own parser does: radiologists who leave the headers out still end with their conclusion.
+    Nothing else is ever returned: neither a report without headers nor another section, for either may name the patient.
+    A section headed by several names, such as `Findings and impression`, is returned where all of them are wanted.
+    """
+    return _selected(sections(report, wanted), wanted) if wanted else report.strip()
+
+
+def select_from_columns(cells: Mapping[str, str], wanted: Sequence[str]) -> str:
+    """Return what `select_sections` does of a report whose sections stand in columns, each named as its section.
+
+    Args:
+        cells: text by name of the column; a text may have headers of its own.
+        wanted: names of sections; empty selects all that the columns hold, in their order.
     """
     if not wanted:
-        return report.strip()
-    found = sections(report)
-    chosen = [found[name.lower()] for name in wanted if name.lower() in found]
-    if chosen:
-        return "\n".join(chosen)
-    return list(found.values())[-1] if found else ""
+        return "\n".join(cell.strip() for cell in cells.values())
+    found: dict[str, str] = {}
+    for name, cell in cells.items():
+        for label, text in sections(cell, wanted, name.lower()).items():
+            _collect(found, label, text)
+    return _selected(found, wanted)
+
+
+def _selected(found: Mapping[str, str], wanted: Sequence[str]) -> str:
+    allowed = _kinds_of(wanted)
+    chosen = dict.fromkeys(
+        label
+        for name in wanted
+        for label in found
+        if label and kinds(label) <= allowed and kinds(label) & kinds(name)
+    )
+    return "\n".join(found[label] for label in chosen)
 
 
 def sentences(text: str, min_words: int = MIN_WORDS) -> list[str]:

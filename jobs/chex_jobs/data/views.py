@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+from chex_jobs.data.columns import comparable
+
 FRONTAL = "Frontal"
 LATERAL = "Lateral"
 OTHER = ""
@@ -9,11 +11,11 @@ OTHER = ""
 
 
 def view_of(value: str, frontal: Collection[str], lateral: Collection[str]) -> str:
-    """Return `FRONTAL`, `LATERAL` or `OTHER` for a cell of a view column, without regard to case and outer blanks."""
-    wanted = value.strip().casefold()
-    if wanted in {known.strip().casefold() for known in frontal}:
+    """Return `FRONTAL`, `LATERAL` or `OTHER` for a cell of a view column, compared as labels are."""
+    wanted = comparable(value)
+    if wanted in set(map(comparable, frontal)):
         return FRONTAL
-    if wanted in {known.strip().casefold() for known in lateral}:
+    if wanted in set(map(comparable, lateral)):
         return LATERAL
     return OTHER
 

@@ -41,9 +41,10 @@ def test_blank_cells_are_unknown_where_the_task_ignores_them():
     assert_labels(labelled({"values": ["a"]}, ["", "a", "b"], blank="Ignore"), [NAN, 1, 0])
 
 
-def test_values_compare_numbers_as_numbers_and_words_as_they_are():
+def test_values_compare_numbers_as_numbers_and_words_without_case():
     assert_labels(labelled({"values": ["1"]}, ["1", "1.0", "0", "10", ""]), [1, 1, 0, 0, 0])
-    assert_labels(labelled({"values": ["Yes"]}, [" Yes ", "yes", "No"]), [1, 0, 0])
+    assert_labels(labelled({"values": ["Yes"]}, [" Yes ", "yes", "YES", "No"]), [1, 1, 1, 0])
+    assert_labels(labelled({"values": ["Ödem"]}, ["o\u0308dem", "ÖDEM", "Ödeme"]), [1, 1, 0])
 
 
 @pytest.mark.parametrize(("uncertain", "meaning"), [("Ignore", NAN), ("Negative", 0), ("Positive", 1)])

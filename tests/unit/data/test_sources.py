@@ -225,7 +225,9 @@ def test_only_the_wanted_sections_of_a_report_are_kept(tmp_path: Path):
     rows[1]["report"] = "No headers at all."
     write_csv(tmp_path / "data.csv", rows)
     table = table_source(tmp_path, reportSections=["Impression", "findings"]).films(())
-    assert [film.report for film in table.films] == ["Effusion.\nSmall effusion.", "No headers at all."]
+    assert [film.report for film in table.films] == ["Effusion.\nSmall effusion.", None]
+    (finding,) = table.findings
+    assert (finding.kind, finding.count, finding.row) == ("NoReport", 1, 2)
 
 
 def test_filters_keep_rows_that_hold_one_of_their_values_and_count_the_others(tmp_path: Path):

@@ -16,6 +16,7 @@ from chex_api.dataset import CovidChestXray
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat, is_blank
+from chex_jobs.data.findings import left_out
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.tables import RawTable
@@ -39,27 +40,31 @@ class CovidChestXraySource:
         keys = self._keys(table)
         kept = _films_of(table)
         order = sorted(kept, key=lambda row: (keys[row], row))
-        left_out = table.num_rows - len(kept)
+        others = sorted(set(range(table.num_rows)) - set(kept))
+        findings = left_out("not an X-ray", [table.number(row) for row in others])
         table, keys = table.select(order), [keys[row] for row in order]
         stamps = folder.stamps_of(self._storage, keys)
         views = table.column("view")
         films = tuple(
             FilmRecord(
                 key=key,
-                patient=patient.strip(),
+                patient="" if is_blank(patient) else patient.strip(),
                 study=offset.strip(),
                 view=view_of(view, FRONTAL, LATERAL),
                 size_bytes=stamps[key].size,
                 mark=stamps[key].mark,
                 report=None if is_blank(note) else note,
+                row=table.number(row),
             )
-            for key, patient, offset, view, note in zip(
-                keys,
-                table.column("patientid"),
-                table.optional_column("offset"),
-                views,
-                table.column("clinical_notes"),
-                strict=True,
+            for row, (key, patient, offset, view, note) in enumerate(
+                zip(
+                    keys,
+                    table.column("patientid"),
+                    table.optional_column("offset"),
+                    views,
+                    table.column("clinical_notes"),
+                    strict=True,
+                )
             )
         )
         return FilmTable(
@@ -71,7 +76,7 @@ class CovidChestXraySource:
                 "sex": [folder.sex(cell) for cell in table.optional_column("sex")],
                 "age": [age_in_years(cell) for cell in table.optional_column("age")],
             },
-            left_out={"not an X-ray": left_out} if left_out else {},
+            findings=tuple(findings),
         )
 
     def reader(self) -> folder.FileReader:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from chex_api.dataset import DicomFolder, Table, TableImage
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.faults import Fault, Reason
+from chex_jobs.data.findings import Finding, Kind
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.dicom_header import Header
@@ -55,14 +56,19 @@ class DicomFolderSource:
         }
         table = RawTable(_FILE, {_PATH: list(pictures), **cells}, len(pictures))
         films = TableSource(self._spec, field=_FIELD).films_of(table, columns)
-        left_out = {
+        counts = {
             "not DICOM": sum(header is None for header in headers.values()),
             "no image": sum(header is not None and not header.has_image for header in headers.values()),
         }
+        findings = [
+            Finding(kind=Kind.LEFT_OUT, reason=reason, count=count)
+            for reason, count in counts.items()
+            if count
+        ]
         return replace(
             films,
             films=tuple(_judged(film, pictures[film.key]) for film in films.films),
-            left_out={**films.left_out, **{reason: count for reason, count in left_out.items() if count}},
+            findings=(*films.findings, *findings),
         )
 
     def reader(self) -> folder.FileReader:

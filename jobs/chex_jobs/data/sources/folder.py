@@ -1,5 +1,6 @@
 """What sources share whose tables and films are files below one URI."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from chex_jobs.artifacts.storage import ObjectStamp, Storage
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING
-from chex_jobs.data.tables import RawTable, parse_table
+from chex_jobs.data.tables import RawTable, TableFormat, parse_parquet, parse_table
 
 ABSENT = ObjectStamp(MISSING, "")
 """Of a film that a table names and its storage does not have."""
@@ -29,20 +30,41 @@ class FileReader:
             raise FilmError(Reason.MISSING_FILE, "not below the source's URI") from error
 
 
-def read_table(storage: Storage, names: Sequence[str]) -> RawTable:
+def read_table(storage: Storage, names: Sequence[str], form: TableFormat | None = None) -> RawTable:
     """Read the first table there is of the names that a published format has used.
+
+    Args:
+        storage: where the source lies.
+        names: of files, or of folders of Parquet files.
+        form: what the manifest says of the table.
 
     Raises:
         SourceError: none is there, or it cannot be parsed.
     """
     for name in names:
+        files = table_files(storage, name)
+        if files and files != [name]:
+            return parse_parquet(name, {file: storage.read_bytes(file) for file in files}, form)
         try:
-            return parse_table(name, storage.read_bytes(name))
-        except ObjectNotFound:
+            return parse_table(name, storage.read_bytes(name), form)
+        except (ObjectNotFound, InvalidLocation):
             continue
     raise SourceError(
         f"{storage.uri} has no {' or '.join(names)}: check the source's uri, it is the folder above it."
     )
+
+
+def table_files(storage: Storage, name: str) -> list[str]:
+    """Return the files that a table is made of: itself, or the Parquet files of a folder that engines write many of.
+
+    Names that begin with `_` or `.` are theirs, not data.
+    """
+    if not name.endswith((".parquet", "/")):
+        return [name]
+    folder = name.rstrip("/")
+    below = (key.removeprefix(f"{folder}/") for key in storage.sizes(folder))
+    data = sorted(key for key in below if key.endswith(".parquet") and not re.search(r"(^|/)[_.]", key))
+    return [f"{folder}/{key}" for key in data] or [name]
 
 
 def read_lines(storage: Storage, name: str) -> list[str] | None:

@@ -43,6 +43,8 @@ def _named(spec: Table, field: str) -> Iterator[tuple[str, str]]:
     if spec.view is not None:
         yield f"{field}.view.column", spec.view.column
     yield from ((f"{field}.where[{number}].column", each.column) for number, each in enumerate(spec.where))
+    yield from ((f"{field}.reportColumns[{number}]", each) for number, each in enumerate(spec.report_columns))
+    yield from ((f"{field}.lists[{number}].column", each.column) for number, each in enumerate(spec.lists))
     yield from (
         (f"{field}.subgroupColumns[{number}]", each) for number, each in enumerate(spec.subgroup_columns)
     )

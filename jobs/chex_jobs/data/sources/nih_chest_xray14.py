@@ -16,7 +16,7 @@ from collections.abc import Collection
 from chex_api.dataset import NihChestXray14
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.ages import age_in_years
-from chex_jobs.data.columns import ColumnFormat
+from chex_jobs.data.columns import ColumnFormat, is_blank
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.records import FilmRecord, FilmTable
 from chex_jobs.data.sources import folder
@@ -51,15 +51,16 @@ class NihChestXray14Source:
         films = tuple(
             FilmRecord(
                 key=key,
-                patient=patient.strip(),
+                patient="" if is_blank(patient) else patient.strip(),
                 study=visit.strip(),
                 view=view_of(position, ("PA", "AP"), ()),
                 size_bytes=there.get(key, folder.ABSENT).size,
                 mark=there.get(key, folder.ABSENT).mark,
                 official=official.get(name, UNUSED),
+                row=table.number(row),
             )
-            for key, name, patient, visit, position in zip(
-                keys, table.column("Image Index"), patients, visits, positions, strict=True
+            for row, (key, name, patient, visit, position) in enumerate(
+                zip(keys, table.column("Image Index"), patients, visits, positions, strict=True)
             )
         )
         return FilmTable(

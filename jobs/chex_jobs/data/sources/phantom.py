@@ -63,6 +63,7 @@ class PhantomSource:
                     view=view_of(row.view, ("AP", "PA"), ()),
                     size_bytes=MADE,
                     report=archive.report(number),
+                    row=number + 1,
                 )
                 for number, row in enumerate(rows)
             ),

@@ -1,0 +1,54 @@
+"""Which rows a `where` of the manifest keeps. Cells are compared as labels are."""
+
+from collections.abc import Mapping, Sequence
+
+from chex_api.dataset import RowFilter
+from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, folded
+from chex_jobs.data.errors import ColumnError
+from chex_jobs.data.labels import what_is_there
+
+
+def kept(where: RowFilter, cells: Sequence[str], column_format: ColumnFormat = PLAIN) -> list[bool]:
+    """Return whether each cell, [N], passes: it holds, or lists, one of `values` and none of `notValues`.
+
+    An empty string in either stands for a missing cell.
+    """
+    named = frozenset(map(folded, (*where.values, *where.not_values)))
+    wanted, unwanted = ({comparable(value) for value in given} for given in (where.values, where.not_values))
+    passes: dict[str, bool] = {}
+    for cell in set(cells):
+        found = column_format.compared(cell, named)
+        passes[cell] = (not wanted or bool(found & wanted)) and not found & unwanted
+    return [passes[cell] for cell in cells]
+
+
+def rows_kept(
+    filters: Sequence[RowFilter],
+    columns: Mapping[str, Sequence[str]],
+    formats: Mapping[str, ColumnFormat],
+    num_rows: int,
+    field: str,
+) -> list[int]:
+    """Return the rows that pass every filter.
+
+    Args:
+        filters: of the manifest.
+        columns: cells by column; those that the filters name are there.
+        formats: by column; one that is not named is plain.
+        num_rows: of every column.
+        field: path of the filters, for the message.
+
+    Raises:
+        ColumnError: a filter names values none of which its column holds, which would leave nothing.
+    """
+    rows = list(range(num_rows))
+    for number, where in enumerate(filters):
+        cells = columns[where.column]
+        passes = kept(where, cells, formats.get(where.column, PLAIN))
+        if num_rows and not any(passes) and where.values:
+            near = what_is_there(where.values[0], {cell for cell in cells if cell.strip()} or {""}, num_rows)
+            raise ColumnError(
+                f"{field}[{number}]: no cell of column {where.column!r} passes; of values {list(where.values)}: {near}."
+            )
+        rows = [row for row in rows if passes[row]]
+    return rows
