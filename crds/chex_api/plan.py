@@ -125,6 +125,16 @@ def used_tasks(spec: JobSpec, dataset: Dataset) -> tuple[str, ...]:
     return tuple(task.name for task in dataset.tasks if task.name in asked)
 
 
+def fold_tasks(spec: JobSpec, dataset: Dataset) -> tuple[str, ...]:
+    """The tasks by whose outcomes patients are dealt out to folds; none where the split has no folds."""
+    if dataset.split.grouped_folds is None:
+        return ()
+    asked = {
+        task for hospital in spec.hospitals if hospital.dataset == dataset.name for task in hospital.tasks
+    }
+    return tuple(task.name for task in dataset.tasks if task.name in asked)
+
+
 def supervised_tasks(spec: JobSpec, run: PretrainingRun) -> tuple[str, ...]:
     """The tasks that a pretraining learns; none unless it is supervised."""
     if run.objective.supervised is None:
@@ -245,9 +255,18 @@ class _Planner:
 
     def _ingest(self, dataset: Dataset) -> StageSpec:
         digest = "" if dataset.source.phantom is not None else self._digest(f"datasets/{dataset.name}")
-        relevant_input = {"seed": self._spec.seed, "dataset": _films_of(dataset), "source": digest}
+        relevant_input: dict[str, Any] = {
+            "seed": self._spec.seed,
+            "dataset": _films_of(dataset),
+            "source": digest,
+        }
         labels = self._labels(dataset, used_tasks(self._spec, dataset))
-        work = StageWork(ingest=IngestSpec(dataset=dataset, labels=labels, digest=digest))
+        outcomes = fold_tasks(self._spec, dataset)
+        if outcomes:
+            dealt_by = self._labels(dataset, outcomes)
+            relevant_input["outcomes"] = {label.task: label.identity for label in dealt_by}
+        ingest = IngestSpec(dataset=dataset, labels=labels, digest=digest, outcomes=outcomes)
+        work = StageWork(ingest=ingest)
         return self._stage("ingest", dataset.name, relevant_input, [], work)
 
     def _dataset(self, name: str, tasks: tuple[str, ...]) -> DatasetReference:

@@ -92,6 +92,10 @@ class IngestSpec(ApiModel):
     labels: tuple[LabelReference, ...] = Field(
         default=(), description="Labels that later stages ask for; they are read while the table is open."
     )
+    outcomes: tuple[str, ...] = Field(
+        default=(),
+        description="Tasks whose outcomes every fold is to have, where the split is groupedFolds: those of its hospitals.",
+    )
     digest: str = Field(
         default="", description="Digest of what the source declares of its films; empty for generated ones."
     )

@@ -12,6 +12,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from chex_api.dataset import Dataset
@@ -76,6 +78,8 @@ class _Work:
     films: Sequence[str]
     """Fingerprint of each film, by which a later ingest takes it over; empty for one that is not there."""
     faults: dict[int, Fault]
+    outcomes: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """Labels by which patients are dealt out to folds."""
     declared_faults: frozenset[int] = frozenset()
     """Rows that were faulty before any film was opened: what is wrong is not the film."""
     decoded: dict[int, DecodedFilm] = field(default_factory=dict)
@@ -90,6 +94,7 @@ def ingest(
     attempt: AttemptWriter,
     digest: str = "",
     labels: Sequence[LabelReference] = (),
+    outcomes: Sequence[str] = (),
     mapper: Mapper = in_process,
     on_progress: Callable[[IngestProgress], None] = lambda _: None,
     environment: Mapping[str, Any] | None = None,
@@ -103,6 +108,7 @@ def ingest(
             that a finished ingest of this storage holds already.
         digest: what a preflight saw of the films, `contents.films_digest`; empty: whatever is there is ingested.
         labels: of tasks that later stages ask for; they are stored beside the films.
+        outcomes: tasks whose outcomes every fold is to have, where there are folds.
         mapper: where chunks are decoded, e.g. `chex_jobs.data.ray_mapper.RayMapper`.
         on_progress: called after each chunk; what it raises stops the ingest, and a later attempt goes on.
         environment: recorded in the manifest.
@@ -122,6 +128,7 @@ def ingest(
         declaration.table,
         [_fingerprint(film, contents, dataset) for film in declaration.table.films],
         dict(declaration.faults),
+        {task: declaration.labels[task] for task in outcomes},
         frozenset(declaration.faults),
     )
     _check_quarantine(dataset, work, attempt)
@@ -260,7 +267,8 @@ def _commit(
         )
     films = [work.table.films[row] for row in rows]
     patient_ids = [film.patient for film in films]
-    assignment = assign(dataset.split, seed, patient_ids, [film.official for film in films])
+    outcomes = {task: labels[rows] for task, labels in work.outcomes.items()}
+    assignment = assign(dataset.split, seed, patient_ids, [film.official for film in films], outcomes)
     patients, known_patients = index.numbered(patient_ids)
     studies, _ = index.numbered([(film.patient, film.study or ("", film.key)) for film in films])
     places = [work.decoded[row].place for row in rows]

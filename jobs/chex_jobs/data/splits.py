@@ -2,11 +2,12 @@
 
 Patients, never films, are split. With `patients` and `official`, a patient's place depends on `spec.seed` and its own
 id alone: new patients, new tasks or a changed filter never move anyone who was there before. With `groupedFolds`,
-patients are dealt out in hash order, so that folds of a small hospital have equal sizes.
+patients are dealt out by the outcomes of their films (`folds`), those alike in hash order, so that folds of a small
+hospital have equal sizes and all its outcomes.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from chex_api.dataset import Split
 from chex_jobs.data.errors import SplitError
+from chex_jobs.data.folds import deal_out, outcomes_of_patients
 
 TRAIN = "train"
 VALIDATE = "validate"
@@ -67,7 +69,13 @@ def patient_hash(seed: int, patient: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{patient}".encode()).digest()[:8], "big")
 
 
-def assign(split: Split, seed: int, patients: Sequence[str], official: Sequence[str]) -> Assignment:
+def assign(
+    split: Split,
+    seed: int,
+    patients: Sequence[str],
+    official: Sequence[str],
+    labels: Mapping[str, npt.ArrayLike] | None = None,
+) -> Assignment:
     """Assign every film to a part or fold, and check that no patient is in two.
 
     Args:
@@ -76,6 +84,7 @@ def assign(split: Split, seed: int, patients: Sequence[str], official: Sequence[
         patients: patient id by film.
         official: published part by film (`OFFICIAL_TRAIN`, `TRAIN`, `VALIDATE`, `TEST` or `UNUSED`); only read by
             `official`.
+        labels: by task, [N] by film: 1, 0 or NaN; only read by `groupedFolds`. None: there is no task.
 
     Raises:
         SplitError: shares that leave nobody to train, no published split, fewer patients than folds, or patients on
@@ -90,7 +99,7 @@ def assign(split: Split, seed: int, patients: Sequence[str], official: Sequence[
         assignment = Assignment(parts, _no_folds(len(parts)), 0)
     else:
         assert split.grouped_folds is not None
-        assignment = _folds(seed, patients, split.grouped_folds)
+        assignment = _folds(seed, patients, labels or {}, split.grouped_folds)
     check_patients_apart(patients, assignment.split, "split")
     check_patients_apart(patients, [str(fold) for fold in assignment.fold], "fold")
     return assignment
@@ -166,11 +175,14 @@ def _official_parts(
     return tuple(part(patient, published) for patient, published in zip(patients, official, strict=True))
 
 
-def _folds(seed: int, patients: Sequence[str], num_folds: int) -> Assignment:
+def _folds(
+    seed: int, patients: Sequence[str], labels: Mapping[str, npt.ArrayLike], num_folds: int
+) -> Assignment:
     in_hash_order = sorted(set(patients), key=lambda patient: (patient_hash(seed, patient), patient))
     if len(in_hash_order) < num_folds:
         raise SplitError(f"split.groupedFolds: {len(in_hash_order)} patients cannot fill {num_folds} folds.")
-    fold_of = {patient: rank % num_folds for rank, patient in enumerate(in_hash_order)}
+    dealt = deal_out(outcomes_of_patients(labels, patients, in_hash_order), num_folds)
+    fold_of = dict(zip(in_hash_order, dealt, strict=True))
     folds = np.array([fold_of[patient] for patient in patients], np.int32)
     return Assignment((UNUSED,) * len(patients), folds, num_folds)
 

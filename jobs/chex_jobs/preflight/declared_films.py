@@ -1,5 +1,6 @@
 """The films of a data set as later stages will see them, before any is decoded: who, in which part, with which labels."""
 
+from collections.abc import Sequence
 from typing import NoReturn, cast
 
 import numpy as np
@@ -25,14 +26,15 @@ class DeclaredFilms:
         unit: what is scored.
     """
 
-    def __init__(self, dataset: Dataset, look: Look, seed: int) -> None:
-        """Raises `SplitError`."""
+    def __init__(self, dataset: Dataset, look: Look, seed: int, outcomes: Sequence[str] = ()) -> None:
+        """`outcomes` are the tasks by which folds are dealt out. Raises `SplitError`."""
         declared = look.declaration
         self._rows = [row for row in range(len(declared.table.films)) if row not in declared.faults]
         self._labels = declared.labels
         films = [declared.table.films[row] for row in self._rows]
         ids = [film.patient for film in films]
-        assignment = assign(dataset.split, seed, ids, [film.official for film in films])
+        dealt_by = {task: self.labels(task) for task in outcomes}
+        assignment = assign(dataset.split, seed, ids, [film.official for film in films], dealt_by)
         self.patients, _ = numbered(ids)
         self.studies, _ = numbered([(film.patient, film.study or ("", film.key)) for film in films])
         self.split = np.array(assignment.split, dtype=np.str_)

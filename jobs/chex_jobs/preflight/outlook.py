@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from chex_api.dataset import Dataset
 from chex_api.job import JobSpec
-from chex_api.plan import supervised_tasks, used_tasks
+from chex_api.plan import fold_tasks, supervised_tasks, used_tasks
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.data.findings import Finding, Kind
 from chex_jobs.data.splits import TEST, TRAIN, VALIDATE
@@ -74,7 +74,7 @@ class DatasetOutlook:
 
 def outlook_of(spec: JobSpec, dataset: Dataset, look: Look) -> DatasetOutlook:
     """Count a data set and say what its tasks will come to. Raises `SplitError`."""
-    films = DeclaredFilms(dataset, look, spec.seed)
+    films = DeclaredFilms(dataset, look, spec.seed, fold_tasks(spec, dataset))
     tasks = used_tasks(spec, dataset)
     masks = _parts(films)
     return DatasetOutlook(

@@ -39,6 +39,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         attempt=attempt,
         digest=work.digest,
         labels=work.labels,
+        outcomes=work.outcomes,
         mapper=RayMapper(),
         on_progress=tell,
         environment=describe_environment(context.machine),

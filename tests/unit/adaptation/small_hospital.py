@@ -69,5 +69,11 @@ def ingested_stage(folder: Path, **changes: Any) -> tuple[StageSpec, ArtifactSto
     artifact = store.stage(stage.kind, stage.name, stage.identity)
     if artifact.finished() is None:
         work = stage.work.ingest
-        ingest(work.dataset, seed=stage.seed, attempt=artifact.attempt("ingest"), labels=work.labels)
+        ingest(
+            work.dataset,
+            seed=stage.seed,
+            attempt=artifact.attempt("ingest"),
+            labels=work.labels,
+            outcomes=work.outcomes,
+        )
     return plan.stage("adapt", "north"), store
