@@ -101,6 +101,10 @@ class Evaluation(ApiModel):
     confidence: float = Field(
         default=0.95, ge=0.5, le=0.999, description="Confidence of intervals and bounds."
     )
+    deploy: Literal["Ensemble", "BestFit"] = Field(
+        default="Ensemble",
+        description="What is deployed of the arm that validation chose: Ensemble, the mean of its final seeds, which are trained anyway; BestFit, the one that was best on validation, where one model has to be enough. With grouped folds either comes from every fold. It is tested as it is deployed.",
+    )
     also_on: tuple[Name, ...] = Field(
         default=(),
         max_length=64,

@@ -125,7 +125,29 @@ def _add_predict(commands: _Commands) -> None:
         "Score films with a deployable model, after it has proved its golden logits on this machine. Research use only.",
     )
     command.add_argument("model", help="folder of a deployable model: a path, file:// or s3://")
-    command.add_argument("images", nargs="+", metavar="IMAGE", help="PNG, JPEG or DICOM files")
+    command.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="PNG, JPEG or DICOM files (default with --table: all of it)",
+    )
+    command.add_argument(
+        "--table",
+        metavar="FILE",
+        help="CSV or Parquet that says which films belong together; needed by a model that scores studies or patients",
+    )
+    command.add_argument(
+        "--image-column",
+        metavar="NAME",
+        default="image",
+        help="its column with the path of each film, relative to the table's folder (default: image)",
+    )
+    command.add_argument(
+        "--unit-column",
+        metavar="NAME",
+        default="",
+        help="its column with the study or patient of each film (default: study or patient, as the model is)",
+    )
     _add_output(command)
 
 

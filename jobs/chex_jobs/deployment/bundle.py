@@ -4,7 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FORMAT = "chexdragon.dev/model/v1"
+from chex_jobs.evaluation.aggregation import Unit
+from chex_jobs.evaluation.scaling import Scaling
+
+FORMAT = "chexdragon.dev/model/v2"
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 PREPROCESSING_FILE = "preprocessing.json"
@@ -23,36 +26,62 @@ class _Document(BaseModel):
 
 
 class OperatingThreshold(_Document):
-    """A threshold that was fixed on validation patients for a wanted specificity."""
+    """A threshold that was fixed on validation patients for a wanted specificity: of a unit, from it upwards is positive."""
 
     wanted_specificity: float
     probability: float
+
+
+class MemberScaling(_Document):
+    """What a member's logit is multiplied by, and what is added, before the mean over members."""
+
+    slope: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    intercept: Annotated[float, Field(allow_inf_nan=False)]
 
 
 class TaskConfig(_Document):
     """One output of the model."""
 
     name: str
-    temperature: float | None
-    """Divide the logit by this before the sigmoid; None: it could not be fitted, and the probability is not calibrated."""
+    scalings: tuple[MemberScaling, ...]
+    """One for each member. They calibrate the whole: the sigmoid of the model's output is the probability."""
+    calibrated: bool
+    """False: validation lacked a class, so nothing was fitted, and the probability is not calibrated."""
     thresholds: tuple[OperatingThreshold, ...] = ()
 
 
 class BundleConfig(_Document):
     """`config.json`."""
 
-    format: Literal["chexdragon.dev/model/v1"] = FORMAT
+    format: Literal["chexdragon.dev/model/v2"] = FORMAT
     architecture: str
     size: Annotated[int, Field(ge=1)]
     """Side of the square that the model sees, in pixels."""
     members: Annotated[int, Field(ge=1)]
-    """Models whose logits are averaged."""
+    """Models whose scaled logits are averaged."""
+    unit: Unit
+    """What probabilities and thresholds hold for: a film (Image), or the mean of the logits of all films of a study or of
+    a patient."""
     tasks: tuple[TaskConfig, ...]
     hospital: str
     arm: str
     provenance: dict[str, Any]
     """Identities of the weights and of the stages that they come from."""
     use: str = "Research use only. Not a medical device."
+
+    def scalings(self) -> list[list[Scaling]]:
+        """By member and task.
+
+        Raises BundleError unless each task has one scaling for each member.
+        """
+        if any(len(task.scalings) != self.members for task in self.tasks):
+            raise BundleError(
+                f"{CONFIG_FILE}: a task does not have one scaling for each of {self.members} members"
+            )
+        return [
+            [Scaling(task.scalings[member].slope, task.scalings[member].intercept) for task in self.tasks]
+            for member in range(self.members)
+        ]
 
 
 class Preprocessing(_Document):

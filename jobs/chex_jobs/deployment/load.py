@@ -1,6 +1,7 @@
 """Loading a deployable model: every file's checksum, then its golden logits, before it says anything about a patient."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,15 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
 from chex_jobs.deployment.golden import check_golden, logits_of
+from chex_jobs.evaluation.aggregation import map_units, mean_logits
+
+
+@dataclass(frozen=True)
+class UnitScore:
+    """What a model says of one unit."""
+
+    logits: tuple[float, ...]
+    """[T]; their sigmoid is the probability."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +46,16 @@ class Scorer:
     model: Ensemble
 
     def logits(self, film_file: bytes) -> NDArray[np.float32]:
-        """Logits `[T]` of one film file (PNG, JPEG or DICOM). Raises `FilmError` for one that cannot be used."""
+        """Logits `[T]` of one film file (PNG, JPEG or DICOM): the score of a unit is their mean over its films. Raises `FilmError` for one that cannot be used."""
         film = decode_film(film_file, self.preprocessing.stored_short_side)
         return logits_of(self.model, standard_view(film, self.config.size)[None, None])[0]
+
+    def score_unit(self, films: Sequence[NDArray[np.float32]]) -> UnitScore:
+        """The score of one unit from the logits `[T]` of all its films."""
+        numbers = np.arange(len(films), dtype=np.int64)
+        together = np.zeros(len(films), dtype=np.int64)
+        units = map_units("Patient", numbers, numbers, together)  # whatever it is called, all are of one unit
+        return UnitScore(tuple(float(each) for each in mean_logits(units, np.stack(films))[0]))
 
 
 def load_bundle(uri: str) -> Scorer:
@@ -56,7 +73,7 @@ def load_bundle(uri: str) -> Scorer:
         raise BundleError(
             f"{uri}: its description is of another version of chex: {error.errors()[0]['msg']}"
         ) from error
-    model = empty_ensemble(config.architecture, config.size, len(config.tasks), config.members)
+    model = empty_ensemble(config.architecture, config.size, config.scalings())
     try:
         model.load_state_dict(load_tensors(files[MODEL_FILE]))
     except (RuntimeError, SafetensorError) as error:

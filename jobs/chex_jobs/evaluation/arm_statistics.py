@@ -116,7 +116,6 @@ def arm_task(
             validation_aurocs[r],
             aurocs[r],
             auprcs[r],
-            scores.temperatures[r][data.column],
         )
         for r in range(len(logits))
     )

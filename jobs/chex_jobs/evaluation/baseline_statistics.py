@@ -41,13 +41,7 @@ def baseline_result(
 def _in_column(scores: ArmScores, column: int) -> ArmScores:
     """Scores of one task [R, n, 1] placed where ``arm_task`` looks for the task."""
     placed: FloatArray = np.repeat(scores.logits, column + 1, axis=2)
-    return ArmScores(
-        scores.arm,
-        scores.draws,
-        scores.seeds,
-        placed,
-        tuple(row * (column + 1) for row in scores.temperatures),
-    )
+    return ArmScores(scores.arm, scores.draws, scores.seeds, placed)
 
 
 def _gain(

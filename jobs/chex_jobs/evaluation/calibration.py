@@ -1,6 +1,6 @@
 """Whether predicted probabilities can be taken at their word, and sensitivity at a fixed specificity.
 
-Everything that is chosen (temperature, threshold) is chosen on validation; what validation itself says of it
+Everything that is chosen (slope, intercept, threshold) is chosen on validation; what validation itself says of it
 is cross-fitted by patient, so that no patient is judged with a threshold made from that patient.
 """
 
@@ -17,7 +17,6 @@ from scipy.stats import rankdata
 
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, WeightArray
 from chex_jobs.evaluation.results import ReliabilityBin
-from chex_jobs.evaluation.scaling import fit_temperature
 
 IntArray = NDArray[np.int64]
 NUM_BINS = 10
@@ -152,7 +151,7 @@ def cross_fit_groups(patients: IntArray, positive: BoolArray, seed: int) -> IntA
 def cross_fitted_operating(
     logits: FloatArray, positive: BoolArray, patients: IntArray, specificity: float, seed: int
 ) -> Operating | None:
-    """What temperature and threshold, fitted on four fifths of the validation patients, achieve on the last fifth.
+    """What a threshold, chosen on four fifths of the validation patients, achieves on the last fifth.
 
     Flags of all fifths are pooled over units [n]. ``None`` when some fifth leaves too little to fit on.
     """
@@ -160,11 +159,8 @@ def cross_fitted_operating(
     flagged = np.zeros(len(logits), dtype=bool)
     for group in np.unique(groups):
         judged = groups == group
-        scaling = fit_temperature(logits[~judged], positive[~judged].astype(np.float64))
-        if scaling is None:
-            return None
-        threshold = threshold_at_specificity(scaling.apply(logits[~judged]), positive[~judged], specificity)
+        threshold = threshold_at_specificity(logits[~judged], positive[~judged], specificity)
         if threshold is None:
             return None
-        flagged[judged] = scaling.apply(logits[judged]) >= threshold
+        flagged[judged] = logits[judged] >= threshold
     return Operating(float(flagged[positive].mean()), float((~flagged[~positive]).mean()))

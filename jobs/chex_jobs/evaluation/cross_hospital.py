@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from chex_jobs.evaluation.arm_statistics import TaskData, arm_task
-from chex_jobs.evaluation.discrimination import FloatArray
-from chex_jobs.evaluation.folds import ArmScores, scalings
-from chex_jobs.evaluation.predictions import (
-    FitLogits,
-    PredictionsError,
-    TestPredictions,
-    ValidationPredictions,
+from chex_jobs.evaluation.arm_statistics import TaskData
+from chex_jobs.evaluation.deployed_score import DeployedScore, Member
+from chex_jobs.evaluation.deployment import auroc_of_weights
+from chex_jobs.evaluation.predictions import FitKey, TestPredictions
+from chex_jobs.evaluation.results import (
+    ArmKey,
+    CrossHospitalCell,
+    DeployedModel,
+    DeployedPerformance,
+    HospitalResults,
 )
-from chex_jobs.evaluation.results import ArmKey, CrossHospitalCell, Estimate, HospitalResults
 from chex_jobs.evaluation.scaling import Scaling
 
 
 def cross_hospital_cells(
-    results: HospitalResults, other: str, validation: ValidationPredictions, test: TestPredictions
+    results: HospitalResults, other: str, test: TestPredictions
 ) -> tuple[CrossHospitalCell, ...]:
-    """One cell for each arm and task in ``test``, whose tasks are some of the hospital's own.
+    """One cell for each shown model and task in ``test``, whose tasks are some of the hospital's own.
 
-    Raises PredictionsError when an arm does not predict all units of the other test set.
+    The model is the deployed one, all members together: none of them saw these patients. Raises PredictionsError when
+    a member does not predict all units of the other test set.
     """
-    cells = []
-    for arm in dict.fromkeys(each.fit.arm for each in test.fits):
-        scores = ensemble_scores(arm, validation, test)
-        own = next(each for each in results.arms if each.arm == arm)
-        for column, task in enumerate(test.tasks):
-            data = TaskData(task, column, test.units, 0)
-            found = arm_task(data, scores, [None] * len(scores.draws), results.confidence).printed.auroc
-            at_home: Estimate = next(each.auroc for each in own.tasks if each.task == task)
-            cells.append(CrossHospitalCell(results.hospital, other, task, arm, found, at_home))
-    return tuple(cells)
+    advice = results.recommendation
+    shown = (
+        (advice.deploy, advice.deployed, advice.deployed_performance),
+        (advice.enough, advice.enough_deployed, advice.enough_performance),
+    )
+    return tuple(
+        cell
+        for arm, members, at_home in shown
+        if arm is not None
+        for cell in _cells(results, other, test, score_of(arm, members), at_home)
+    )
 
 
-def ensemble_scores(arm: ArmKey, validation: ValidationPredictions, test: TestPredictions) -> ArmScores:
-    """Scaled logits on all units, averaged over fold models: here none of them saw the patients."""
-    groups: dict[tuple[int, int], list[FitLogits]] = {}
-    for each in test.of_arm(arm):
-        if len(each.rows) != len(test.units.ordinals):
-            raise PredictionsError(
-                f"{arm.label}: predicts {len(each.rows)} of {len(test.units.ordinals)} units elsewhere"
+def score_of(arm: ArmKey, members: Sequence[DeployedModel]) -> DeployedScore:
+    """The deployed model that the results describe."""
+    num_tasks = len(members[0].scalings)
+    return DeployedScore(
+        arm,
+        tuple(
+            Member(
+                FitKey(arm, each.draw, each.seed, each.fold),
+                tuple(Scaling(scaling.slope, scaling.intercept) for scaling in each.scalings),
             )
-        groups.setdefault((each.fit.draw, each.fit.seed), []).append(each)
-    columns = [validation.tasks.index(task) for task in test.tasks]
-    rows = [
-        np.mean([_scaled(each, validation, columns) for each in members], axis=0)
-        for members in groups.values()
-    ]
-    draws, seeds = np.array(list(groups), dtype=np.int64).T
-    nothing = tuple((None,) * len(columns) for _ in rows)
-    return ArmScores(arm, draws, seeds, np.stack(rows), nothing)
+            for each in members
+        ),
+        calibrated=(True,) * num_tasks,
+        narrowing=(),
+    )
 
 
-def _scaled(each: FitLogits, validation: ValidationPredictions, columns: list[int]) -> FloatArray:
-    fitted = scalings(validation, each.fit)
-    logits = np.empty((len(each.rows), len(columns)))
-    for place, column in enumerate(columns):
-        logits[each.rows, place] = (fitted[column] or Scaling()).apply(each.logits[:, place])
-    return logits
+def _cells(
+    results: HospitalResults,
+    other: str,
+    test: TestPredictions,
+    score: DeployedScore,
+    at_home: Sequence[DeployedPerformance],
+) -> list[CrossHospitalCell]:
+    own = {each.task: each.auroc for each in at_home}
+    order = [each.task for each in at_home]
+    logits = score.whole(test, [order.index(task) for task in test.tasks])
+    cells = []
+    for column, task in enumerate(test.tasks):
+        data = TaskData(task, column, test.units, 0)
+        found = auroc_of_weights(logits[data.known, column], data, results.confidence)
+        cells.append(CrossHospitalCell(results.hospital, other, task, score.arm, found, own[task]))
+    return cells

@@ -1,14 +1,15 @@
-"""The deployed fit of an arm: which weights, and what exactly these weights did on the test set.
+"""What the deployed model of an arm did on the test set.
 
-Its estimates are conditional on the weights, so they hold no training variance. With grouped folds the
-deployed model is the ensemble of the fold models of one draw and seed; its numbers are those of the pooled
-out-of-fold scores.
+Its estimates are conditional on the weights, so they hold no training variance. With grouped folds each patient is
+predicted by the members of the patient's own fold; probabilities and thresholds are told of the whole model
+(``deployed_score.Narrowing``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import expit
@@ -26,21 +27,24 @@ from chex_jobs.evaluation.calibration import (
 )
 from chex_jobs.evaluation.clustered import influences
 from chex_jobs.evaluation.curves import roc_and_pr_curves
+from chex_jobs.evaluation.deployed_score import DeployedScore, Scored
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, auroc
 from chex_jobs.evaluation.estimates import auroc_estimate, bootstrap_estimate
-from chex_jobs.evaluation.folds import ArmScores, scalings
-from chex_jobs.evaluation.predictions import FitKey, ValidationPredictions
+from chex_jobs.evaluation.predictions import (
+    IntArray,
+    PredictionsError,
+    TestPredictions,
+    ValidationPredictions,
+)
 from chex_jobs.evaluation.replication import TrainingVariance
 from chex_jobs.evaluation.results import (
     ArmKey,
     Calibration,
     Curve,
-    DeployedModel,
     DeployedPerformance,
     Estimate,
     OperatingPoint,
 )
-from chex_jobs.evaluation.scaling import Scaling
 
 WANTED_SPECIFICITIES = (0.8, 0.9, 0.95)
 CONDITIONAL = TrainingVariance(0.0, 0)
@@ -49,75 +53,70 @@ CONDITIONAL = TrainingVariance(0.0, 0)
 
 @dataclass(frozen=True)
 class DeployedFit:
-    """One draw and seed of an arm, as it would be deployed."""
+    """The deployed model of an arm and what it said of units that it had not seen."""
 
-    arm: ArmKey
-    draw: int
-    seed: int
-    scores: ArmScores
-    """Of the arm, calibrated."""
+    score: DeployedScore
     validation: ValidationPredictions
+    test: TestPredictions
 
     @property
-    def row(self) -> int:
-        """Position of the fit in ``scores``."""
-        return int(np.flatnonzero((self.scores.draws == self.draw) & (self.scores.seeds == self.seed))[0])
+    def arm(self) -> ArmKey:
+        """Whose model it is."""
+        return self.score.arm
+
+    @cached_property
+    def _on_test(self) -> Scored:
+        said = self.score.unseen(self.test)
+        if not np.array_equal(said.rows, np.arange(len(self.test.units.ordinals))):
+            raise PredictionsError(f"{self.arm.label}: the members' test units do not part the set")
+        return said
+
+    @cached_property
+    def _on_validation(self) -> Scored:
+        return self.score.unseen(self.validation)
 
     def test_logits(self, data: TaskData) -> FloatArray:
-        """Calibrated logits of the labelled test units of a task."""
-        return self.scores.logits[self.row, data.known, data.column]
+        """Logits [m] of the labelled test units of a task, as they rank."""
+        return self._on_test.logits[data.known, data.column]
 
-    def temperature(self, data: TaskData) -> float | None:
-        """The fit's temperature for a task; ``None`` where there is none."""
-        return self.scores.temperatures[self.row][data.column]
+    def whole_logits(self, data: TaskData) -> FloatArray:
+        """The same [m] with the spread that all members together have: for probabilities and thresholds."""
+        labels = data.positive.astype(np.float64)
+        return self.score.narrowing[data.column].apply(self.test_logits(data), labels)
 
-    def raw_validation(self, column: int) -> tuple[FloatArray, BoolArray, FloatArray, FloatArray]:
-        """Of the labelled validation units: logits, positive, patients, calibrated logits. Folds one after another."""
-        raw, positive, patients, scaled = [], [], [], []
-        for each in self.validation.of_arm(self.arm):
-            if (each.fit.draw, each.fit.seed) != (self.draw, self.seed):
-                continue
-            labels = self.validation.units.labels[each.rows, column]
-            known = ~np.isnan(labels)
-            logits = each.logits[known, column]
-            raw.append(logits)
-            positive.append(labels[known] == 1.0)
-            patients.append(self.validation.units.patients[each.rows][known])
-            scaled.append((scalings(self.validation, each.fit)[column] or Scaling()).apply(logits))
-        return np.concatenate(raw), np.concatenate(positive), np.concatenate(patients), np.concatenate(scaled)
-
-
-def deployed_models(
-    arm: ArmKey, draw: int, seed: int, objects: Mapping[FitKey, str]
-) -> tuple[DeployedModel, ...]:
-    """The model objects of one draw and seed of an arm, by fold."""
-    chosen = sorted(key for key in objects if (key.arm, key.draw, key.seed) == (arm, draw, seed))
-    return tuple(DeployedModel(objects[key], draw, seed, key.fold) for key in chosen)
+    def whole_validation(self, column: int) -> tuple[FloatArray, BoolArray, IntArray]:
+        """Of the labelled validation units, as of all members together: logits, positive, patients."""
+        labels = self.validation.units.labels[self._on_validation.rows, column]
+        known = ~np.isnan(labels)
+        logits = self.score.narrowing[column].apply(self._on_validation.logits[known, column], labels[known])
+        patients = self.validation.units.patients[self._on_validation.rows][known]
+        return logits, labels[known] == 1.0, patients
 
 
 def deployed_performance(
     fit: DeployedFit, tasks: Sequence[TaskData], confidence: float
 ) -> tuple[DeployedPerformance, ...]:
-    """AUROC of the deployed weights on each task."""
+    """AUROC of the deployed model on each task."""
     result = []
     for data in tasks:
-        logits = fit.test_logits(data)
-        if data.undefined or data.insufficient:
-            estimate = Estimate(
-                auroc(logits, data.positive).value, reason=data.undefined or data.insufficient
-            )
-        else:
-            labels = data.positive.astype(np.float64)
-            (item,) = influences(logits[None, :], labels, data.patients, data.num_patients)
-            estimate = auroc_estimate(item, CONDITIONAL, confidence)
-        result.append(DeployedPerformance(data.task, estimate, fit.temperature(data)))
+        estimate = auroc_of_weights(fit.test_logits(data), data, confidence)
+        result.append(DeployedPerformance(data.task, estimate, fit.score.calibrated[data.column]))
     return tuple(result)
+
+
+def auroc_of_weights(logits: FloatArray, data: TaskData, confidence: float) -> Estimate:
+    """AUROC of given weights from the logits [m] of the labelled units of a task."""
+    if data.undefined or data.insufficient:
+        return Estimate(auroc(logits, data.positive).value, reason=data.undefined or data.insufficient)
+    labels = data.positive.astype(np.float64)
+    (item,) = influences(logits[None, :], labels, data.patients, data.num_patients)
+    return auroc_estimate(item, CONDITIONAL, confidence)
 
 
 def describe_deployed(
     fit: DeployedFit, tasks: Sequence[TaskData], confidence: float, seed: int
 ) -> tuple[tuple[Calibration, ...], tuple[Curve, ...]]:
-    """Calibration and curves of the deployed fit on every task that has both classes."""
+    """Calibration and curves of the deployed model on every task that has both classes."""
     usable = [data for data in tasks if not data.undefined]
     calibrations = tuple(_calibration(fit, data, confidence, seed) for data in usable)
     curves = [
@@ -130,12 +129,11 @@ def describe_deployed(
 
 
 def _calibration(fit: DeployedFit, data: TaskData, confidence: float, seed: int) -> Calibration:
-    logits = fit.test_logits(data)
+    logits = fit.whole_logits(data)
     line = calibration_line(logits, data.positive)
     return Calibration(
         arm=fit.arm,
         task=data.task,
-        temperature=fit.temperature(data),
         brier=_estimate(data, weighted_brier, logits, confidence),
         expected_calibration_error=expected_calibration_error(logits, data.positive),
         slope=None if line is None else line.slope,
@@ -150,13 +148,13 @@ def _calibration(fit: DeployedFit, data: TaskData, confidence: float, seed: int)
 def _operating_point(
     fit: DeployedFit, data: TaskData, wanted: float, confidence: float, seed: int
 ) -> OperatingPoint:
-    raw, positive, patients, scaled = fit.raw_validation(data.column)
-    threshold = threshold_at_specificity(scaled, positive, wanted)
+    validated, positive, patients = fit.whole_validation(data.column)
+    threshold = threshold_at_specificity(validated, positive, wanted)
     if threshold is None:
         nothing = Estimate(None, reason="Validation lacks a class, so no threshold could be chosen.")
         return OperatingPoint(wanted, None, None, None, nothing, nothing)
-    checked = cross_fitted_operating(raw, positive, patients.astype(np.int64), wanted, seed)
-    logits = fit.test_logits(data)
+    checked = cross_fitted_operating(validated, positive, patients, wanted, seed)
+    logits = fit.whole_logits(data)
     sensitivity = _estimate(data, _share_flagged(threshold), logits, confidence)
     specificity = _estimate(data, _share_passed(threshold), logits, confidence)
     return OperatingPoint(

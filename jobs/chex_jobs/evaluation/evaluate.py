@@ -14,12 +14,8 @@ from chex_jobs.evaluation.arm_statistics import ArmTaskStatistics, TaskData, arm
 from chex_jobs.evaluation.baseline_statistics import baseline_result
 from chex_jobs.evaluation.clustered import mean_influence
 from chex_jobs.evaluation.cross_hospital import cross_hospital_cells
-from chex_jobs.evaluation.deployment import (
-    DeployedFit,
-    deployed_models,
-    deployed_performance,
-    describe_deployed,
-)
+from chex_jobs.evaluation.deployed_score import deployed_score, distinct_members
+from chex_jobs.evaluation.deployment import DeployedFit, deployed_performance, describe_deployed
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes
 from chex_jobs.evaluation.folds import ArmScores, arm_scores
 from chex_jobs.evaluation.metadata_baseline import BaselinePredictions
@@ -47,7 +43,7 @@ from chex_jobs.evaluation.results import (
     Sufficiency,
     TaskSummary,
 )
-from chex_jobs.evaluation.selection import Metric, Standing, standings
+from chex_jobs.evaluation.selection import Deploy, Metric, Standing, choose_deployed, standings
 from chex_jobs.evaluation.subgroups import ScoredTask, subgroup_cells, subgroup_levels
 from chex_jobs.evaluation.wording import Measured, gather_warnings, sentence
 
@@ -66,6 +62,8 @@ class Settings:
     confidence: float
     metric: Metric
     seed: int
+    deploy: Deploy = "Ensemble"
+    """The mean of an arm's final seeds, or the one that was best on validation."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,13 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
         for each in choice.standings
     )
     asked = (*inputs.test.tasks, *record.unlearnable)
-    recommendation = _recommendation(settings, inputs, choice, advice, scores, tasks, asked)
-    shown = tuple(arm for arm in (advice.deploy, advice.enough) if arm is not None)
-    described = [
-        describe_deployed(_deployed(arm, inputs, choice, scores), tasks, settings.confidence, settings.seed)
-        for arm in shown
-    ]
+    shown = {
+        arm: _deployed(arm, inputs, choice, settings.deploy)
+        for arm in (advice.deploy, advice.enough)
+        if arm is not None
+    }
+    recommendation = _recommendation(settings, inputs, advice, shown, tasks, asked)
+    described = [describe_deployed(fit, tasks, settings.confidence, settings.seed) for fit in shown.values()]
     baselines = tuple(
         baseline_result(
             data,
@@ -179,18 +178,14 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
 
 
 def with_cross_hospital(
-    results: HospitalResults, validation: ValidationPredictions, elsewhere: Mapping[str, TestPredictions]
+    results: HospitalResults, elsewhere: Mapping[str, TestPredictions]
 ) -> HospitalResults:
-    """Adds what the arm to deploy, and the one that is enough, reach on other hospitals' test sets.
+    """Adds what the model to deploy, and the one that is enough, reach on other hospitals' test sets.
 
-    ``elsewhere``: other hospital -> predictions of these arms on its test units, for the tasks both have. It
+    ``elsewhere``: other hospital -> predictions of their members on its test units, for the tasks both have. It
     is a step of its own because these test sets are opened only once it is known for which arms.
     """
-    cells = [
-        cell
-        for other, test in elsewhere.items()
-        for cell in cross_hospital_cells(results, other, validation, test)
-    ]
+    cells = [cell for other, test in elsewhere.items() for cell in cross_hospital_cells(results, other, test)]
     return replace(results, cross_hospital=tuple(cells))
 
 
@@ -257,23 +252,24 @@ def _mean_auroc(
     return Estimate(value, reason="Insufficient data: no task has enough patients for an interval.")
 
 
-def _deployed(
-    arm: ArmKey, inputs: Inputs, choice: ValidationChoice, scores: Mapping[ArmKey, ArmScores]
-) -> DeployedFit:
-    draw, seed = choice.deployed_fit[arm]
-    return DeployedFit(arm, draw, seed, scores[arm], inputs.validation)
+def _deployed(arm: ArmKey, inputs: Inputs, choice: ValidationChoice, deploy: Deploy) -> DeployedFit:
+    standing = next(each for each in choice.standings if each.arm == arm)
+    members = distinct_members(arm, choose_deployed(standing, deploy), inputs.objects)
+    return DeployedFit(
+        deployed_score(members, inputs.validation, inputs.test), inputs.validation, inputs.test
+    )
 
 
 def _recommendation(
     settings: Settings,
     inputs: Inputs,
-    choice: ValidationChoice,
     advice: Advice,
-    scores: Mapping[ArmKey, ArmScores],
+    shown: Mapping[ArmKey, DeployedFit],
     tasks: Sequence[TaskData],
     asked: tuple[str, ...],
 ) -> Recommendation:
-    fit = _deployed(advice.deploy, inputs, choice, scores)
+    fit = shown[advice.deploy]
+    enough = None if advice.enough is None else shown[advice.enough]
     compared = tuple(data.task for data in tasks if not data.insufficient)
     return Recommendation(
         deploy=advice.deploy,
@@ -286,8 +282,11 @@ def _recommendation(
         critical_value=advice.critical_value,
         tasks=compared,
         comparisons=advice.comparisons,
-        deployed=deployed_models(advice.deploy, fit.draw, fit.seed, inputs.objects),
+        deployed=fit.score.described(inputs.objects, inputs.test.tasks),
         deployed_performance=deployed_performance(fit, tasks, settings.confidence),
+        enough_deployed=() if enough is None else enough.score.described(inputs.objects, inputs.test.tasks),
+        enough_performance=() if enough is None else deployed_performance(enough, tasks, settings.confidence),
+        deployed_as=settings.deploy,
     )
 
 

@@ -26,7 +26,7 @@ from chex_jobs.evaluation.predictions import (
     ValidationPredictions,
 )
 from chex_jobs.evaluation.results import ArmKey
-from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept, fit_temperature
+from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept
 
 IntArray = NDArray[np.int64]
 
@@ -42,15 +42,13 @@ class ArmScores:
     """[R]."""
     logits: FloatArray
     """[R, n, T]; every test unit has a score from every row."""
-    temperatures: tuple[tuple[float | None, ...], ...]
-    """[R][T]; ``None`` where it was not fitted, or with folds, where each has its own scaling."""
 
 
-def scalings(validation: ValidationPredictions, fit: FitKey) -> tuple[Scaling | None, ...]:
-    """The scaling of each task's logits of one fit, from its validation labels.
+def scalings(validation: ValidationPredictions, fit: FitKey) -> tuple[Scaling, ...]:
+    """The slope and intercept of each task's logits of one fit, from its validation labels.
 
-    A temperature for a model that stands alone, ``None`` when a class is missing; slope and intercept
-    for a fold's.
+    A model that stands alone is left as it is where a class is missing; a fold's gets what the penalties say, as its
+    logits have to be comparable with those of the other folds.
     """
     if not isinstance(validation, ValidationPredictions):
         raise TypeError("scalings are fitted on validation predictions only")
@@ -58,8 +56,17 @@ def scalings(validation: ValidationPredictions, fit: FitKey) -> tuple[Scaling | 
     if found is None:
         raise PredictionsError(f"{fit.arm.label} draw {fit.draw} seed {fit.seed}: no validation predictions")
     labels = validation.units.labels[found.rows]
-    fitter = fit_temperature if fit.fold < 0 else fit_slope_and_intercept
-    return tuple(fitter(found.logits[:, task], labels[:, task]) for task in range(len(validation.tasks)))
+    return tuple(
+        fit_slope_and_intercept(found.logits[:, task], labels[:, task])
+        if fit.fold >= 0 or has_both_classes(labels[:, task])
+        else Scaling()
+        for task in range(len(validation.tasks))
+    )
+
+
+def has_both_classes(labels: FloatArray) -> bool:
+    """Whether labels [n], 1, 0 or NaN, hold a positive and a negative."""
+    return bool((labels == 1.0).any() and (labels == 0.0).any())
 
 
 def arm_scores(arm: ArmKey, validation: ValidationPredictions, test: TestPredictions) -> ArmScores:
@@ -74,19 +81,15 @@ def arm_scores(arm: ArmKey, validation: ValidationPredictions, test: TestPredict
     groups: dict[tuple[int, int], list[FitLogits]] = {}
     for each in fits:
         groups.setdefault((each.fit.draw, each.fit.seed), []).append(each)
-    rows, temperatures = [], []
-    for members in groups.values():
-        fitted = [scalings(validation, each.fit) for each in members]
-        rows.append(_pool(members, fitted, len(test.units.ordinals)))
-        alone = len(members) == 1 and members[0].fit.fold < 0
-        temperatures.append(
-            tuple(each.temperature if alone and each is not None else None for each in fitted[0])
-        )
+    rows = [
+        _pool(members, [scalings(validation, each.fit) for each in members], len(test.units.ordinals))
+        for members in groups.values()
+    ]
     draws, seeds = np.array(list(groups), dtype=np.int64).T
-    return ArmScores(arm, draws, seeds, np.stack(rows), tuple(temperatures))
+    return ArmScores(arm, draws, seeds, np.stack(rows))
 
 
-def _pool(members: list[FitLogits], fitted: list[tuple[Scaling | None, ...]], num_units: int) -> FloatArray:
+def _pool(members: list[FitLogits], fitted: list[tuple[Scaling, ...]], num_units: int) -> FloatArray:
     covered = np.bincount(np.concatenate([each.rows for each in members]), minlength=num_units)
     if not (covered == 1).all():
         fit = members[0].fit
@@ -97,5 +100,5 @@ def _pool(members: list[FitLogits], fitted: list[tuple[Scaling | None, ...]], nu
     pooled = np.empty((num_units, members[0].logits.shape[1]))
     for each, scaling_of_task in zip(members, fitted, strict=True):
         for task, scaling in enumerate(scaling_of_task):
-            pooled[each.rows, task] = (scaling or Scaling()).apply(each.logits[:, task])
+            pooled[each.rows, task] = scaling.apply(each.logits[:, task])
     return pooled

@@ -17,7 +17,7 @@ from chex_jobs.evaluation.ledger import LedgerStorage, TestLedger, Visit, summar
 from chex_jobs.evaluation.metadata_baseline import BaselinePredictions, baseline_predictions
 from chex_jobs.evaluation.patient_flow import patient_flow
 from chex_jobs.evaluation.predict_test import Predictor, predict_test
-from chex_jobs.evaluation.predictions import TestPredictions, UnitTable, ValidationPredictions
+from chex_jobs.evaluation.predictions import FitKey, TestPredictions, UnitTable, ValidationPredictions
 from chex_jobs.evaluation.results import HospitalCompute, HospitalResults, Opening
 from chex_jobs.evaluation.unit_predictions import predictions_on_test, predictions_on_validation
 
@@ -92,9 +92,7 @@ def run_evaluation(
     )
     results = evaluate(asked.settings, inputs, record)
     elsewhere = _elsewhere(asked, results, predictor, storage, now)
-    return Evaluated(
-        with_cross_hospital(results, validation, elsewhere), validation, test, elsewhere, openings
-    )
+    return Evaluated(with_cross_hospital(results, elsewhere), validation, test, elsewhere, openings)
 
 
 def baselines(data: EvaluationData) -> dict[str, BaselinePredictions | str]:
@@ -124,12 +122,18 @@ def _elsewhere(
     storage: LedgerStorage,
     now: Callable[[], datetime],
 ) -> dict[str, TestPredictions]:
-    """Predictions of the arm to deploy, and of the one that is enough, on the other hospitals' test sets."""
-    shown = {results.recommendation.deploy, results.recommendation.enough}
+    """What the members of the model to deploy, and of the one that is enough, say of other hospitals' test sets."""
+    advice = results.recommendation
+    shown = {
+        FitKey(arm, each.draw, each.seed, each.fold)
+        for arm, members in ((advice.deploy, advice.deployed), (advice.enough, advice.enough_deployed))
+        if arm is not None
+        for each in members
+    }
     models = [
         replace(model, fits=fits)
         for model in asked.models
-        if (fits := tuple(fit for fit in model.fits if fit.arm in shown))
+        if (fits := tuple(fit for fit in model.fits if fit in shown))
     ]
     found = {}
     for hospital, there in asked.elsewhere.items():

@@ -20,7 +20,7 @@ from chex_jobs.evaluation.estimates import auroc_estimate
 from chex_jobs.evaluation.multiplicity import SimultaneousBounds, simultaneous_bounds
 from chex_jobs.evaluation.replication import TrainingVariance, satterthwaite
 from chex_jobs.evaluation.results import ArmKey, ArmVerdict, Comparison, RecommendationVerdict
-from chex_jobs.evaluation.selection import Standing, choose_deployed, choose_reference, cost_order, price
+from chex_jobs.evaluation.selection import Standing, choose_reference, cost_order, price
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,12 @@ class ValidationChoice:
     reference: ArmKey
     standings: tuple[Standing, ...]
     """All arms, cheapest first."""
-    deployed_fit: Mapping[ArmKey, tuple[int, int]]
-    """Draw and seed of the arm's best fit."""
 
     @staticmethod
     def of(standings: tuple[Standing, ...]) -> ValidationChoice:
-        """Makes both choices. Raises ``CouldNotChoose`` when no arm has a validation score."""
+        """Chooses. Raises ``CouldNotChoose`` when no arm has a validation score."""
         ordered = tuple(sorted(standings, key=lambda each: cost_order(each.arm, each.cost)))
-        return ValidationChoice(
-            choose_reference(ordered), ordered, {each.arm: choose_deployed(each) for each in ordered}
-        )
+        return ValidationChoice(choose_reference(ordered), ordered)
 
 
 @dataclass(frozen=True)

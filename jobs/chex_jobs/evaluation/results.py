@@ -180,9 +180,6 @@ class Replicate:
     """``None`` when its validation set lacks a class."""
     test_auroc: float | None
     test_auprc: float | None
-    temperature: float | None
-    """Fitted on this fit's validation predictions; ``None`` when they lack a class, or with grouped
-    folds (one each)."""
 
 
 @dataclass(frozen=True)
@@ -248,27 +245,38 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class TaskScaling:
+    """What a member's logit of a task is multiplied by, and what is added, before the mean over members."""
+
+    task: str
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True)
 class DeployedModel:
-    """A final fit whose weights are deployed."""
+    """A final fit whose weights are deployed: one member of the deployed model."""
 
     object_identity: str
     """Identity of the model's object in the artifact store (64 hex digits)."""
     draw: int
     seed: int
     fold: int
-    """-1 without grouped folds; otherwise the deployed model is the ensemble of one model per fold."""
+    """-1 without grouped folds; otherwise the deployed model has members of every fold."""
+    scalings: tuple[TaskScaling, ...] = ()
+    """By task. They hold the calibration of the whole: the sigmoid of the mean over members is the probability."""
 
 
 @dataclass(frozen=True)
 class DeployedPerformance:
-    """What the deployed weights reached on the test set, conditional on these weights."""
+    """What the deployed model, the mean of its members, reached on the test set, conditional on its weights."""
 
     task: str
     auroc: Estimate
-    """With grouped folds: of the pooled out-of-fold scores; the ensemble itself has no untouched patients."""
-    temperature: float | None
-    """Divide logits by this before the sigmoid. ``None``: not fitted (a class was missing), use 1; or
-    grouped folds."""
+    """With grouped folds: of out-of-fold scores, the mean over the members of each patient's own fold; all members
+    together have no untouched patients."""
+    calibrated: bool
+    """Whether validation had both classes, so that slope and intercept could be fitted."""
 
 
 @dataclass(frozen=True)
@@ -297,7 +305,13 @@ class Recommendation:
     comparisons: tuple[Comparison, ...]
     """All arms, the reference included (deficit 0), in order of cost."""
     deployed: tuple[DeployedModel, ...]
+    """The members of the model to deploy."""
     deployed_performance: tuple[DeployedPerformance, ...]
+    enough_deployed: tuple[DeployedModel, ...] = ()
+    """The members of the arm that is enough, were it deployed; empty where none is."""
+    enough_performance: tuple[DeployedPerformance, ...] = ()
+    deployed_as: str = "Ensemble"
+    """``Ensemble``: the mean of the arm's final seeds; ``BestFit``: the one that was best on validation."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +344,7 @@ class OperatingPoint:
 
     wanted_specificity: float
     threshold: float | None
-    """On the calibrated probability (deployed fit). ``None`` when validation lacks a class."""
+    """On the probability of the deployed model. ``None`` when validation lacks a class."""
     validation_sensitivity: float | None
     """Cross-fitted by patient: each patient was judged with a threshold from the others."""
     validation_specificity: float | None
@@ -341,11 +355,10 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibration of the arm to deploy, or of the one that is enough, on one task (its deployed fit)."""
+    """Calibration on one task of the model to deploy, or of the arm that is enough as it would be deployed."""
 
     arm: ArmKey
     task: str
-    temperature: float | None
     brier: Estimate
     expected_calibration_error: float | None
     slope: float | None
@@ -360,7 +373,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Curve:
-    """A ROC or precision-recall curve of the arm to deploy, or of the one that is enough (its deployed fit)."""
+    """A ROC or precision-recall curve of the arm to deploy, or of the one that is enough, as deployed."""
 
     arm: ArmKey
     task: str
@@ -399,7 +412,7 @@ class CrossHospitalCell:
     arm: ArmKey
     auroc: Estimate
     own_auroc: Estimate
-    """The same arm on its own hospital's test set."""
+    """The same model on its own hospital's test set."""
 
 
 @dataclass(frozen=True)

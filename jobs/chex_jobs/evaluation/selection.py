@@ -1,7 +1,7 @@
 """Everything that is chosen, from validation predictions alone.
 
 Two choices are made after a sweep: the reference arm that the others must match, and, of an arm's final fits,
-the one whose weights are deployed. Both are functions of ``Standing``, which can only be made from
+those whose weights are deployed. Both are functions of ``Standing``, which can only be made from
 ``ValidationPredictions``.
 """
 
@@ -18,9 +18,9 @@ from chex_jobs.evaluation.discrimination import FloatArray, Measured, auprc, aur
 from chex_jobs.evaluation.folds import scalings
 from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, ValidationPredictions
 from chex_jobs.evaluation.results import ArmCost, ArmKey
-from chex_jobs.evaluation.scaling import Scaling
 
 Metric = Literal["AUROC", "AUPRC"]
+Deploy = Literal["Ensemble", "BestFit"]
 _MEASURES: Mapping[Metric, Callable[[ArrayLike, ArrayLike], Measured]] = {"AUROC": auroc, "AUPRC": auprc}
 
 
@@ -108,7 +108,7 @@ def _comparable(validation: ValidationPredictions, each: FitLogits) -> FloatArra
         return each.logits
     fitted = scalings(validation, each.fit)
     return np.stack(
-        [(scaling or Scaling()).apply(column) for scaling, column in zip(fitted, each.logits.T, strict=True)],
+        [scaling.apply(column) for scaling, column in zip(fitted, each.logits.T, strict=True)],
         axis=1,
     )
 
@@ -129,12 +129,15 @@ def choose_reference(of: tuple[Standing, ...]) -> ArmKey:
     return min(equals, key=lambda each: cost_order(each.arm, each.cost)).arm
 
 
-def choose_deployed(standing: Standing) -> tuple[int, int]:
-    """Draw and seed of the fit to deploy: best on validation, the first of equals.
+def choose_deployed(standing: Standing, deploy: Deploy) -> tuple[tuple[int, int], ...]:
+    """Draw and seed of the fits that are deployed: all seeds of the first draw, or the best of them on validation.
 
-    Only fits of the first draw compete, as fits of different draws were validated on different patients.
+    Only fits of the first draw belong together, as fits of different draws were trained and validated on different
+    patients. Of equals the first is taken.
     """
     first = min(each.draw for each in standing.fits)
     candidates = sorted((each for each in standing.fits if each.draw == first), key=lambda each: each.seed)
+    if deploy == "Ensemble":
+        return tuple((each.draw, each.seed) for each in candidates)
     best = max(candidates, key=lambda each: -1.0 if each.score is None else each.score)
-    return best.draw, best.seed
+    return ((best.draw, best.seed),)

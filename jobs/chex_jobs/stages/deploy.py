@@ -6,7 +6,13 @@ from chex_api.dataset import Dataset
 from chex_api.encoder import ImageEncoder
 from chex_jobs.adaptation.head import Classifier, load_classifier
 from chex_jobs.artifacts import ArtifactStore, ObjectNotFound
-from chex_jobs.deployment.bundle import BundleConfig, OperatingThreshold, Preprocessing, TaskConfig
+from chex_jobs.deployment.bundle import (
+    BundleConfig,
+    MemberScaling,
+    OperatingThreshold,
+    Preprocessing,
+    TaskConfig,
+)
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.write import write_bundle
 from chex_jobs.evaluation.results import HospitalResults
@@ -16,7 +22,7 @@ from chex_jobs.models import build_image_encoder
 def bundle_of(
     hospital: HospitalResults, dataset: Dataset, encoder: ImageEncoder, store: ArtifactStore, folder: Path
 ) -> None:
-    """Write the model that validation chose: the weights that were evaluated, all folds together.
+    """Write the model that validation chose: the members that were evaluated, with their scalings.
 
     Only where validation could choose (`Recommendation.deploy`).
     """
@@ -31,12 +37,12 @@ def bundle_of(
                 f"the final model {deployed.object_identity[:12]} is gone from the artifacts; delete the adaptation's manifest to have it fitted again"
             )
         members.append(load_classifier(done, build_image_encoder(encoder, 0), len(tasks)))
-    ensemble = Ensemble(members).eval()
     config = BundleConfig(
         architecture=encoder.architecture,
         size=encoder.size,
         members=len(members),
-        tasks=tuple(_task(hospital, task) for task in tasks),
+        unit=dataset.unit,
+        tasks=tuple(_task(hospital, place, task) for place, task in enumerate(tasks)),
         hospital=hospital.hospital,
         arm=arm.label,
         provenance={
@@ -44,13 +50,14 @@ def bundle_of(
             "stages": dict(hospital.identities),
         },
     )
+    ensemble = Ensemble(members, config.scalings()).eval()
     write_bundle(folder, ensemble, config, Preprocessing.of(dataset.stored_short_side, encoder.size))
 
 
-def _task(hospital: HospitalResults, task: str) -> TaskConfig:
-    """The task's temperature and thresholds, as the evaluation fixed them on validation patients."""
+def _task(hospital: HospitalResults, place: int, task: str) -> TaskConfig:
+    """The task's scalings and thresholds, as the evaluation fixed them on validation patients."""
     advice = hospital.recommendation
-    temperature = next((each.temperature for each in advice.deployed_performance if each.task == task), None)
+    performance = next(each for each in advice.deployed_performance if each.task == task)
     calibration = next(
         (each for each in hospital.calibrations if each.task == task and each.arm == advice.deploy), None
     )
@@ -60,4 +67,10 @@ def _task(hospital: HospitalResults, task: str) -> TaskConfig:
         for point in points
         if point.threshold is not None
     )
-    return TaskConfig(name=task, temperature=temperature, thresholds=thresholds)
+    scalings = (deployed.scalings[place] for deployed in advice.deployed)
+    return TaskConfig(
+        name=task,
+        scalings=tuple(MemberScaling(slope=each.slope, intercept=each.intercept) for each in scalings),
+        calibrated=performance.calibrated,
+        thresholds=thresholds,
+    )

@@ -137,6 +137,7 @@ def _settings(
         confidence=evaluation.confidence,
         metric=output.metric,
         seed=spec.seed,
+        deploy=evaluation.deploy,
     )
 
 

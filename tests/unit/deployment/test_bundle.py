@@ -12,8 +12,9 @@ from chex_jobs.deployment.bundle import FILES, GOLDEN_FILE, SUMS_FILE, BundleErr
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.golden import golden_views, logits_of, write_golden
 from chex_jobs.deployment.load import load_bundle
+from chex_jobs.evaluation.deployed_score import deployed_logits
 from tests.unit.data.films import drawn_film, png
-from tests.unit.deployment.small_model import SIZE, TASKS
+from tests.unit.deployment.small_model import SIZE, tasks
 
 
 @pytest.fixture
@@ -39,9 +40,9 @@ def test_a_loaded_model_gives_bit_for_bit_the_logits_of_the_one_that_was_written
     )
 
 
-def test_a_loaded_model_knows_its_tasks_temperatures_and_preprocessing(bundle: Path) -> None:
+def test_a_loaded_model_knows_its_tasks_scalings_and_preprocessing(bundle: Path) -> None:
     scorer = load_bundle(bundle.as_uri())
-    assert scorer.config.tasks == TASKS
+    assert scorer.config.tasks == tasks(2)
     assert (scorer.preprocessing.stored_short_side, scorer.preprocessing.size) == (128, SIZE)
 
 
@@ -97,7 +98,7 @@ def test_golden_logits_of_another_number_of_tasks_are_refused(copied: Path, ense
 
 def test_a_description_of_another_format_is_refused(copied: Path) -> None:
     config = copied / "config.json"
-    config.write_text(config.read_text().replace("model/v1", "model/v2"))
+    config.write_text(config.read_text().replace("model/v2", "model/v1"))
     _sign_again(copied, "config.json")
     with pytest.raises(BundleError, match="another version"):
         load_bundle(copied.as_uri())
@@ -105,7 +106,7 @@ def test_a_description_of_another_format_is_refused(copied: Path) -> None:
 
 def test_weights_of_another_shape_are_refused(copied: Path) -> None:
     config = copied / "config.json"
-    config.write_text(config.read_text().replace('"members": 2', '"members": 3'))
+    config.write_text(config.read_text().replace("chex-densenet-small", "densenet121"))
     _sign_again(copied, "config.json")
     with pytest.raises(BundleError, match="does not hold the model"):
         load_bundle(copied.as_uri())
@@ -117,12 +118,30 @@ def test_golden_films_differ_in_their_logits_so_that_they_can_tell_models_apart(
         assert np.ptp(stored["logits"], axis=0).min() > 0.01
 
 
-def test_an_ensemble_is_the_mean_of_its_members(ensemble: Ensemble) -> None:
+def test_an_ensemble_is_the_score_that_the_evaluation_computes_from_its_members(bundle: Path) -> None:
+    scorer = load_bundle(bundle.as_uri())
     views = torch.from_numpy(golden_views(SIZE))
     with torch.inference_mode():
-        first, second = (member(views) for member in ensemble.members)
-        assert (first - second).abs().max() > 0.01, "the members must differ for this to say anything"
-        torch.testing.assert_close(ensemble(views), (first + second) / 2)
+        said = [member(views).double().numpy() for member in scorer.model.members]
+        found = scorer.model(views).numpy()
+    assert np.abs(said[0] - said[1]).max() > 0.01, "the members must differ for this to say anything"
+    np.testing.assert_allclose(found, deployed_logits(said, scorer.config.scalings()), atol=1e-5, rtol=0)
+
+
+def test_a_scaling_that_was_changed_in_the_description_is_found_by_the_golden_logits(copied: Path) -> None:
+    config = copied / "config.json"
+    config.write_text(config.read_text().replace('"intercept": 0.25', '"intercept": 0.5'))
+    _sign_again(copied, "config.json")
+    with pytest.raises(BundleError, match="other logits here"):
+        load_bundle(copied.as_uri())
+
+
+def test_a_number_of_members_that_differs_from_the_scalings_is_refused(copied: Path) -> None:
+    config = copied / "config.json"
+    config.write_text(config.read_text().replace('"members": 2', '"members": 3'))
+    _sign_again(copied, "config.json")
+    with pytest.raises(BundleError, match="one scaling for each of 3 members"):
+        load_bundle(copied.as_uri())
 
 
 def test_a_film_file_is_scored_as_its_standard_view(bundle: Path) -> None:
