@@ -47,6 +47,7 @@ from chex_jobs.evaluation.results import (
     Results,
     SubgroupCell,
     Sufficiency,
+    TaskScaling,
     TaskSummary,
 )
 from chex_jobs.evaluation.results_json import dumps
@@ -80,7 +81,6 @@ def arm_task(
             round(float(values[d, s]) + 0.02, 4),
             round(float(values[d, s]), 4),
             round(float(values[d, s]) - 0.3, 4),
-            round(float(rng.uniform(0.9, 1.8)), 3),
         )
         for d in range(num_draws)
         for s in range(3)
@@ -182,10 +182,17 @@ def recommendation(
         tasks=tasks if sufficient else (),
         comparisons=tuple(comparisons),
         deployed=tuple(
-            DeployedModel(f"{17 + f:064x}", 0, 1, f if folds else -1) for f in range(max(folds, 1))
+            DeployedModel(
+                f"{17 + f:064x}",
+                0,
+                1,
+                f if folds else -1,
+                tuple(TaskScaling(task, 0.76, -0.2 + 0.1 * f) for task in tasks),
+            )
+            for f in range(max(folds, 1))
         ),
         deployed_performance=tuple(
-            DeployedPerformance(task, estimate(0.83, 0.02, sufficient=sufficient), None if folds else 1.31)
+            DeployedPerformance(task, estimate(0.83, 0.02, sufficient=sufficient), calibrated=True)
             for task in tasks
         ),
     )
@@ -247,7 +254,6 @@ def hospital(
             Calibration(
                 arm,
                 task,
-                None if folds else 1.31,
                 estimate(0.15, 0.01, method=method, sufficient=sufficient),
                 0.031,
                 0.92,

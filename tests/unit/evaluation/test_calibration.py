@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
@@ -17,7 +16,7 @@ from chex_jobs.evaluation.calibration import (
     weighted_brier,
     weighted_share,
 )
-from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept, fit_temperature
+from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept
 
 
 def labelled(num: int, seed: int = 0):
@@ -27,23 +26,22 @@ def labelled(num: int, seed: int = 0):
     return logits, (rng.random(num) < expit(logits)).astype(float)
 
 
-def test_an_overconfident_model_gets_back_its_temperature():
+def test_an_overconfident_model_gets_back_its_slope():
     logits, labels = labelled(20_000)
-    scaling = fit_temperature(3.0 * logits, labels)
-    assert scaling is not None
-    assert scaling.temperature == pytest.approx(3.0, rel=0.05)
-    assert scaling.intercept == 0.0
+    assert fit_slope_and_intercept(3.0 * logits, labels).slope == pytest.approx(1 / 3, rel=0.05)
+
+
+def test_one_scaling_after_another_is_one_scaling():
+    first, second = Scaling(2.0, -1.0), Scaling(0.5, 3.0)
+    np.testing.assert_allclose(
+        first.then(second).apply(np.arange(3.0)), second.apply(first.apply(np.arange(3.0)))
+    )
 
 
 def test_a_shift_and_a_scale_are_undone_together():
     logits, labels = labelled(20_000)
     scaling = fit_slope_and_intercept(2.0 * logits + 5.0, labels)
     np.testing.assert_allclose(scaling.apply(2.0 * logits + 5.0), logits, atol=0.25)
-
-
-@pytest.mark.parametrize("labels", [[1.0, 1.0], [0.0, 0.0], [np.nan, np.nan]])
-def test_no_temperature_is_invented_where_a_class_is_missing(labels):
-    assert fit_temperature([0.3, -0.2], labels) is None
 
 
 def test_few_units_give_the_minimum_of_the_penalised_likelihood():
@@ -54,20 +52,15 @@ def test_few_units_give_the_minimum_of_the_penalised_likelihood():
         penalty = log_slope**2 / 2 + (intercept / 3.0) ** 2 / 2
         return float(np.logaddexp(0, np.where(labels == 1, -fit, fit)).sum()) + penalty
 
-    alone = minimize_scalar(lambda log_slope: loss(log_slope, 0.0), bounds=(-3, 3), method="bounded")
-    temperature = fit_temperature(logits, labels)
-    assert temperature is not None
-    assert np.log(temperature.slope) == pytest.approx(alone.x, abs=1e-3)  # pyright: ignore[reportAttributeAccessIssue]
     both = fit_slope_and_intercept(logits, labels)
     least = loss(np.log(both.slope), both.intercept)
     steps = [(0.01, 0.0), (-0.01, 0.0), (0.0, 0.01), (0.0, -0.01)]
     assert all(loss(np.log(both.slope) + a, both.intercept + b) > least for a, b in steps)
 
 
-def test_separable_labels_give_a_finite_temperature():
-    scaling = fit_temperature([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1])
-    assert scaling is not None
-    assert 0.05 < scaling.temperature < 1.0
+def test_separable_labels_give_a_finite_slope():
+    scaling = fit_slope_and_intercept([-2.0, -1.0, 1.0, 2.0], [0, 0, 1, 1])
+    assert 1.0 < scaling.slope < 20.0
 
 
 def test_one_class_moves_the_intercept_towards_it_and_stays_finite():

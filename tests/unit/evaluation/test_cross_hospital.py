@@ -3,32 +3,36 @@
 import numpy as np
 import pytest
 
-from chex_jobs.evaluation.cross_hospital import ensemble_scores
-from chex_jobs.evaluation.folds import scalings
+from chex_jobs.evaluation.cross_hospital import score_of
+from chex_jobs.evaluation.deployed_score import DeployedScore, deployed_score
 from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, TestPredictions, UnitTable
 from tests.unit.evaluation.test_folds import ARM, fold_predictions
 
 
-def elsewhere(rows: np.ndarray) -> tuple:
+def elsewhere(rows: np.ndarray) -> tuple[DeployedScore, TestPredictions, np.ndarray]:
     validation, home, _, _ = fold_predictions()
     units = UnitTable(np.arange(5), np.arange(5), np.array([[0.0], [1.0], [0.0], [1.0], [np.nan]]))
     said = np.random.default_rng(1).normal(size=(len(home.fits), len(rows), 1))
     fits = tuple(FitLogits(each.fit, rows, logits) for each, logits in zip(home.fits, said, strict=True))
-    return validation, TestPredictions(("icu",), units, fits), said
+    score = deployed_score([each.fit for each in home.fits], validation, home)
+    return score, TestPredictions(("icu",), units, fits), said
 
 
-def test_the_ensemble_is_the_mean_of_each_models_own_scaled_logits():
-    validation, test, said = elsewhere(np.arange(5))
-    scaled = []
-    for each, logits in zip(test.fits, said, strict=True):
-        (scaling,) = scalings(validation, each.fit)
-        assert scaling is not None
-        scaled.append(scaling.apply(logits))
-    found = ensemble_scores(ARM, validation, test)
-    np.testing.assert_allclose(found.logits, np.mean(scaled, axis=0)[None])
+def test_the_deployed_model_is_the_mean_of_each_members_own_scaled_logits():
+    score, test, said = elsewhere(np.arange(5))
+    scaled = [member.scalings[0].apply(logits) for member, logits in zip(score.members, said, strict=True)]
+    assert len({member.scalings[0] for member in score.members}) == 4
+    np.testing.assert_allclose(score.whole(test, [0]), np.mean(scaled, axis=0))
+
+
+def test_the_model_that_the_results_describe_says_the_same():
+    score, test, _ = elsewhere(np.arange(5))
+    objects = {each.fit: f"{number:064x}" for number, each in enumerate(test.fits)}
+    described = score_of(ARM, score.described(objects, ("icu",)))
+    np.testing.assert_array_equal(described.whole(test, [0]), score.whole(test, [0]))
 
 
 def test_a_model_that_skips_units_elsewhere_is_refused():
-    validation, test, _ = elsewhere(np.arange(4))
+    score, test, _ = elsewhere(np.arange(4))
     with pytest.raises(PredictionsError, match="ssl/probe@1: predicts 4 of 5 units elsewhere"):
-        ensemble_scores(ARM, validation, test)
+        score.whole(test, [0])

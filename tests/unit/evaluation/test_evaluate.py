@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
+from chex_jobs.evaluation.cross_hospital import score_of
+from chex_jobs.evaluation.discrimination import auroc
 from chex_jobs.evaluation.evaluate import evaluate, with_cross_hospital
-from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, TestPredictions
+from chex_jobs.evaluation.predictions import FitKey, FitLogits, PredictionsError, TestPredictions
 from chex_jobs.evaluation.results import (
     ArmVerdict,
     HospitalResults,
@@ -65,17 +67,41 @@ def test_arms_are_in_order_of_cost_and_carry_each_fit(found):
     assert task.auroc.value == pytest.approx(np.mean([each.test_auroc for each in task.replicates]))
 
 
-def test_the_deployed_fit_is_one_of_the_recommended_arm_and_was_evaluated(found):
-    (deployed,) = found.recommendation.deployed
-    arm = next(arm for arm in found.arms if arm.arm == found.recommendation.deploy)
-    for task, performance in zip(arm.tasks, found.recommendation.deployed_performance, strict=True):
-        own = next(
-            each for each in task.replicates if (each.draw, each.seed) == (deployed.draw, deployed.seed)
-        )
+def test_the_mean_of_the_final_seeds_is_deployed_and_evaluated_as_that_mean(found):
+    advice = found.recommendation
+    assert advice.deployed_as == "Ensemble"
+    assert [(each.draw, each.seed) for each in advice.deployed] == [(0, 0), (0, 1), (0, 2)]
+    inputs, _ = hospital(ARMS)
+    for column, performance in enumerate(advice.deployed_performance):
+        known = ~np.isnan(inputs.test.units.labels[:, column])
+        said = [
+            scaling.slope * inputs.test.by_fit[fit].logits[known, column] + scaling.intercept
+            for each in advice.deployed
+            for scaling in (each.scalings[column],)
+            for fit in (FitKey(advice.deploy, each.draw, each.seed, -1),)
+        ]
+        expected = auroc(np.mean(said, axis=0), inputs.test.units.labels[known, column]).value
+        assert performance.auroc.value == pytest.approx(expected)
+        interval = performance.auroc.interval
+        assert interval.lower < performance.auroc.value < interval.upper
+        arm = next(arm for arm in found.arms if arm.arm == advice.deploy)
+        assert performance.auroc.value > arm.tasks[column].auroc.value, "what seeds do not share cancels out"
+
+
+def test_one_member_is_deployed_and_evaluated_where_that_is_asked_for():
+    results = evaluate(replace(settings(), deploy="BestFit"), *hospital(ARMS))
+    advice = results.recommendation
+    (deployed,) = advice.deployed
+    arm = next(arm for arm in results.arms if arm.arm == advice.deploy)
+    for task, performance in zip(arm.tasks, advice.deployed_performance, strict=True):
+        own = next(each for each in task.replicates if (each.draw, each.seed) == (0, deployed.seed))
         assert performance.auroc.value == pytest.approx(own.test_auroc)
-        assert performance.temperature == own.temperature
-        best = max(arm.tasks[0].replicates, key=lambda each: 0)  # any
-        assert best.draw == 0
+
+
+def test_seeds_that_share_a_model_are_one_member():
+    inputs, record = hospital(ARMS[:1])
+    shared = replace(inputs, objects=dict.fromkeys(inputs.objects, "7" * 64))
+    assert len(evaluate(settings(), shared, record).recommendation.deployed) == 1
 
 
 def test_only_the_recommended_and_the_reference_arm_are_described_in_detail(found):
@@ -93,37 +119,29 @@ def test_only_the_recommended_and_the_reference_arm_are_described_in_detail(foun
             )
 
 
-def test_thresholds_reach_their_specificity_on_calibrated_validation_logits():
+def test_thresholds_reach_their_specificity_on_the_deployed_models_own_validation_scores():
     inputs, record = hospital(ARMS[:2])
-    overconfident = tuple(replace(each, logits=4.0 * each.logits) for each in inputs.validation.fits)
     inputs = replace(
         inputs,
-        validation=replace(inputs.validation, fits=overconfident),
+        validation=replace(
+            inputs.validation,
+            fits=tuple(replace(each, logits=4.0 * each.logits + 9.0) for each in inputs.validation.fits),
+        ),
         test=replace(
-            inputs.test, fits=tuple(replace(each, logits=4.0 * each.logits) for each in inputs.test.fits)
+            inputs.test,
+            fits=tuple(replace(each, logits=4.0 * each.logits + 9.0) for each in inputs.test.fits),
         ),
     )
     results = evaluate(settings(), inputs, record)
-    (deployed,) = results.recommendation.deployed
-    assert results.recommendation.deploy
-    fit = next(
-        each
-        for each in inputs.validation.of_arm(results.recommendation.deploy)
-        if (each.fit.draw, each.fit.seed) == (deployed.draw, deployed.seed)
-    )
-    for each in results.calibrations:
-        if each.arm != results.recommendation.deploy:
-            continue
-        assert each.temperature is not None
-        assert each.temperature > 2.0
+    advice = results.recommendation
+    for each in (each for each in results.calibrations if each.arm == advice.deploy):
         column = TASKS.index(each.task)
-        negatives = (
-            fit.logits[inputs.validation.units.labels[fit.rows, column] == 0, column] / each.temperature
-        )
+        assert all(abs(member.scalings[column].slope) < 0.8 for member in advice.deployed)
+        score = score_of(advice.deploy, advice.deployed).unseen(inputs.validation)
+        labels = inputs.validation.units.labels[score.rows, column]
         for point in each.operating_points:
-            assert point.threshold is not None
-            below = (negatives < logit(point.threshold)).mean()
-            assert 0 <= below - point.wanted_specificity <= 1 / len(negatives)
+            below = (score.logits[labels == 0, column] < logit(point.threshold)).mean()
+            assert 0 <= below - point.wanted_specificity <= 1 / (labels == 0).sum()
 
 
 def test_curves_run_from_corner_to_corner(found):
@@ -169,11 +187,8 @@ def test_a_task_without_positives_is_undefined_and_does_not_disturb_the_other():
 
 def test_grouped_folds_are_pooled_and_the_ensemble_is_deployed():
     results = evaluate(settings(num_folds=5), *hospital(ARMS[:2], num_folds=5))
-    assert [each.fold for each in results.recommendation.deployed] == [0, 1, 2, 3, 4]
-    assert len({(each.draw, each.seed) for each in results.recommendation.deployed}) == 1
-    assert all(
-        each.temperature is None for arm in results.arms for task in arm.tasks for each in task.replicates
-    )
+    members = [(each.seed, each.fold) for each in results.recommendation.deployed]
+    assert sorted(members) == [(seed, fold) for seed in range(3) for fold in range(5)]
     assert any("pooled over 5 folds" in each for each in results.warnings)
     good = next(arm for arm in results.arms if arm.arm == ARMS[1].key)
     split = evaluate(settings(), *hospital(ARMS[:2]))
@@ -209,7 +224,7 @@ def test_another_hospitals_test_set_is_predicted_by_the_mean_of_the_fold_models(
     )
     units = replace(elsewhere.test.units, labels=elsewhere.test.units.labels[:, [0]])
     test = TestPredictions(TASKS[:1], units, fits)
-    (cell,) = with_cross_hospital(results, inputs.validation, {"south": test}).cross_hospital
+    (cell,) = with_cross_hospital(results, {"south": test}).cross_hospital
     assert (cell.trained_on, cell.tested_on, cell.task, cell.arm) == ("north", "south", TASKS[0], recommended)
     one_model = 0.856  # Phi(1.5 / sqrt 2)
     assert (cell.auroc.value or 0) > one_model + 0.05  # five models average their noise away

@@ -68,13 +68,16 @@ def test_without_any_score_nothing_is_chosen():
         choose_reference((standing("a", None, 2.0), standing("b", None, 1.0)))
 
 
-def test_the_deployed_fit_is_the_best_of_the_first_draw():
+def test_all_seeds_of_the_first_draw_are_deployed_or_the_best_of_them():
     fits = tuple(
         FitStanding(draw, seed, score, ())
         for draw, seed, score in [(0, 0, 0.7), (0, 1, 0.8), (0, 2, 0.8), (1, 0, 0.9)]
     )
-    assert choose_deployed(replace(standing("a", 0.8, 1.0), fits=fits)) == (0, 1)
-    assert choose_deployed(replace(standing("a", None, 1.0), fits=(FitStanding(0, 3, None, ()),))) == (0, 3)
+    several = replace(standing("a", 0.8, 1.0), fits=fits)
+    assert choose_deployed(several, "Ensemble") == ((0, 0), (0, 1), (0, 2))
+    assert choose_deployed(several, "BestFit") == ((0, 1),)
+    unscored = replace(standing("a", None, 1.0), fits=(FitStanding(0, 3, None, ()),))
+    assert choose_deployed(unscored, "BestFit") == choose_deployed(unscored, "Ensemble") == ((0, 3),)
 
 
 def test_average_precision_can_be_what_selection_compares():
