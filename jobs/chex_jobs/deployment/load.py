@@ -26,7 +26,7 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
 from chex_jobs.deployment.golden import check_golden, logits_of
-from chex_jobs.evaluation.aggregation import map_units, mean_logits
+from chex_jobs.evaluation.aggregation import UnitMap, mean_logits
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class Scorer:
 
     def score_unit(self, films: Sequence[NDArray[np.float32]]) -> UnitScore:
         """The score of one unit from the logits `[T]` of all its films."""
-        numbers = np.arange(len(films), dtype=np.int64)
-        together = np.zeros(len(films), dtype=np.int64)
-        units = map_units("Patient", numbers, numbers, together)  # whatever it is called, all are of one unit
-        return UnitScore(tuple(float(each) for each in mean_logits(units, np.stack(films))[0]))
+        one = np.zeros(1, dtype=np.int64)
+        unit = UnitMap(np.zeros(len(films), dtype=np.int64), one, one)
+        logits = mean_logits(unit, np.stack(films).astype(np.float64))[0]
+        return UnitScore(tuple(float(each) for each in logits))
 
 
 def load_bundle(uri: str) -> Scorer:

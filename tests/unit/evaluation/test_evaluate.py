@@ -134,6 +134,7 @@ def test_thresholds_reach_their_specificity_on_the_deployed_models_own_validatio
     )
     results = evaluate(settings(), inputs, record)
     advice = results.recommendation
+    assert advice.deploy is not None
     for each in (each for each in results.calibrations if each.arm == advice.deploy):
         column = TASKS.index(each.task)
         assert all(abs(member.scalings[column].slope) < 0.8 for member in advice.deployed)
