@@ -27,7 +27,7 @@ def ingest_steps(summary: Mapping[str, Any]) -> tuple[FlowStep, ...]:
             int(summary["films"]),
             int(summary["patients"]),
             quarantined,
-            "films quarantined at ingest",
+            "films quarantined at ingest" if quarantined else "",
         ),
     )
 

@@ -29,13 +29,13 @@ class Measured:
 
     @property
     def auroc(self) -> str:
-        """``test AUROC``, with the tasks wherever that is not the whole truth."""
+        """``test AUROC``, with the tasks in brackets wherever that is not the whole truth."""
         if len(self.of) == 1:
             return "test AUROC"
+        among = "" if len(self.tasks) == len(self.of) else f", of {len(self.of)} tasks"
         if len(self.tasks) == 1:
-            return f"test AUROC of {self.tasks[0]} alone, of {len(self.of)} tasks,"
-        among = "" if len(self.tasks) == len(self.of) else f", of {len(self.of)} tasks,"
-        return f"mean test AUROC over {listed(self.tasks)}{among}"
+            return f"test AUROC ({self.tasks[0]} alone{among})"
+        return f"mean test AUROC (over {listed(self.tasks)}{among})"
 
 
 def sentence(advice: Advice, measured: Measured, margin: float, confidence: float) -> str:
@@ -59,12 +59,12 @@ def sentence(advice: Advice, measured: Measured, margin: float, confidence: floa
         case RecommendationVerdict.CHEAPER_ARMS_WORSE:
             found = (
                 f"Deploy {advice.deploy.label}, which validation chose; every cheaper arm is shown to have a worse "
-                f"{measured.auroc.rstrip(',')}."
+                f"{measured.auroc}."
             )
         case RecommendationVerdict.NOT_DISTINGUISHABLE:
             found = (
-                f"Deploy {advice.deploy.label}, which validation chose; the test set cannot show whether the "
-                f"{measured.auroc} of a cheaper arm is within {margin:g} of it (not distinguishable)."
+                f"Deploy {advice.deploy.label}, which validation chose; the test set cannot show whether a cheaper arm is "
+                f"within {margin:g} of its {measured.auroc}: not distinguishable."
             )
         case RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE:
             raise AssertionError("nothing was compared; see could_not_choose")

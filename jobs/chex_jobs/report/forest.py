@@ -85,7 +85,7 @@ def _svg(height: int, content: Markup) -> Markup:
 
 
 def _axis(scale: _Scale) -> Markup:
-    ticks = nice_ticks(scale.low, scale.high, 4)
+    ticks = nice_ticks(scale.low, scale.high)
     drawn = Markup("").join(
         Markup(
             '<line x1="{0}" x2="{0}" y1="0" y2="4"/><text x="{0}" y="16" text-anchor="middle">{1}</text>'
