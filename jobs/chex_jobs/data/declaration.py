@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Dataset
-from chex_jobs.data.errors import SourceError
+from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
 from chex_jobs.data.film_paths import nearest_films
 from chex_jobs.data.findings import Finding, Kind, left_out
@@ -38,6 +38,7 @@ class Declaration:
         faults: rows that cannot be used, as far as the table and the listing of files tell.
         reader: gets the pictures.
         findings: what people should know before anything is computed: rows left out, spellings, slips.
+        contradictions: what in the table cannot be, or cannot answer a task, all of it; there are then no labels.
     """
 
     table: FilmTable
@@ -45,6 +46,7 @@ class Declaration:
     faults: Mapping[int, Fault]
     reader: FilmReader
     findings: tuple[Finding, ...]
+    contradictions: tuple[SourceError, ...] = ()
 
 
 def declare(dataset: Dataset) -> Declaration:
@@ -56,13 +58,38 @@ def declare(dataset: Dataset) -> Declaration:
         ColumnError: a column is missing, or cannot answer a task.
         ArtifactError: storage fails.
     """
+    declaration = survey(dataset)
+    if len(declaration.contradictions) == 1:
+        raise declaration.contradictions[0]
+    if declaration.contradictions:
+        raise SourceError(" ".join(map(str, declaration.contradictions)))
+    return declaration
+
+
+def survey(dataset: Dataset) -> Declaration:
+    """Read the source's table as `declare` does, but go on where it contradicts itself or cannot answer a task.
+
+    Raises:
+        SourceError: not laid out as the manifest says, or without a film of the views asked for.
+        ColumnError: a column is missing.
+        ArtifactError: storage fails.
+    """
     source = open_source(dataset.source)
     asked = {task.column for task in dataset.tasks}
     asked |= {where.column for task in dataset.tasks for where in task.where}
     table = _of_views(dataset, _with_normal_ids(source.films(asked)))
     rows_of = films_of(table)
-    check_one_film_each(table, rows_of)
-    labels, told = merged_labels(dataset.tasks, table, rows_of)
+    contradictions: list[SourceError] = []
+    labels: Mapping[str, npt.NDArray[np.float32]] = {}
+    told: list[Finding] = []
+    try:
+        check_one_film_each(table, rows_of)
+    except SourceError as error:
+        contradictions.append(error)
+    try:
+        labels, told = merged_labels(dataset.tasks, table, rows_of)
+    except ColumnError as error:
+        contradictions.append(error)
     first = [rows[0] for rows in rows_of]
     films = replace(table, columns={}).select(first)
     faults = {row: fault for row, film in enumerate(films.films) if (fault := _fault(film))}
@@ -74,7 +101,7 @@ def declare(dataset: Dataset) -> Declaration:
         *told,
         *_odd_patients(films.films),
     ]
-    return Declaration(films, labels, faults, reader, tuple(findings))
+    return Declaration(films, labels, faults, reader, tuple(findings), tuple(contradictions))
 
 
 def _of_views(dataset: Dataset, declared: FilmTable) -> FilmTable:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from chex_api.dataset import Dataset
 from chex_api.plan import label_key
 from chex_jobs.data.contents import Contents, film_contents, films_digest, labels_digest
-from chex_jobs.data.declaration import Declaration, declare
-from chex_jobs.data.findings import Finding, Kind
-from chex_jobs.data.quarantine import counts_by_reason
+from chex_jobs.data.declaration import Declaration, survey
+from chex_jobs.data.errors import SplitError
+from chex_jobs.data.findings import Kind
+from chex_jobs.data.splits import assign
 
 
 @dataclass(frozen=True)
@@ -18,38 +19,36 @@ class Look:
     declaration: Declaration
     contents: Contents
 
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """What people should know of it: rows that are left out, films that cannot be used."""
-        left_out = self.declaration.table.left_out
-        return (
-            *(Finding(kind=Kind.LEFT_OUT, reason=reason, count=count) for reason, count in left_out.items()),
-            *self._unusable_films(),
-        )
+    def faults(self, dataset: Dataset, seed: int) -> Iterator[tuple[str, str]]:
+        """Everything because of which the data set could not be ingested, each with an example for the terminal."""
+        for contradiction in self.declaration.contradictions:
+            yield str(contradiction), ""
+        if unusable := self._unusable(dataset):
+            yield unusable, self._example()
+        films = [film for film in self.declaration.table.films if film.patient]
+        try:
+            assign(dataset.split, seed, [film.patient for film in films], [film.official for film in films])
+        except SplitError as error:
+            yield str(error), ""
 
-    def _unusable_films(self) -> Iterator[Finding]:
-        films, faults = self.declaration.table.films, self.declaration.faults
-        for reason, count in counts_by_reason(faults.values()).items():
-            first = next(row for row in sorted(faults) if faults[row].reason.value == reason)
-            yield Finding(
-                kind=Kind.UNUSABLE, reason=reason, count=count, private=f"such as {films[first].key!r}"
-            )
-
-    def example(self) -> str:
-        """A film that cannot be used, by name; for the terminal only."""
-        unusable = (finding for finding in self.findings if finding.kind is Kind.UNUSABLE)
-        return next((finding.private for finding in unusable if finding.private), "")
-
-    def unusable(self, dataset: Dataset) -> str:
-        """Why ingest could not succeed, as far as tables and listings tell; empty where it may."""
+    def _unusable(self, dataset: Dataset) -> str:
+        """Why too many films cannot be used, as far as tables and listings tell; empty where they may be enough."""
         found, films = self.declaration.faults, len(self.declaration.table.films)
         if len(found) <= dataset.quarantine.max_share * films:
             return ""
-        reasons = ", ".join(f"{reason} {count}" for reason, count in counts_by_reason(found.values()).items())
+        told = [finding for finding in self.declaration.findings if finding.kind is Kind.UNUSABLE]
+        reasons = ", ".join(
+            f"{finding.reason} {finding.count}, such as row {finding.row}" for finding in told
+        )
         return (
             f"{len(found)} of {films} films ({len(found) / films:.1%}) cannot be used ({reasons}), and quarantine.maxShare allows "
             f"{dataset.quarantine.max_share:.1%}: correct the source or the paths to its films, or raise it"
         )
+
+    def _example(self) -> str:
+        """A film that cannot be used, by name, with the nearest that is there; for the terminal only."""
+        unusable = (finding for finding in self.declaration.findings if finding.kind is Kind.UNUSABLE)
+        return next((finding.private for finding in unusable if finding.private), "")
 
     def digests(self, dataset: Dataset, tasks: Iterable[str]) -> dict[str, str]:
         """The digests that the plan needs of a data set whose films are files: of its films, and of each task's labels."""
@@ -61,7 +60,7 @@ class Look:
 
 
 def look_at(dataset: Dataset, on_looked_at: Callable[[int, int], None] = lambda _done, _total: None) -> Look:
-    """Look at a data set.
+    """Look at a data set. Where its table alone says that it cannot be ingested, no film is looked at.
 
     Args:
         dataset: of the manifest.
@@ -71,7 +70,11 @@ def look_at(dataset: Dataset, on_looked_at: Callable[[int, int], None] = lambda 
         DataError: not as the manifest says.
         ArtifactError: storage fails.
     """
-    declaration = declare(dataset)
+    declaration = survey(dataset)
+    if declaration.contradictions or len(declaration.faults) > dataset.quarantine.max_share * len(
+        declaration.table.films
+    ):
+        return Look(declaration, {})
     films = declaration.table.films
     contents = film_contents(dataset, films, lambda done: on_looked_at(done, len(films)))
     return Look(declaration, contents)

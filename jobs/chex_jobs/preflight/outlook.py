@@ -84,7 +84,7 @@ def outlook_of(spec: JobSpec, dataset: Dataset, look: Look) -> DatasetOutlook:
         training_units=len(np.unique(films.units[films.split == TRAIN])),
         parts={part: _count(films, mask) for part, mask in masks.items()},
         tasks=tuple(_task(spec, dataset, films, task, masks) for task in tasks),
-        findings=look.findings,
+        findings=look.declaration.findings,
     )
 
 

@@ -73,8 +73,9 @@ def run_preflight(
             continue
         try:
             look = look_at(dataset, partial(on_looked_at, dataset.name))
-            if unusable := look.unusable(dataset):
-                found.faults.append(Fault(f"spec.datasets[{index}].source", unusable, look.example()))
+            faults = [Fault(f"spec.datasets[{index}]", *told) for told in look.faults(dataset, spec.seed)]
+            if faults:
+                found.faults.extend(faults)
                 continue
             datasets[dataset.name] = outlook_of(spec, dataset, look)
             inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)

@@ -42,9 +42,10 @@ def test_more_missing_films_than_max_share_stop_it_with_an_example_that_only_the
     with pytest.raises(PreflightFailed) as caught:
         run_preflight(job_of(tmp_path))
     (fault,) = caught.value.faults
-    assert fault.path == "spec.datasets[0].source"
-    assert "4 of 12 films (33.3%) cannot be used (MissingFile 4)" in fault.message
-    assert "films/film-000.png" in fault.example
+    assert fault.path == "spec.datasets[0]"
+    assert "4 of 12 films (33.3%) cannot be used (MissingFile" in fault.message
+    assert "such as row 1" in fault.message
+    assert "wanted 'films/film-000.png'" in fault.example
     assert "film-000" not in str(caught.value)
 
 
@@ -109,3 +110,42 @@ def test_rows_that_are_left_out_are_told_by_reason(tmp_path: Path):
     assert [(finding.reason, finding.count) for finding in findings if finding.kind == "LeftOut"] == [
         ("no film named", 1)
     ]
+
+
+def test_every_fault_of_a_data_set_is_told_at_once_and_no_film_is_read_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = write_hospital(tmp_path / "hospital")
+    monkeypatch.setattr(
+        file_hashes._Remembered,  # pyright: ignore[reportPrivateUsage]
+        "_read",
+        lambda *_: pytest.fail("a film was read"),
+    )
+    for number in range(4):
+        (tmp_path / "hospital" / "films" / f"film-{number:03d}.png").unlink()
+    write_csv(tmp_path / "hospital" / "data.csv", [{**row, "sex": "unheard of"} for row in rows])
+    tasks = [
+        {"name": "icu", "column": "icu", "positive": {"present": {}}},
+        {"name": "female", "column": "sex", "positive": {"values": ["f"]}},
+    ]
+    with pytest.raises(PreflightFailed) as caught:
+        run_preflight(job_of(tmp_path, tasks=tasks, split={"groupedFolds": 9}))
+    told = [fault.message for fault in caught.value.faults]
+    assert [
+        any(word in message for message in told) for word in ("female", "MissingFile", "groupedFolds")
+    ] == [
+        True,
+        True,
+        True,
+    ]
+
+
+def test_an_example_names_the_nearest_film_that_is_there(tmp_path: Path):
+    write_hospital(tmp_path / "hospital")
+    for film in (tmp_path / "hospital" / "films").iterdir():
+        film.rename(film.with_name(film.name.upper()))
+    with pytest.raises(PreflightFailed) as caught:
+        run_preflight(job_of(tmp_path))
+    (fault,) = caught.value.faults
+    assert "found 'films/FILM-000.PNG'" in fault.example
+    assert "FILM-000" not in str(fault)
