@@ -83,11 +83,11 @@ def run_preflight(
                 digests |= look.digests(dataset, used_tasks(spec, dataset))
         except (ArtifactError, DataError) as error:
             found.add(f"spec.datasets[{index}]", error)
+    if not found.faults:
+        found.faults.extend(leakage_faults(spec, inventories))
     found.faults.extend(_size_faults(spec, datasets))
     for path, error in tower_errors(spec):
         found.add(path, error)
-    if not found.faults:
-        found.faults.extend(leakage_faults(spec, inventories))
     if found.faults:
         raise PreflightFailed(found.faults, by_input=found.by_input)
     return PreflightReport(digests, datasets, not_trained(spec, datasets))
