@@ -54,7 +54,9 @@ def fields_of(*roots: type[BaseModel]) -> set[Field]:
 
 
 def _declaring(model: type[BaseModel], name: str) -> str:
-    return next(each.__name__ for each in reversed(model.__mro__) if name in vars(each).get("__annotations__", {}))
+    return next(
+        each.__name__ for each in reversed(model.__mro__) if name in vars(each).get("__annotations__", {})
+    )
 
 
 def readers(fields: set[Field]) -> dict[Field, list[str]]:
@@ -91,26 +93,31 @@ Held = dict[str, set[str]]
 def _annotated(trees: typing.Iterable[ast.Module], known: set[str]) -> Held:
     held: Held = defaultdict(set)
     for tree in trees:
+        renamed = dict(_renamed(tree, known))
         for node in ast.walk(tree):
             if isinstance(node, ast.AnnAssign):
-                held[_last_name(node.target)] |= _mentioned(node.annotation, known)
+                held[_last_name(node.target)] |= _mentioned(node.annotation, known, renamed)
             elif isinstance(node, ast.arg) and node.annotation is not None:
-                held[node.arg] |= _mentioned(node.annotation, known)
+                held[node.arg] |= _mentioned(node.annotation, known, renamed)
             elif isinstance(node, ast.FunctionDef) and node.returns is not None:
-                held[node.name] |= _mentioned(node.returns, known)
+                held[node.name] |= _mentioned(node.returns, known, renamed)
             elif isinstance(node, ast.MatchAs) and node.name and isinstance(node.pattern, ast.MatchClass):
-                held[node.name] |= _mentioned(node.pattern.cls, known)
+                held[node.name] |= _mentioned(node.pattern.cls, known, renamed)
     return held
 
 
-def _mentioned(annotation: ast.expr, known: set[str]) -> set[str]:
-    return {name for node in ast.walk(annotation) if (name := _last_name(node)) in known} | {
-        name
-        for node in ast.walk(annotation)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        for name in known
-        if name in node.value.split(" | ")
-    }
+def _renamed(tree: ast.Module, known: set[str]) -> Iterator[tuple[str, str]]:
+    """`import Dapt as DaptSpec`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from ((name.asname, name.name) for name in node.names if name.asname and name.name in known)
+
+
+def _mentioned(annotation: ast.expr, known: set[str], renamed: dict[str, str]) -> set[str]:
+    names = {_last_name(node) for node in ast.walk(annotation)}
+    quoted = [node.value for node in ast.walk(annotation) if isinstance(node, ast.Constant)]
+    names |= {name for text in quoted if isinstance(text, str) for name in text.split(" | ")}
+    return {renamed.get(name, name) for name in names} & known
 
 
 def _with_aliases(tree: ast.Module, shared: Held) -> Held:

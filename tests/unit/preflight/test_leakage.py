@@ -36,13 +36,15 @@ def look(root: Path, datasets: list[dict[str, Any]], **changes: Any) -> list[str
         "spec": {
             "artifacts": {"uri": (root / "artifacts").as_uri()},
             "datasets": datasets,
-            "pretraining": [{
+            "pretraining": [
+                {
                     "name": "ssl",
                     "dataset": "archive",
                     "objective": {"moCo": {"queueSize": 16}},
                     "optimization": {"globalBatchSize": 16},
                     "batchNorm": {"groupSize": 8},
-                }],
+                }
+            ],
             "hospitals": [north | changes, {"name": "south", "dataset": "south", **hospital}],
         },
     }
