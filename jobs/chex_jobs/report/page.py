@@ -42,6 +42,7 @@ def render_page(results: Results, models: Mapping[str, str]) -> str:
         arm_rows=rows.arm_rows,
         notices=rows.notices,
         shown_counts=rows.shown_counts,
+        shown_rates=rows.shown_rates,
         step_name=rows.step_name,
         sufficient=lambda task: task.sufficiency == Sufficiency.SUFFICIENT,
         baseline_of=baseline_of,

@@ -13,9 +13,11 @@ from chex_jobs.evaluation.results import (
     Comparison,
     Estimate,
     HospitalResults,
+    OperatingPoint,
     RecommendationVerdict,
     Results,
     Sufficiency,
+    TaskSummary,
 )
 from chex_jobs.report import numbers
 
@@ -121,6 +123,33 @@ def shown_counts(counts: ClassCounts) -> ShownCounts:
 
 def _patients(count: int) -> str:
     return numbers.FEW if is_small(count) else str(count)
+
+
+@dataclass(frozen=True)
+class ShownRates:
+    """What an operating point promised and reached, as it may be shown: a rate of few patients tells how few."""
+
+    promised_specificity: str
+    specificity: str
+    promised_sensitivity: str
+    sensitivity: str
+
+
+def shown_rates(task: TaskSummary, point: OperatingPoint) -> ShownRates:
+    """The rates of one operating point; those of a small class of validation or test patients are hidden."""
+
+    def promised(value: float | None) -> str:
+        return numbers.HIDDEN if hides_classes(task.validate) else numbers.three_digits(value)
+
+    def reached(value: Estimate) -> str:
+        return numbers.HIDDEN if hides_classes(task.test) else numbers.estimate(value)
+
+    return ShownRates(
+        promised(point.validation_specificity),
+        reached(point.specificity),
+        promised(point.validation_sensitivity),
+        reached(point.sensitivity),
+    )
 
 
 def notices(hospital: HospitalResults) -> list[str]:

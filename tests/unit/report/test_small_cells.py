@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from chex_jobs.evaluation.results import ClassCounts, HospitalResults, Results
+from chex_jobs.evaluation.results import ClassCounts, Estimate, HospitalResults, Results
 from chex_jobs.report import numbers
 from chex_jobs.report.model_card import render_model_card
 from chex_jobs.report.page import prevalence_of, render_page
-from chex_jobs.report.rows import ShownCounts, shown_counts
+from chex_jobs.report.rows import ShownCounts, ShownRates, shown_counts, shown_rates
 from chex_jobs.report.table import results_table
 
 
@@ -69,3 +69,26 @@ def test_the_table_of_results_hides_how_few_patients_there_are(results: Results)
     changed, _ = with_test(results, ClassCounts(9, 4, 8, 4, 4))
     for row in results_table(changed).to_pylist():
         assert (row["test_units"], row["test_patients"], row["test_positive_patients"]) == (None, None, None)
+
+
+def test_rates_of_a_small_class_are_hidden_as_their_fractions_tell_its_size(results: Results) -> None:
+    """Six of seven is 0.857, and hardly anything else is."""
+    south = results.hospitals[1]
+    point = dataclasses.replace(
+        south.calibrations[0].operating_points[0],
+        sensitivity=Estimate(6 / 7),
+        validation_sensitivity=5 / 7,
+    )
+    hidden = numbers.HIDDEN
+    task = dataclasses.replace(south.tasks[0], test=FEW_POSITIVE, validate=FEW_POSITIVE)
+    assert shown_rates(task, point) == ShownRates(hidden, hidden, hidden, hidden)
+    only_test = shown_rates(dataclasses.replace(task, validate=south.tasks[0].validate), point)
+    assert (only_test.sensitivity, only_test.promised_sensitivity) == (hidden, "0.714")
+    calibrations = tuple(dataclasses.replace(each, operating_points=(point,)) for each in south.calibrations)
+    tasks = tuple(dataclasses.replace(each, test=FEW_POSITIVE, validate=FEW_POSITIVE) for each in south.tasks)
+    changed = dataclasses.replace(south, calibrations=calibrations, tasks=tasks)
+    page = render_page(dataclasses.replace(results, hospitals=(changed,)), {})
+    table = page.split("<h3>Operating points</h3>")[1].split("</table>")[0]
+    assert "0.857" not in table
+    assert "0.714" not in table
+    assert hidden in table
