@@ -184,7 +184,7 @@ class EnvironmentVariable(ApiModel):
     """A variable of a safe name."""
 
     name: str = Field(
-        pattern=r"^(NCCL|UCX|FI|HTTPS?|NO|AWS|TORCH|OMP|MKL)_[A-Z0-9_]{1,64}$",
+        pattern=r"^((NCCL|UCX|FI|HTTPS?|ALL|NO|AWS|TORCH|OMP|MKL)_[A-Z0-9_]{1,64}|CHEX_(S3_PATIENCE_SECONDS|CACHE_MAX_BYTES))$",
         min_length=3,
         max_length=80,
         description="Name; loaders and interpreters cannot be configured this way.",

@@ -36,6 +36,22 @@ class Fault(Enum):
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """An answer in place of the server's, which never sees the request."""
+
+    status: int
+    code: str
+    message: str = "no"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def body(self) -> bytes:
+        """As S3 writes errors."""
+        inside = f"<Code>{self.code}</Code><Message>{self.message}</Message>"
+        return f'<?xml version="1.0" encoding="UTF-8"?><Error>{inside}</Error>'.encode()
+
+
+@dataclass(frozen=True)
 class Request:
     """What a fault can be chosen by: the method, and the path with its query."""
 
@@ -52,17 +68,17 @@ class FaultProxy:
     seen: list[Request] = field(default_factory=list)
     hanging: threading.Event = field(default_factory=threading.Event)  # set when a request hangs
     stopped: threading.Event = field(default_factory=threading.Event)
-    _planned: deque[tuple[Fault, Callable[[Request], bool]]] = field(default_factory=deque)
+    _planned: deque[tuple[Fault | Refusal, Callable[[Request], bool]]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def plan(
-        self, fault: Fault, times: int = 1, when: Callable[[Request], bool] = lambda request: True
+        self, fault: Fault | Refusal, times: int = 1, when: Callable[[Request], bool] = lambda request: True
     ) -> None:
         """Let the next requests for which `when` is true meet this fault, in the order of the plans."""
         with self._lock:
             self._planned.extend([(fault, when)] * times)
 
-    def next_fault(self, request: Request) -> Fault | None:
+    def next_fault(self, request: Request) -> Fault | Refusal | None:
         """What this request meets, taken off the plan."""
         with self._lock:
             self.seen.append(request)
@@ -121,6 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
                 status, headers, answer = self._forwarded(body)
                 self._answer(status, headers, answer[: len(answer) // 2])
                 self._reset()
+            case Refusal():
+                self._answer(
+                    fault.status, {"Content-Type": "application/xml", **dict(fault.headers)}, fault.body
+                )
             case None:
                 self._answer(*self._forwarded(body))
 

@@ -1,7 +1,7 @@
 """The exceptions of this package. Foreign ones (OSError, botocore, pydantic, safetensors) end at its edge.
 
     ArtifactError
-    ├── InvalidLocation        a URI or key that is not legal
+    ├── InvalidLocation        a URI or key that is not legal, or settings under which its storage cannot be used
     ├── ObjectNotFound         nothing is stored under this key
     ├── StorageDenied          missing or insufficient credentials
     ├── StorageFull            no space, or a quota is used up
@@ -18,7 +18,11 @@ class ArtifactError(Exception):
 
 
 class InvalidLocation(ArtifactError, ValueError):
-    """A URI or a key that is not legal: unknown scheme, `..`, absolute key, credentials in the URI."""
+    """A URI or a key that is not legal (unknown scheme, `..`, absolute key, credentials in the URI), or settings that do not fit.
+
+    No waiting mends it: another region, an endpoint without a scheme, a certificate that is not trusted, a server that knows no
+    conditional writes.
+    """
 
 
 class ObjectNotFound(ArtifactError):

@@ -8,11 +8,11 @@ one opens its own, with its own credentials.
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chex_jobs.artifacts.errors import ObjectNotFound
+from chex_jobs.artifacts.errors import ArtifactError, ObjectNotFound, StorageUnavailable
 from chex_jobs.artifacts.location import Location
 
 
@@ -144,15 +144,22 @@ class Storage(ABC):
     def honours_put_if_absent(self) -> bool:
         """Whether the second of two `If-None-Match: *` puts is refused, as one-winner manifests need.
 
-        Preflight asks this once: some S3-compatible servers accept the header and overwrite all the same.
+        Preflight asks this once: some S3-compatible servers accept the header and overwrite all the same. Raises the first
+        error that is met.
         """
         key = f"chex-probe-{secrets.token_hex(8)}"
         try:
             first = self.put_if_absent(key, b"first")
             second = self.put_if_absent(key, b"second")
-            return first and not second and self.read_bytes(key) == b"first"
-        finally:
-            self.delete(key)
+            honoured = first and not second and self.read_bytes(key) == b"first"
+        except StorageUnavailable:
+            raise  # clearing away would only wait once more
+        except ArtifactError:
+            with suppress(ArtifactError):  # what went wrong first is what is told
+                self.delete(key)
+            raise
+        self.delete(key)
+        return honoured
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return open_storage, (self.uri,)

@@ -7,6 +7,7 @@ some seconds carries progress one way and the wish to stop the other way.
 import http.client
 import json
 import logging
+import os
 import ssl
 import threading
 import urllib.error
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from chex_api.attempt import PROGRESS, STOP
+from chex_api.proxies import proxy_for
 from chex_api.stage import StageProgress
 from chex_jobs.executor.pod_files import service_account
 
@@ -61,12 +63,20 @@ class ApiServer:
                 "Accept": "application/json",
             },
         )
-        context = ssl.create_default_context(cafile=str(self.certificate_file))
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=context) as answer:  # noqa: S310
+        with self._opener().open(request, timeout=TIMEOUT_SECONDS) as answer:
             held = json.load(answer)
         if not isinstance(held, dict):
             raise ValueError("the API server's answer is no object")
         return held
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        """By the proxy of the environment, if any; urllib's own reading of `NO_PROXY` knows no address ranges."""
+        proxy = proxy_for(self.url, os.environ)
+        context = ssl.create_default_context(cafile=str(self.certificate_file))
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler({"https": proxy} if proxy else {}),
+            urllib.request.HTTPSHandler(context=context),
+        )
 
 
 class ProgressConfigMap:

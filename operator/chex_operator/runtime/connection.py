@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from chex_api.proxies import proxy_for
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a Pod finds its token and the certificate authority of its API server."""
 KUBECONFIG = "~/.kube/config"
@@ -41,7 +43,7 @@ class Connection:
         server: Such as `https://10.0.0.1:443`, without a slash at the end.
         tls: Checks the server's certificate; may hold ours.
         server_name: The name in the server's certificate, where it is not the one in `server`.
-        proxy: URL of an HTTP proxy.
+        proxy: URL of an HTTP proxy: a kubeconfig's `proxy-url`, else that of the environment (`chex_api.proxies`).
     """
 
     server: str
@@ -92,7 +94,8 @@ def in_cluster(folder: Path = SERVICE_ACCOUNT, environment: Mapping[str, str] | 
         if not needed.is_file() or not needed.stat().st_size:
             raise NoConnection(f"{needed} is missing or empty: is automountServiceAccountToken off?")
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    return Connection(server, ssl.create_default_context(cafile=str(authority)), TokenFile(token))
+    tls = ssl.create_default_context(cafile=str(authority))
+    return Connection(server, tls, TokenFile(token), proxy=proxy_for(server, environment))
 
 
 async def from_kubeconfig(path: str | None = None, context: str | None = None) -> Connection:
@@ -117,7 +120,8 @@ async def from_kubeconfig(path: str | None = None, context: str | None = None) -
         tls.check_hostname = False
         tls.verify_mode = ssl.CERT_NONE
     server = str(configuration.host).rstrip("/")
-    return Connection(server, tls, user, configuration.tls_server_name, configuration.proxy)
+    proxy = configuration.proxy or proxy_for(server, os.environ)
+    return Connection(server, tls, user, configuration.tls_server_name, proxy)
 
 
 async def connection_from_environment() -> Connection:

@@ -15,6 +15,8 @@ from chex_jobs.artifacts import (
     StorageUnavailable,
     open_storage,
 )
+from chex_jobs.artifacts.retry import PATIENCE_VARIABLE
+from chex_jobs.artifacts.s3_client import QUICK_TRIES
 from chex_jobs.artifacts.s3_storage import PART_BYTES
 from tests.s3.fault_proxy import Fault, FaultProxy, Request
 from tests.s3.servers import S3Server
@@ -124,11 +126,11 @@ def test_a_finished_stage_survives_a_storm(faulty_s3: Faulty) -> None:
 
 def test_throttling_without_end_is_told_as_such(faulty_s3: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, uri = faulty_s3
-    monkeypatch.setattr("chex_jobs.artifacts.s3_storage.ATTEMPTS", 2)  # ten would take about a minute
-    proxy.plan(Fault.SLOW_DOWN, times=2)
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0")
+    proxy.plan(Fault.SLOW_DOWN, times=QUICK_TRIES)
     with pytest.raises(StorageUnavailable, match=f"cannot write {uri}/a: SlowDown after retries"):
         open_storage(uri).write_bytes("a", b"")
-    assert len(proxy.seen) == 2
+    assert len(proxy.seen) == QUICK_TRIES
 
 
 def test_an_upload_that_fails_for_good_is_told_with_its_cause(
@@ -136,15 +138,15 @@ def test_an_upload_that_fails_for_good_is_told_with_its_cause(
 ) -> None:
     """upload_file wraps what happened and drops its code."""
     proxy, uri = faulty_s3
-    monkeypatch.setattr("chex_jobs.artifacts.s3_storage.ATTEMPTS", 1)
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0")
     (tmp_path / "weights").write_bytes(b"w")
-    proxy.plan(Fault.SLOW_DOWN)
+    proxy.plan(Fault.SLOW_DOWN, times=QUICK_TRIES)
     with pytest.raises(StorageUnavailable, match=f"cannot write {uri}/weights: SlowDown"):
         open_storage(uri).upload("weights", tmp_path / "weights")
 
 
 def test_no_server_is_told_with_where_to_look(s3_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chex_jobs.artifacts.s3_storage.ATTEMPTS", 1)
+    monkeypatch.setenv(PATIENCE_VARIABLE, "0")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StorageUnavailable, match="check AWS_ENDPOINT_URL"):
         open_storage(s3_uri).read_bytes("a")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import certifi
 import pytest
 from aiohttp import web
 
@@ -389,6 +390,48 @@ def test_outside_of_a_pod_there_is_no_connection_in_the_cluster(tmp_path: Path) 
 def test_a_pod_without_a_token_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(NoConnection, match="automountServiceAccountToken"):
         in_cluster(tmp_path, {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"})
+
+
+@pytest.mark.parametrize(
+    ("excepted", "direct"), [("10.96.0.0/12", True), ("", False), ("10.0.0.0/16", False)]
+)
+def test_a_pod_reaches_its_api_server_by_the_proxy_unless_its_address_lies_in_an_excepted_range(
+    tmp_path: Path, excepted: str, direct: bool
+) -> None:
+    (tmp_path / "token").write_text("token")
+    (tmp_path / "ca.crt").write_text(Path(certifi.where()).read_text())
+    connection = in_cluster(
+        tmp_path,
+        {
+            "KUBERNETES_SERVICE_HOST": "10.96.0.1",
+            "KUBERNETES_SERVICE_PORT": "443",
+            "HTTPS_PROXY": "http://proxy.example:3128",
+            "NO_PROXY": excepted,
+        },
+    )
+    assert connection.proxy == (None if direct else "http://proxy.example:3128")
+
+
+def test_calls_go_by_the_proxy_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        server = Server(200)
+        async with served(server) as url:
+            monkeypatch.setenv("HTTP_PROXY", url)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            kubeconfig = {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "c",
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "clusters": [{"name": "c", "cluster": {"server": "http://api.example.invalid"}}],
+                "users": [{"name": "u", "user": {"token": "t"}}],
+            }
+            (tmp_path / "config").write_text(json.dumps(kubeconfig))
+            async with Client(await from_kubeconfig(str(tmp_path / "config"))) as client:
+                await get(client)
+        assert [request.headers["Host"] for request in server.asked] == ["api.example.invalid"]
+
+    asyncio.run(run())
 
 
 # Watches
