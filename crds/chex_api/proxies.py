@@ -9,19 +9,19 @@
     10.0.0.1:443       with that port only      localhost, 127.0.0.0/8, ::1   never by proxy
 """
 
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
     """Return the URL of the proxy for a request to `url`, or None for a direct one."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    port = parts.port or _PORTS.get(parts.scheme, 0)
-    proxy = _variable(environment, f"{parts.scheme}_proxy") or _variable(environment, "all_proxy")
+    scheme, _, rest = url.lower().partition("://")
+    name, told_port = _without_port(re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2])
+    host, port = name.rstrip("."), told_port or _PORTS.get(scheme, 0)
+    proxy = _variable(environment, f"{scheme}_proxy") or _variable(environment, "all_proxy")
     if not proxy or not host or _is_loopback(host):
         return None
     excepted = _variable(environment, "no_proxy").split(",")
