@@ -20,5 +20,5 @@ def test_an_excepted_range_is_reached_directly(
     monkeypatch.setenv("NO_PROXY", excepted)
     server = ApiServer("https://10.96.0.1:443", Path("token"), Path(certifi.where()))
     opener: Any = server._opener()  # pyright: ignore[reportPrivateUsage]
-    found = [each for each in opener.handlers if isinstance(each, urllib.request.ProxyHandler)]
+    found: list[Any] = [each for each in opener.handlers if isinstance(each, urllib.request.ProxyHandler)]
     assert [each.proxies for each in found] == ([proxies] if proxies else [])
