@@ -436,7 +436,7 @@ class Quarantine(ApiModel):
     """What happens to films that cannot be used: they are set aside with a reason, and too many of them stop the stage."""
 
     max_share: Fraction = Field(
-        default=0.05, description="Largest share of films in quarantine before ingest fails."
+        default=0.05, description="Largest share of films in quarantine before preflight or ingest fails."
     )
 
 
