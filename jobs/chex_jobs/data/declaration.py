@@ -101,7 +101,9 @@ def survey(dataset: Dataset) -> Declaration:
         *told,
         *_odd_patients(films.films),
     ]
-    return Declaration(films, labels, faults, reader, tuple(findings), tuple(contradictions))
+    order = list(Kind)
+    ranked = sorted(findings, key=lambda finding: order.index(finding.kind))
+    return Declaration(films, labels, faults, reader, tuple(ranked), tuple(contradictions))
 
 
 def _of_views(dataset: Dataset, declared: FilmTable) -> FilmTable:

@@ -15,22 +15,22 @@ MOST_SPELLINGS = 12
 
 
 class Kind(StrEnum):
-    """What a finding is about."""
+    """What a finding is about, in the order in which people should read it."""
 
-    LEFT_OUT = "LeftOut"
-    """Rows that are no film of this data set: a filter, another view, no film named. They count in the patient flow."""
     UNUSABLE = "Unusable"
     """Rows that will be set aside: no patient, no file. They count against `quarantine.maxShare`."""
-    NO_REPORT = "NoReport"
-    """Films that stay, without their report."""
-    MISSING = "Missing"
-    """Cells that count as missing, by spelling."""
+    LEFT_OUT = "LeftOut"
+    """Rows that are no film of this data set: a filter, another view, no film named. They count in the patient flow."""
     NOT_UNDERSTOOD = "NotUnderstood"
     """Cells whose spelling says neither yes nor no, is no number, or names no view."""
-    COUNTED_AS_NO = "CountedAsNo"
-    """Cells that are negative because nothing names them, by spelling."""
     NOTICE = "Notice"
     """What looks like a slip, though it can be read."""
+    NO_REPORT = "NoReport"
+    """Films that stay, without their report."""
+    COUNTED_AS_NO = "CountedAsNo"
+    """Cells that are negative because nothing names them, by spelling."""
+    MISSING = "Missing"
+    """Cells that count as missing, by spelling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

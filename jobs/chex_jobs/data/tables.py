@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import unicodedata
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -220,7 +221,7 @@ def _with_header(file: str, rows: list[list[str]]) -> RawTable:
     """
     if not rows:
         raise SourceError(f"{file} is empty: not even a header.")
-    header = [name.strip() for name in rows[0]]
+    header = [unicodedata.normalize("NFC", name.strip()) for name in rows[0]]
     while header and not header[-1]:
         header.pop()
     kept: list[list[str]] = []
