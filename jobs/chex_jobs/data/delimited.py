@@ -103,11 +103,11 @@ def _rows_by_header(file: str, text: str) -> list[list[str]]:
 
 def _fits(file: str, text: str, separator: str) -> bool:
     try:
-        widths = {_width(row) for row in _rows(file, text, separator)[1:] if any(row)}
-        header = _width(_rows(file, text.lstrip("\r\n"), separator)[0])
+        header, *rows = _rows(file, text, separator)
     except SourceError:
         return False
-    return header > 1 and all(width <= header for width in widths)
+    width = _width(header)
+    return width > 1 and all(len(row) >= width >= _width(row) for row in rows if any(row))
 
 
 def _width(row: Sequence[str]) -> int:

@@ -174,3 +174,20 @@ def test_a_null_counts_as_absent_as_it_does_for_the_api_server() -> None:
 def test_rubbish_is_one_clear_fault(text: str, message: str) -> None:
     (fault,) = load_job(text).faults
     assert message in fault.message
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("[Y]", "YAML reads yes, y, on or true without quotes as the boolean true: write the word in quotes"),
+        (
+            "[No]",
+            "YAML reads no, n, off or false without quotes as the boolean false: write the word in quotes",
+        ),
+        ("[1]", 'without quotes it is a number: write "1"'),
+    ],
+)
+def test_a_word_that_yaml_reads_as_a_boolean_or_number_is_told_to_be_quoted(written: str, words: str) -> None:
+    text = f"spec: {{datasets: [{{tasks: [{{positive: {{values: {written}}}}}]}}]}}"
+    found = {fault.path: fault.message for fault in load_job(text).faults}
+    assert words in found["spec.datasets[0].tasks[0].positive.values[0]"]

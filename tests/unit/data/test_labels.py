@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chex_api.dataset import Task
 from chex_jobs.data.columns import PLAIN, ColumnFormat
 from chex_jobs.data.errors import ColumnError
-from chex_jobs.data.labels import labels
+from chex_jobs.data.labels import labels, read_labels
 
 NAN = math.nan
 PIPES = ColumnFormat(separators="|", unknown=frozenset({""}))
@@ -134,3 +134,104 @@ def test_a_label_depends_on_its_own_cell_alone(cells: list[str], blank: str, unc
     alone = [labels(asked, [cell, "1"], FINDING)[0] for cell in cells]
     np.testing.assert_array_equal(together[:-1], alone)
     assert set(np.unique(together[~np.isnan(together)])) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("spelling", ["NA", "N/A", "null", "None", "#N/A", "<NA>", "NaT", ".", "k.A.", "NaN"])
+def test_a_cell_that_is_a_spelling_of_missing_is_blank(spelling: str):
+    assert_labels(labelled({"present": {}}, [spelling, "x"], blank="Ignore"), [NAN, 1])
+    assert_labels(labelled({"range": {"min": 1.0}}, [spelling, "2"], blank="Ignore"), [NAN, 1])
+
+
+def test_a_spelling_of_missing_that_a_task_names_is_a_value_to_it():
+    assert_labels(labelled({"values": ["None"]}, ["None", "Mild", ""], blank="Ignore"), [1, 0, NAN])
+
+
+def test_the_manifest_may_say_what_is_missing():
+    column_format = ColumnFormat(missing=frozenset({"999"}))
+    assert_labels(labelled({"present": {}}, ["999", "NA", "1"], column_format, blank="Ignore"), [NAN, 1, 1])
+
+
+def test_present_but_for_some_values():
+    found = labelled({"present": {"except": ["-1", "No Finding"]}}, ["-1.0", "no finding", "3", ""])
+    assert_labels(found, [0, 0, 1, 0])
+
+
+def test_numbers_with_a_decimal_comma_are_read_where_the_manifest_says_so():
+    column_format = ColumnFormat(decimal_mark="Comma")
+    cells = ["7,3", "7,41", "1.007,3", "-1", "7"]
+    assert_labels(labelled({"range": {"max": 7.35}}, cells, column_format), [1, 0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(("mark", "wrong", "right"), [("Point", "7,41", "7.3"), ("Comma", "7.41", "7,3")])
+def test_numbers_with_the_other_mark_are_refused_with_their_count(mark: Any, wrong: str, right: str):
+    with pytest.raises(ColumnError, match=r"2 cells of column 'column' are numbers .*\(row 2\).*decimalMark"):
+        labelled({"range": {"max": 7.35}}, [right, wrong, wrong], ColumnFormat(decimal_mark=mark))
+
+
+@pytest.mark.parametrize("cell", ["1_0", "١٢", "0x10", "infinity", "1e999", "<5"])
+def test_what_python_alone_takes_for_a_number_is_none(cell: str):
+    assert_labels(labelled({"range": {"min": 1.0}}, [cell, "2"]), [NAN, 1])
+
+
+@pytest.mark.parametrize("separator", ["|", ";", ", ", "/", "\n"])
+def test_a_list_that_nobody_declared_is_refused_with_its_count_and_row(separator: str):
+    cells = ["Mass", separator.join(("Effusion", "Mass")), separator.join(("Edema", "effusion")), "Effusion"]
+    with pytest.raises(
+        ColumnError, match=r"2 cells of column 'column' list a value .*\(row 2\).*source\.table\.lists"
+    ):
+        labelled({"values": ["Effusion"]}, cells)
+
+
+def test_a_cell_that_is_said_to_be_one_value_is_no_list():
+    assert_labels(labelled({"values": ["a"]}, ["a", "a|b"], ColumnFormat(is_one_value=True)), [1, 0])
+
+
+def test_dates_and_times_are_no_lists_of_numbers():
+    assert_labels(labelled({"values": ["1"]}, ["1", "1/2/2020", "10:1", "1-1"]), [1, 0, 0, 0])
+
+
+def test_lists_as_programs_write_them_lose_brackets_and_quotes():
+    cells = ["['Effusion', 'Mass']", '["Mass"]', "[]", "Effusion"]
+    assert_labels(labelled({"values": ["Effusion"]}, cells, ColumnFormat(separators=",")), [1, 0, 0, 1])
+
+
+def test_what_is_neither_yes_nor_no_is_unknown_and_counted_where_both_are_listed():
+    told = read_labels(
+        task({"values": ["yes"]}, negativeValues=["no"]), ["yes", "no", "perhaps", "Perhaps"] + ["no"] * 60
+    )
+    assert_labels(told.values.tolist()[:4], [1, 0, NAN, NAN])
+    found = [(each.kind, each.spelling, each.count, each.row) for each in told.findings]
+    assert found == [("NotUnderstood", "Perhaps", 1, 4), ("NotUnderstood", "perhaps", 1, 3)]
+
+
+def test_another_word_for_yes_in_a_column_of_yes_and_no_is_unknown_and_told():
+    told = read_labels(task({"values": ["Yes"]}), ["yes", "no", "true", "Ja", *["no"] * 80])
+    assert_labels(told.values.tolist()[:4], [1, 0, NAN, NAN])
+    assert [(each.kind, each.spelling) for each in told.findings] == [
+        ("NotUnderstood", "Ja"),
+        ("NotUnderstood", "true"),
+    ]
+
+
+def test_values_that_nothing_names_are_told_as_counted_as_no_most_frequent_first():
+    told = read_labels(
+        task({"values": ["Effusion"]}), ["Effusion", "Mass", "Edema", "Mass", *["Effusion"] * 60]
+    )
+    assert [(each.kind, each.spelling, each.count, each.row) for each in told.findings] == [
+        ("CountedAsNo", "Mass", 2, 2),
+        ("CountedAsNo", "Edema", 1, 3),
+    ]
+
+
+def test_of_a_column_that_may_name_people_only_numbers_are_told():
+    told = read_labels(task({"values": ["Effusion"]}), ["Effusion", "Jane Doe", "Joe Roe"])
+    assert [(each.spelling, each.count) for each in told.findings] == [("", 2)]
+    assert "Doe" not in str(told.findings)
+
+
+def test_missing_cells_are_counted_by_spelling_with_the_numbers_of_their_rows():
+    told = read_labels(task({"present": {}}), ["NA", "x", "", "NA"], row_numbers=[11, 12, 13, 14])
+    assert [(each.kind, each.spelling, each.count, each.row) for each in told.findings] == [
+        ("Missing", "NA", 2, 11),
+        ("Missing", "", 1, 13),
+    ]
