@@ -52,6 +52,12 @@ def test_the_operator_is_told_who_it_is_and_what_to_do() -> None:
     assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
 
 
+def test_the_operator_is_told_by_which_proxy_it_reaches_the_api_server() -> None:
+    found = container({"proxy": {"https": "http://proxy.example:3128", "exceptions": "10.96.0.0/12"}})
+    told = {each["name"]: each["value"] for each in found["env"] if "value" in each}
+    assert told == {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "10.96.0.0/12"}
+
+
 def test_probes_ask_the_endpoints_of_the_operator() -> None:
     found = container()
     assert found["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}

@@ -79,6 +79,9 @@ VALUE_SETS: dict[str, dict[str, Any]] = {
     "an account with a cloud role": {"serviceAccount": {"annotations": {"example.com/role": "operator"}}},
     "other names": {"nameOverride": "chex", "fullnameOverride": "training-operator"},
     "a name of 53 characters": {"fullnameOverride": RELEASE_OF_53_CHARACTERS},
+    "an API server behind a proxy": {
+        "proxy": {"https": "http://proxy.example:3128", "exceptions": ".svc,10.96.0.0/12"}
+    },
     "a busy cluster": {
         "replicas": 3,
         "concurrency": 64,
