@@ -44,13 +44,13 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _resolved(job: ChexTrainingJob) -> dict[str, Any]:
     with looking() as tell:
-        preflight = run_preflight(job, tell)
+        preflight = run_preflight(job, tell, with_work_left=True)
     plan = make_plan(job, preflight.digests)
     store = ArtifactStore.open(job.spec.artifacts.uri)
     return {
         **_head(job),
         "datasets": _datasets(preflight),
-        "stages": _stages(plan, store),
+        "stages": _stages(plan, store, preflight.to_decode),
         "hospitals": _hospitals(job, plan, finished_units(store), preflight.not_trained),
     }
 
@@ -70,13 +70,14 @@ def _datasets(preflight: PreflightReport) -> dict[str, Any]:
     return {name: asdict(outlook) for name, outlook in preflight.datasets.items()}
 
 
-def _stages(plan: Plan, store: ArtifactStore) -> list[dict[str, Any]]:
+def _stages(plan: Plan, store: ArtifactStore, to_decode: Mapping[str, int]) -> list[dict[str, Any]]:
     parents = {stage.identity: f"{stage.kind}/{stage.name}" for stage in plan.stages}
     described: list[dict[str, Any]] = []
     for stage in plan.stages:
         finished = store.stage(stage.kind, stage.name, stage.identity).finished() is not None
         why = [] if finished else _why(stage, store, parents)
-        described.append({**_stage(stage, finished=finished), "why": why})
+        left = {} if finished or stage.kind != "ingest" else {"filmsToDecode": to_decode[stage.name]}
+        described.append({**_stage(stage, finished=finished), "why": why, **left})
     return described
 
 
@@ -162,6 +163,10 @@ def _print_tree(stages: list[dict[str, Any]]) -> None:
         )
         branch = "└─" if last else "├─"
         print(f"{branch} {stage['stage']:<{width}}  {identity:<12}  {state:<8}  {after}".rstrip())
+        if "filmsToDecode" in stage:
+            print(
+                f"{'  ' if last else '│ '}    {stage['filmsToDecode']} films to decode; the others are taken over"
+            )
         for reason in _shortened(stage["why"]):
             print(f"{'  ' if last else '│ '}    because {reason}")
 

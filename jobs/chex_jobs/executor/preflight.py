@@ -40,6 +40,9 @@ from chex_jobs.stages.unforeseen import keep_whole, without_text
 
 log = logging.getLogger(__name__)
 
+FILMS_BETWEEN = 1000
+"""Looked at between two words of how far it is."""
+
 
 def main() -> int:
     """Look at what the mounted manifest names."""
@@ -66,7 +69,7 @@ def look(job: ChexTrainingJob, progress: Teller, attempt_uri: str) -> int:
     """
     progress.tell(StageProgress(done=0, total=0, message="looking at sources and storage"))
     try:
-        result = _found(job)
+        result = _found(job, progress)
     except PreflightFailed as error:
         log.error("%s", error)
         return _failed(progress, str(error), by_input=error.by_input)
@@ -89,8 +92,13 @@ def _failed(progress: Teller, message: str, *, by_input: bool) -> int:
     return WRONG_INPUT if by_input else FAILED
 
 
-def _found(job: ChexTrainingJob) -> PreflightResult:
-    report = run_preflight(job)
+def _found(job: ChexTrainingJob, progress: Teller) -> PreflightResult:
+    def tell(dataset: str, done: int, total: int) -> None:
+        if done % FILMS_BETWEEN == 0:
+            message = f"looking at data set {dataset}"
+            progress.tell(StageProgress(done=done, total=total, unit="films", message=message))
+
+    report = run_preflight(job, tell)
     for name, outlook in report.datasets.items():
         for line in dataset_lines(name, asdict(outlook), with_names=False):
             log.info("%s", line)

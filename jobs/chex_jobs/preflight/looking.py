@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from chex_api.dataset import Dataset
 from chex_api.plan import label_key
+from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data.contents import Contents, film_contents, films_digest, labels_digest
 from chex_jobs.data.declaration import Declaration, survey
 from chex_jobs.data.errors import SplitError
 from chex_jobs.data.findings import Kind
 from chex_jobs.data.splits import assign
+from chex_jobs.data.takeover import fingerprint, taken_over
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ class Look:
         """A film that cannot be used, by name, with the nearest that is there; for the terminal only."""
         unusable = (finding for finding in self.declaration.findings if finding.kind is Kind.UNUSABLE)
         return next((finding.private for finding in unusable if finding.private), "")
+
+    def to_decode(self, dataset: Dataset, store: ArtifactStore) -> int:
+        """How many of its films no finished ingest of a storage has decoded yet."""
+        faults, films = self.declaration.faults, self.declaration.table.films
+        known = {
+            fingerprint(self.contents[film.key], dataset.stored_short_side)
+            for row, film in enumerate(films)
+            if row not in faults and film.key in self.contents
+        }
+        return len(known) - len(taken_over(store, known))
 
     def digests(self, dataset: Dataset, tasks: Iterable[str]) -> dict[str, str]:
         """The digests that the plan needs of a data set whose films are files: of its films, and of each task's labels."""

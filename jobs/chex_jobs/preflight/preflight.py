@@ -41,18 +41,24 @@ class PreflightReport:
 
     digests: dict[str, str] = field(default_factory=dict)
     datasets: dict[str, DatasetOutlook] = field(default_factory=dict)
+    to_decode: dict[str, int] = field(default_factory=dict)
+    """By data set, films that no finished ingest has decoded; only where that was asked for."""
     not_trained: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By hospital, the tasks that no model of it can learn."""
 
 
 def run_preflight(
-    job: ChexTrainingJob, on_looked_at: Callable[[str, int, int], None] = lambda _name, _done, _total: None
+    job: ChexTrainingJob,
+    on_looked_at: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
+    *,
+    with_work_left: bool = False,
 ) -> PreflightReport:
     """Look at sources, weights and storage. Raises `PreflightFailed` with every fault found.
 
     Args:
         job: a valid manifest.
         on_looked_at: called with a data set's name and the number of its films whose content is known, and of all.
+        with_work_left: whether to find out how many films are left to decode.
     """
     spec = job.spec
     found = _Faults()
@@ -66,6 +72,7 @@ def run_preflight(
         except (ArtifactError, DataError) as error:
             found.add(field_path(spec, location), error)
     datasets: dict[str, DatasetOutlook] = {}
+    to_decode: dict[str, int] = {}
     inventories: dict[str, Inventory] = {}
     used = {dataset.name for dataset in used_datasets(spec)}
     for index, dataset in enumerate(spec.datasets):
@@ -78,6 +85,8 @@ def run_preflight(
                 found.faults.extend(faults)
                 continue
             datasets[dataset.name] = outlook_of(spec, dataset, look)
+            if with_work_left:
+                to_decode[dataset.name] = look.to_decode(dataset, ArtifactStore.open(spec.artifacts.uri))
             inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)
             if dataset.source.phantom is None:
                 digests |= look.digests(dataset, used_tasks(spec, dataset))
@@ -90,7 +99,7 @@ def run_preflight(
         found.add(path, error)
     if found.faults:
         raise PreflightFailed(found.faults, by_input=found.by_input)
-    return PreflightReport(digests, datasets, not_trained(spec, datasets))
+    return PreflightReport(digests, datasets, to_decode, not_trained(spec, datasets))
 
 
 def _size_faults(spec: JobSpec, datasets: Mapping[str, DatasetOutlook]) -> Iterator[Fault]:

@@ -11,6 +11,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.cli.main import main
+from chex_jobs.data.ingest import ingest
 from chex_jobs.preflight import run_preflight
 from tests.pipeline.manifest import tiny_job
 
@@ -68,6 +69,21 @@ def test_a_changed_field_is_named_where_it_counts_and_its_followers_name_their_p
     assert size.startswith("dataset.storedShortSide: ")
     assert size.endswith(" → 48")
     assert why["pretrain/ssl"] == [f"run.optimization.epochs: {epochs} → {epochs + 5}"]
+
+
+def test_films_that_were_decoded_are_no_work_that_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    plain = tiny(tmp_path)
+    job = validate_job(plain).job
+    assert job is not None
+    north = make_plan(job, {}).stage("ingest", "north")
+    assert north.work.ingest is not None
+    artifact = ArtifactStore.open(job.spec.artifacts.uri).stage(north.kind, north.name, north.identity)
+    ingest(north.work.ingest.dataset, seed=north.seed, attempt=artifact.attempt("first"))
+    plain["spec"]["seed"] = north.seed + 1
+    described = plan_of(written(tmp_path, plain), capsys)["stages"]
+    left = {stage["stage"]: stage["filmsToDecode"] for stage in described if "filmsToDecode" in stage}
+    assert left["ingest/north"] == 0
+    assert left["ingest/archive"] > 0
 
 
 def test_a_task_that_nobody_uses_leaves_every_stage_as_it_is(
