@@ -1,6 +1,5 @@
 """Ages: declared, and capped wherever they are stored."""
 
-import numpy as np
 import pytest
 
 from chex_jobs.data.ages import age_in_years, is_age_column
@@ -19,7 +18,7 @@ def test_ages_from_ninety_up_are_ninety_and_what_is_no_age_is_nothing(cell: str,
 def test_the_index_caps_ages_whatever_source_wrote_them() -> None:
     fixed = {field.name: [None] for field in FIXED_COLUMNS}
     metadata = {"age": ["97"], "Age": ["95"], "image_height": ["2048"], "dosage": ["97"]}
-    stored = index_table(fixed, {"icu": np.zeros(1, np.float32)}, metadata)
+    stored = index_table(fixed, metadata)
     cells = {name: stored.column(META_PREFIX + name)[0].as_py() for name in metadata}
     assert cells == {"age": "90", "Age": "90", "image_height": "2048", "dosage": "97"}
 
