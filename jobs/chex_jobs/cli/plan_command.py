@@ -1,6 +1,7 @@
 """`chex plan`."""
 
 import argparse
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -67,7 +68,8 @@ def _head(job: ChexTrainingJob) -> dict[str, Any]:
 
 
 def _datasets(preflight: PreflightReport) -> dict[str, Any]:
-    return {name: asdict(outlook) for name, outlook in preflight.datasets.items()}
+    """As plain data: YAML knows neither enumerations nor tuples."""
+    return {name: json.loads(json.dumps(asdict(outlook))) for name, outlook in preflight.datasets.items()}
 
 
 def _stages(plan: Plan, store: ArtifactStore, to_decode: Mapping[str, int]) -> list[dict[str, Any]]:

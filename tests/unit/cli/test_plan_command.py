@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chex_api.loading import validate_job
 from chex_api.plan import make_plan
@@ -14,6 +15,7 @@ from chex_jobs.cli.main import main
 from chex_jobs.data.ingest import ingest
 from chex_jobs.preflight import run_preflight
 from tests.pipeline.manifest import tiny_job
+from tests.unit.data.films import hospital_dataset, write_hospital
 
 
 def tiny(tmp_path: Path) -> dict[str, Any]:
@@ -94,6 +96,22 @@ def test_a_task_that_nobody_uses_leaves_every_stage_as_it_is(
     spare = {"name": "spare", "column": "Cardiomegaly", "positive": {"values": ["1"]}}
     plain["spec"]["datasets"][1]["tasks"].append(spare)
     assert plan_of(written(tmp_path, plain), capsys)["stages"] == before
+
+
+def test_yaml_and_json_say_the_same_of_a_table_with_findings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_hospital(tmp_path / "hospital")
+    plain = tiny(tmp_path)
+    plain["spec"]["datasets"] = [hospital_dataset(tmp_path / "hospital").plain()]
+    plain["spec"]["pretraining"] = []
+    hospital = plain["spec"]["hospitals"][0] | {"dataset": "hospital", "tasks": ["icu"]}
+    plain["spec"]["hospitals"] = [{**hospital, "startFrom": [{"random": {}}]}]
+    path = written(tmp_path, plain)
+    as_json = plan_of(path, capsys)
+    assert main(["plan", str(path), "-o", "yaml"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == as_json
+    assert as_json["datasets"]["hospital"]["findings"]
 
 
 def test_films_and_patients_are_shown_by_task_part_and_class(
