@@ -146,7 +146,8 @@ class _Column:
 
     def is_category(self) -> bool:
         """Tell whether the column sorts films, so that its spellings name nobody."""
-        return len({folded(cell) for cell in self.told}) * CELLS_OF_A_CATEGORY <= len(self.cells)
+        values = {folded(value) for cell in self.told for value in self.format.values(cell, self.named)}
+        return len(values) * CELLS_OF_A_CATEGORY <= len(self.cells)
 
     def count_and_row(self, cells: Collection[str]) -> tuple[int, int]:
         """Return how many cells are one of these, and the number of the first row of them."""
@@ -207,7 +208,10 @@ def _findings(column: _Column, meaning: Mapping[str, _Meaning]) -> list[Finding]
     for cell, row in zip(column.cells, column.row_numbers, strict=True):
         means = meaning[cell]
         if means.told_as is not None:
-            told.setdefault((means.told_as, means.reason), []).append((cell, row))
+            values = column.format.values(cell, column.named) if column.format.separators else [cell]
+            told.setdefault((means.told_as, means.reason), []).extend(
+                (value, row) for value in values or [""]
+            )
     return [
         finding
         for (kind, reason), cells in told.items()

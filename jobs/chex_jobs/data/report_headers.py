@@ -43,6 +43,8 @@ _WITHIN_FINDINGS = frozenset(
 _KIND_OF = {name: kind for kind, names in _SPELLINGS.items() for name in names.split("|")}
 _MOST_WORDS = 6
 _MOST_WORDS_UNKNOWN = 4
+_LONGEST_LABEL = 120
+"""Characters that are looked back from a colon, so that a page without line breaks takes no longer than one with them."""
 
 _LINE_ENDS = re.compile(
     r"\r\n?|[\x0b\x0c\x85\u2028\u2029]|<br\s*/?>|</?(?:p|div|h[1-6]|li|ul)\b[^>]*>|\\r\\n|\\n", re.IGNORECASE
@@ -117,13 +119,18 @@ def headers(report: str, also: frozenset[str] = frozenset()) -> list[Header]:
 def _at_line_starts(report: str, also: frozenset[str]) -> Iterator[Header]:
     for line in _LINE.finditer(report):
         rest, start = line["rest"], line.start("rest")
-        if _SIGNATURE_LINE.match(_bare(rest)):
+        if _SIGNATURE_LINE.match(_bare(rest[:_LONGEST_LABEL])):
             yield Header(start, start, "signature")
             continue
         match = _LABEL.match(rest)
         label = match["label"].strip() if match else ""
         if match and _is_header(
-            label, match["stop"], also, bool(line["bullet"]), report[: line.start()], rest[match.end() :]
+            label,
+            match["stop"],
+            also,
+            bool(line["bullet"]),
+            report[max(0, line.start() - _LONGEST_LABEL) : line.start()],
+            rest[match.end() :],
         ):
             yield Header(start, start + match.end(), label.lower())
         elif capitals := _capitals(rest, also):
@@ -157,13 +164,16 @@ def _within_lines(report: str, also: frozenset[str]) -> Iterator[Header]:
     """Yield the headers that end in a colon: the longest known name before it, or one in capitals after a sentence."""
     for colon in _COLON.finditer(report):
         line_start = report.rfind("\n", 0, colon.start()) + 1
-        before = report[line_start : colon.start()].rstrip(" \t\xa0_")
+        begin = max(line_start, colon.start() - _LONGEST_LABEL)
+        before = report[begin : colon.start()].rstrip(" \t\xa0_")
         for start in _word_starts(before):
+            if start == 0 and begin > line_start:
+                continue  # not a word's beginning, but where the look back ends
             label = before[start:]
             if _may_begin(before, start) and (
                 _is_known(label, also) or (_ends_sentence(before[:start]) and _is_in_capitals(label))
             ):
-                yield Header(line_start + start, colon.end(), label.lower())
+                yield Header(begin + start, colon.end(), label.lower())
                 break
 
 

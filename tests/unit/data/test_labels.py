@@ -235,3 +235,11 @@ def test_missing_cells_are_counted_by_spelling_with_the_numbers_of_their_rows():
         ("Missing", "NA", 2, 11),
         ("Missing", "", 1, 13),
     ]
+
+
+def test_of_a_column_of_lists_the_values_are_told_not_their_combinations():
+    told = read_labels(task({"values": ["Effusion"]}), ["Mass|Edema", "Mass", *["Effusion"] * 60], PIPES)
+    assert [(each.spelling, each.count, each.row) for each in told.findings] == [
+        ("Mass", 2, 1),
+        ("Edema", 1, 1),
+    ]

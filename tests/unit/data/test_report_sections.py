@@ -158,3 +158,9 @@ def test_findings_of_organs_end_no_section():
         "findings",
         "impression",
     ]
+
+
+def test_headers_are_found_far_into_a_line_and_looked_for_near_their_colon_only():
+    report = "Findings: " + "Clear: seen. " * 500 + "Indication: Jane. Impression: Normal."
+    assert "Jane" not in select_sections(report, WANTED)
+    assert select_sections(report, WANTED).startswith("Normal.\nClear: seen.")
