@@ -185,3 +185,9 @@ def test_all_columns_that_are_missing_are_named_at_once(tmp_path: Path):
     rows = readers(tmp_path, "1")
     with pytest.raises(ColumnError, match=r"patientColumn: .*'patients'.*subgroupColumns\[0\]: .*'gender'"):
         declared(tmp_path, rows, {"patientColumn": "patients", "subgroupColumns": ["gender"]})
+
+
+def test_ages_are_read_with_the_tables_decimal_mark(tmp_path: Path):
+    rows = [row | {"years": age} for row, age in zip(readers(tmp_path, "1"), ("54,5", "NA"), strict=True)]
+    found = declared(tmp_path, rows, {"ageColumn": "years", "decimalMark": "Comma"})
+    assert found.table.metadata["age"] == ["54", ""]

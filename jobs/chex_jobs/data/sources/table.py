@@ -238,7 +238,9 @@ class TableSource:
                 "" if is_blank(cell, self._missing) else cell.strip() for cell in cells
             ]
         if self._spec.age_column:
-            metadata[ages.COLUMN] = table.column(self._spec.age_column)
+            cells = table.column(self._spec.age_column)
+            is_comma = self._spec.decimal_mark == "Comma"
+            metadata[ages.COLUMN] = [cell.replace(",", ".") if is_comma else cell for cell in cells]
         return {
             name: [ages.age_in_years(cell) for cell in cells] if ages.is_age_column(name) else cells
             for name, cells in metadata.items()
