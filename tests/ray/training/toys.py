@@ -20,6 +20,7 @@ from chex_jobs.training.checkpoints import restore
 from chex_jobs.training.loop import LoopSettings
 from chex_jobs.training.model_state import ModelState
 from chex_jobs.training.policy import CheckpointPolicy
+from tests.unit.objectives.towers import smoothed
 
 SIZE, NUM_TASKS, NUM_TOKENS = 64, 2, 12
 GLOBAL_BATCH, GROUP = 32, 8
@@ -42,22 +43,6 @@ def objective(name: str) -> nn.Module:
         OBJECTIVES[name], image_encoder, text_encoder,
         seed=0, global_batch_size=GLOBAL_BATCH, group_size=GROUP, num_tasks=NUM_TASKS,
     )  # fmt: skip
-
-
-def smoothed(module: nn.Module) -> nn.Module:
-    """The same network without kinks, in place: GELU for ReLU, mean for max pooling.
-
-    Of a million activations some lie within rounding of a kink. Which side they fall on changes no loss to speak of, but it
-    changes gradients by 1e-3, whoever computes them. Without kinks what is left is the arithmetic of the workers.
-    """
-    for name, child in module.named_children():
-        if isinstance(child, nn.ReLU):
-            setattr(module, name, nn.GELU())
-        elif isinstance(child, nn.MaxPool2d):
-            setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
-        else:
-            smoothed(child)
-    return module
 
 
 class OddObjective(nn.Module):

@@ -19,7 +19,7 @@ from tests.unit.objectives import towers
 GLOBAL_BATCH = 32
 GROUP = 8
 STEPS = 3
-LEARNING_RATE = 0.001
+LEARNING_RATE = 2e-5
 
 
 @dataclass
@@ -56,6 +56,8 @@ def train(name: str, dtype: torch.dtype, rank: int = 0, world_size: int = 1) -> 
     """Plain SGD, gradients averaged over ranks as DDP and DeepSpeed do."""
     torch.set_num_threads(1)
     module = objective(name).to(dtype)
+    if dtype == torch.float32:
+        towers.smoothed(module)
     parameters = {key: value for key, value in module.named_parameters() if value.requires_grad}
     found = Training([], [], [], {}, {})
     for step in range(STEPS):
