@@ -17,11 +17,11 @@ from tests.ray.training.toys import (
     objective,
     read_result,
     settings,
-    smoothed,
     state_at,
     store_in,
     write_result,
 )
+from tests.unit.objectives.towers import smoothed
 
 OBJECTIVES = ("clip", "moCo", "supervised")
 STAGES = (0, 1, 2, 3)

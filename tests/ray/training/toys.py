@@ -20,7 +20,6 @@ from chex_jobs.training.checkpoints import restore
 from chex_jobs.training.loop import LoopSettings
 from chex_jobs.training.model_state import ModelState
 from chex_jobs.training.policy import CheckpointPolicy
-from tests.unit.objectives.towers import smoothed
 
 SIZE, NUM_TASKS, NUM_TOKENS = 64, 2, 12
 GLOBAL_BATCH, GROUP = 32, 8
