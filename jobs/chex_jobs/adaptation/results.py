@@ -1,8 +1,10 @@
 """`arms.json`: what the sweep of a hospital chose, from which the evaluation reads what to open test data for."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from chex_jobs.evaluation.discrimination import mean_over_folds
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
 from chex_jobs.sweep.units import Unit
 
@@ -124,9 +126,49 @@ def _name(entry: Mapping[str, Any]) -> str:
     return f"{entry['start']}/{entry['strategy']}@{entry['labelFraction']:g}"
 
 
-def validation_value(document: Mapping[str, Any]) -> float | None:
-    """Mean score of an arm's final fits on their validation labels; None where no task had both classes."""
-    known = [final["score"]["value"] for final in document["finals"] if final["score"]["value"] is not None]
+@dataclass(frozen=True)
+class OnValidation:
+    """An arm on its validation labels."""
+
+    label: str
+    """`start/strategy@fraction`."""
+    value: float
+
+
+def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> OnValidation | None:
+    """The arm with the best mean score over its final fits; None where no task had both classes.
+
+    With folds the fold models of a draw and seed are one fit: each task's scores are joined over folds, as in the
+    evaluation, whose page prints the same number.
+    """
+    arms: dict[str, list[Mapping[str, Any]]] = {}
+    for document in documents:
+        arms.setdefault(_name(document), []).append(document)
+    scored = [
+        OnValidation(label, value) for label, of in arms.items() if (value := _value(of, metric)) is not None
+    ]
+    return max(scored, key=lambda each: each.value, default=None)
+
+
+def _value(folds: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    fits: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for document in folds:
+        for final in document["finals"]:
+            fits.setdefault((final["draw"], final["seed"]), []).append(final["score"])
+    values = [value for scores in fits.values() if (value := _value_of_fit(scores, metric)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _value_of_fit(folds: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    known = []
+    for task in range(len(folds[0][metric])):
+        weights = [
+            score["positives"][task] * (score["negatives"][task] if metric == "AUROC" else 1)
+            for score in folds
+        ]
+        value = mean_over_folds([score[metric][task] for score in folds], weights)
+        if value is not None:
+            known.append(value)
     return sum(known) / len(known) if known else None
 
 

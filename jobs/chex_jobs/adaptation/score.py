@@ -30,7 +30,8 @@ class ValidationSet:
         """The score of logits [N, T] as plain JSON.
 
         `value`: the sweep's metric, mean over the tasks with both classes, null without any; `loss`: masked
-        cross-entropy, mean over the tasks with known labels; `AUROC`, `AUPRC`: by task, null where undefined.
+        cross-entropy, mean over the tasks with known labels; `AUROC`, `AUPRC`: by task, null where undefined;
+        `positives`, `negatives`: units by task, with which folds are joined.
         Raises ValueError when a logit of a labelled unit is not finite.
         """
         units = map_units(self.unit, self.films, self.studies, self.patients)
@@ -43,7 +44,12 @@ class ValidationSet:
             "AUROC": [auroc(scores[:, task], labels[:, task]).value for task in tasks],
             "AUPRC": [auprc(scores[:, task], labels[:, task]).value for task in tasks],
         }
-        return {"value": _mean(by_metric[self.metric]), "loss": _mean(_losses(scores, labels)), **by_metric}
+        counts = {
+            "positives": (labels == 1.0).sum(axis=0).tolist(),
+            "negatives": (labels == 0.0).sum(axis=0).tolist(),
+        }
+        value, loss = _mean(by_metric[self.metric]), _mean(_losses(scores, labels))
+        return {"value": value, "loss": loss, **by_metric, **counts}
 
 
 def _losses(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> list[float | None]:

@@ -15,7 +15,13 @@ from chex_api.identity import short
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
 from chex_api.sweep import Sweep
 from chex_jobs.adaptation.learnable import unlearnable_tasks
-from chex_jobs.adaptation.results import ARMS_FILE, arm_document, arms_document, failed_arm, validation_value
+from chex_jobs.adaptation.results import (
+    ARMS_FILE,
+    arm_document,
+    arms_document,
+    best_on_validation,
+    failed_arm,
+)
 from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
@@ -343,14 +349,7 @@ def _summary(
 
 
 def _headline(documents: list[dict[str, Any]], site: Site, arms: int, units: int) -> str:
-    """How much was done and, but for folds, whose scores are comparable within a fold only, the best on validation."""
+    """How much was done and the best arm on validation, with the number that the page prints of it."""
     said = f"{arms} arms, {units} units" if arms else "nothing to train"
-    scored = [
-        (value, document)
-        for document in documents
-        if document["fold"] is None and (value := validation_value(document)) is not None
-    ]
-    if not scored:
-        return said
-    value, best = max(scored, key=lambda pair: pair[0])
-    return f"{said}, best validation {site.metric} {value:.3f} ({best['start']}/{best['strategy']}@{best['labelFraction']:g})"
+    best = best_on_validation(documents, site.metric)
+    return said if best is None else f"{said}, best validation {site.metric} {best.value:.3f} ({best.label})"

@@ -8,33 +8,38 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from chex_jobs.evaluation.bootstrap import Resamples, WeightedMeasure
-from chex_jobs.evaluation.calibration import expected_calibration_error, weighted_brier
-from chex_jobs.evaluation.clustered import Influence, influences, mean_influence
+from chex_jobs.evaluation.calibration import expected_calibration_error, squared_errors
+from chex_jobs.evaluation.clustered import (
+    Influence,
+    average_precisions,
+    influences,
+    mean_influence,
+    mean_of_units,
+)
 from chex_jobs.evaluation.discrimination import (
     BoolArray,
     FloatArray,
+    IntArray,
     auprc,
     auroc,
-    weighted_average_precision,
     why_undefined,
 )
 from chex_jobs.evaluation.estimates import (
     auroc_estimate,
-    bootstrap_estimate,
     count_classes,
+    measure_estimate,
     variance_over_patients,
     why_insufficient,
 )
 from chex_jobs.evaluation.folds import ArmScores
+from chex_jobs.evaluation.intervals import AVERAGE_PRECISION, BRIER
 from chex_jobs.evaluation.predictions import UnitTable
-from chex_jobs.evaluation.replication import TrainingVariance, training_variance
+from chex_jobs.evaluation.replication import TrainingVariance, pool_over_arms, training_variance
 from chex_jobs.evaluation.results import ArmTask, ClassCounts, Estimate, Replicate
 
-IntArray = NDArray[np.int64]
-ECE_REASON = "No interval: a bootstrap of this measure is biased."
+ECE_REASON = "No interval: this measure is biased by more than an interval of it would be wide."
+RANKED_ACROSS_FOLDS = "No interval: folds are scored by different models, and average precision ranks across them, which makes it low."
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class TaskData:
     column: int
     """Position of the task in logits and labels."""
     units: UnitTable
-    seed: int
+    folds_of_units: IntArray | None = None
+    """[n] the fold in which each unit is tested; ``None`` when one model scores all units."""
 
     @cached_property
     def known(self) -> BoolArray:
@@ -72,20 +78,63 @@ class TaskData:
         """Of labelled units and their patients."""
         return count_classes(self.units.labels[:, self.column], self.units.patients)
 
-    @property
+    @cached_property
+    def folds(self) -> IntArray | None:
+        """[m] of the labelled units; ``None`` without folds."""
+        return None if self.folds_of_units is None else self.folds_of_units[self.known]
+
+    @cached_property
     def undefined(self) -> str:
         """Why the task has no AUROC; empty when it has one."""
-        return why_undefined(self.positive)
+        return why_undefined(self.positive, self.folds)
 
     @property
     def insufficient(self) -> str:
         """Why the task carries no interval; empty when it does."""
-        return why_insufficient(self.counts)
+        return why_insufficient(self.counts) or self.undefined
 
-    @cached_property
-    def resamples(self) -> Resamples:
-        """Patient resamples, shared by all arms."""
-        return Resamples.make(self.patients, self.positive, self.num_patients, seed=(self.seed, self.column))
+    def auroc_influences(self, logits: FloatArray) -> list[Influence]:
+        """Of K scorers [K, m] of the labelled units: pairs within a fold only."""
+        labels = self.positive.astype(np.float64)
+        return influences(logits, labels, self.patients, self.num_patients, self.folds)
+
+
+@dataclass(frozen=True)
+class FitValues:
+    """One final fit on one task; ``None`` where a class is missing."""
+
+    auroc: float | None
+    auprc: float | None
+    brier: float | None
+
+
+@dataclass(frozen=True)
+class ArmMeasures:
+    """All final fits of an arm on one task: their values, and what each patient contributes."""
+
+    scores: ArmScores
+    fits: tuple[FitValues, ...]
+    """[R]."""
+    calibration_error: float | None
+    """Mean over fits."""
+    auroc: Influence | None
+    """Of the mean over fits; ``None`` when data are insufficient."""
+    auprc: Influence | None
+    brier: Influence | None
+
+    def values(self, measure: str) -> FloatArray:
+        """The measure (``auroc``, ``auprc``, ``brier``) of each fit [R]; empty when undefined."""
+        found = [getattr(each, measure) for each in self.fits]
+        return np.array([value for value in found if value is not None], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class ArmTraining:
+    """Variance of an arm's means over final fits that comes from training."""
+
+    auroc: TrainingVariance
+    auprc: TrainingVariance
+    brier: TrainingVariance
 
 
 @dataclass(frozen=True)
@@ -97,43 +146,96 @@ class ArmTaskStatistics:
     """On the mean over fits; ``None`` when data are insufficient."""
     aurocs: FloatArray
     """[R] of each fit; empty when undefined."""
+    training: TrainingVariance
+    """Of the mean over fits."""
+
+
+def arm_measures(data: TaskData, scores: ArmScores) -> ArmMeasures:
+    """Measures all final fits of one arm on one task."""
+    logits = scores.logits[:, data.known, data.column]
+    labels = data.positive.astype(np.float64)
+    errors = squared_errors(logits, data.positive)
+    some = data.positive.size > 0
+    fits = tuple(
+        FitValues(
+            auroc(row, labels, data.folds).value,
+            auprc(row, labels).value,
+            float(error.mean()) if some else None,
+        )
+        for row, error in zip(logits, errors, strict=True)
+    )
+    calibration = [expected_calibration_error(row, data.positive) for row in logits] if some else [None]
+    if data.undefined or data.insufficient:
+        return ArmMeasures(scores, fits, mean_of_defined(calibration), None, None, None)
+    return ArmMeasures(
+        scores,
+        fits,
+        mean_of_defined(calibration),
+        mean_influence(data.auroc_influences(logits)),
+        mean_influence(average_precisions(logits, data.positive, data.patients, data.num_patients)),
+        mean_influence(mean_of_units(errors, data.patients, data.num_patients)),
+    )
+
+
+def training_of_arms(arms: Sequence[ArmMeasures]) -> list[ArmTraining]:
+    """The training variance of each of K arms on one task; a pair of repetitions is pooled over arms."""
+    alike = [repetitions(each.scores) for each in arms]
+    pooled = [
+        pool_over_arms([_training(each, measure) for each in arms], alike)
+        for measure in ("auroc", "auprc", "brier")
+    ]
+    return [ArmTraining(*of_arm) for of_arm in zip(*pooled, strict=True)]
+
+
+def repetitions(scores: ArmScores) -> tuple[float, int, int]:
+    """What arms share whose training varies alike: label fraction, number of draws, number of fits."""
+    return scores.arm.label_fraction, len(set(scores.draws.tolist())), len(scores.draws)
+
+
+def _training(arm: ArmMeasures, measure: str) -> TrainingVariance:
+    values = arm.values(measure)
+    return training_variance(values, list(arm.scores.draws)) if values.size else TrainingVariance(0.0, 0)
 
 
 def arm_task(
-    data: TaskData, scores: ArmScores, validation_aurocs: Sequence[float | None], confidence: float
+    data: TaskData,
+    measures: ArmMeasures,
+    training: ArmTraining,
+    validation_aurocs: Sequence[float | None],
+    confidence: float,
 ) -> ArmTaskStatistics:
     """All statistics of one arm and task.
 
-    ``validation_aurocs`` [R] belong to the rows of ``scores``.
+    ``validation_aurocs`` [R] belong to the rows of the arm's scores.
     """
-    logits = scores.logits[:, data.known, data.column]
-    aurocs = [auroc(row, data.positive).value for row in logits]
-    auprcs = [auprc(row, data.positive).value for row in logits]
+    influence, scores = measures.auroc, measures.scores
     replicates = tuple(
         Replicate(
             int(scores.draws[r]),
             int(scores.seeds[r]),
             validation_aurocs[r],
-            aurocs[r],
-            auprcs[r],
+            each.auroc,
+            each.auprc,
         )
-        for r in range(len(logits))
+        for r, each in enumerate(measures.fits)
     )
-    defined = np.array([value for value in aurocs if value is not None])
-    training = training_variance(defined, list(scores.draws)) if defined.size else TrainingVariance(0.0, 0)
-    influence, auroc_result = _auroc(data, logits, defined, training, confidence)
+    measured = influence is not None and training.auroc.measured
     printed = ArmTask(
         task=data.task,
         validation_auroc=mean_of_defined(validation_aurocs),
-        auroc=auroc_result,
-        auprc=_bootstrapped(data, weighted_average_precision, logits, scores.draws, confidence),
-        brier=_bootstrapped(data, weighted_brier, logits, scores.draws, confidence, needs_classes=False),
-        expected_calibration_error=_calibration_error(data, logits),
+        auroc=_point(data, measures, "auroc")
+        if influence is None
+        else auroc_estimate(influence, training.auroc, confidence),
+        auprc=_auprc(data, measures, training.auprc, confidence),
+        brier=_point(data, measures, "brier")
+        if measures.brier is None
+        else measure_estimate(measures.brier, training.brier, confidence, BRIER),
+        expected_calibration_error=_calibration_error(data, measures),
         standard_error_test=None if influence is None else math.sqrt(variance_over_patients(influence)),
-        standard_error_training=math.sqrt(training.variance) if influence and training.measured else None,
+        standard_error_training=math.sqrt(training.auroc.variance) if measured else None,
         replicates=replicates,
     )
-    return ArmTaskStatistics(printed, influence, defined)
+    return ArmTaskStatistics(printed, influence, measures.values("auroc"), training.auroc)
 
 
 def mean_of_defined(values: Sequence[float | None]) -> float | None:
@@ -142,43 +244,21 @@ def mean_of_defined(values: Sequence[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _auroc(
-    data: TaskData, logits: FloatArray, aurocs: FloatArray, training: TrainingVariance, confidence: float
-) -> tuple[Influence | None, Estimate]:
-    if data.undefined:
-        return None, Estimate(None, reason=data.undefined)
-    if data.insufficient:
-        return None, Estimate(float(aurocs.mean()), reason=data.insufficient)
-    average = mean_influence(
-        influences(logits, data.positive.astype(np.float64), data.patients, data.num_patients)
-    )
-    return average, auroc_estimate(average, training, confidence)
+def _point(data: TaskData, measures: ArmMeasures, measure: str) -> Estimate:
+    """The mean over fits alone, and why it has no interval."""
+    values = measures.values(measure)
+    return Estimate(float(values.mean()) if values.size else None, reason=data.undefined or data.insufficient)
 
 
-def _bootstrapped(
-    data: TaskData,
-    measure: WeightedMeasure,
-    logits: FloatArray,
-    draws: IntArray,
-    confidence: float,
-    *,
-    needs_classes: bool = True,
-) -> Estimate:
-    """A measure with its nested patient bootstrap; the point alone when data are insufficient."""
-    if data.positive.size == 0 or (needs_classes and data.undefined):
+def _auprc(data: TaskData, measures: ArmMeasures, training: TrainingVariance, confidence: float) -> Estimate:
+    if measures.auprc is None:
+        return _point(data, measures, "auprc")
+    if data.folds is not None:
+        return Estimate(measures.auprc.value, reason=RANKED_ACROSS_FOLDS)
+    return measure_estimate(measures.auprc, training, confidence, AVERAGE_PRECISION)
+
+
+def _calibration_error(data: TaskData, measures: ArmMeasures) -> Estimate:
+    if measures.calibration_error is None:
         return Estimate(None, reason=data.undefined)
-    once = np.ones((data.positive.size, 1))
-    value = float(np.mean([measure(row, data.positive, once)[0] for row in logits]))
-    if data.insufficient:
-        return Estimate(value, reason=data.insufficient)
-    samples = data.resamples.nested(
-        measure, logits, data.positive, data.patients, draws, seed=(data.seed, data.column, len(draws))
-    )
-    return bootstrap_estimate(value, samples, confidence)
-
-
-def _calibration_error(data: TaskData, logits: FloatArray) -> Estimate:
-    if data.positive.size == 0:
-        return Estimate(None, reason=data.undefined)
-    value = float(np.mean([expected_calibration_error(row, data.positive) for row in logits]))
-    return Estimate(value, reason=ECE_REASON)
+    return Estimate(measures.calibration_error, reason=ECE_REASON)

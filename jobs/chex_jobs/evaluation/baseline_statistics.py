@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from chex_jobs.evaluation.arm_statistics import ArmTaskStatistics, IntArray, TaskData, arm_task
+from chex_jobs.evaluation.arm_statistics import (
+    ArmTaskStatistics,
+    TaskData,
+    arm_measures,
+    arm_task,
+    training_of_arms,
+)
 from chex_jobs.evaluation.discrimination import FloatArray
 from chex_jobs.evaluation.estimates import difference_estimate
 from chex_jobs.evaluation.folds import ArmScores, arm_scores
 from chex_jobs.evaluation.metadata_baseline import BASELINE_ARM, BaselinePredictions
 from chex_jobs.evaluation.predictions import PredictionsError
-from chex_jobs.evaluation.replication import training_variance
 from chex_jobs.evaluation.results import Estimate, MetadataBaseline
 
 
@@ -18,10 +23,9 @@ def baseline_result(
     data: TaskData,
     predictions: BaselinePredictions | str,
     recommended: ArmTaskStatistics,
-    draws: IntArray,
     confidence: float,
 ) -> MetadataBaseline:
-    """The baseline of one task beside the recommended arm, whose fits have the draws [R].
+    """The baseline of one task beside the recommended arm.
 
     Raises PredictionsError when the baseline was made for other test units.
     """
@@ -31,8 +35,10 @@ def baseline_result(
     if not np.array_equal(predictions.test.units.ordinals, data.units.ordinals):
         raise PredictionsError(f"{data.task}: the metadata baseline predicts other test units than the arms")
     scores = arm_scores(BASELINE_ARM, predictions.validation, predictions.test)
-    baseline = arm_task(data, _in_column(scores, data.column), [None], confidence)
-    gain = _gain(recommended, baseline, draws, confidence)
+    measures = arm_measures(data, _in_column(scores, data.column))
+    (training,) = training_of_arms([measures])
+    baseline = arm_task(data, measures, training, [None], confidence)
+    gain = _gain(recommended, baseline, confidence)
     return MetadataBaseline(
         data.task, predictions.features, baseline.printed.auroc, baseline.printed.auprc, gain, ""
     )
@@ -44,13 +50,12 @@ def _in_column(scores: ArmScores, column: int) -> ArmScores:
     return ArmScores(scores.arm, scores.draws, scores.seeds, placed)
 
 
-def _gain(
-    recommended: ArmTaskStatistics, baseline: ArmTaskStatistics, draws: IntArray, confidence: float
-) -> Estimate:
+def _gain(recommended: ArmTaskStatistics, baseline: ArmTaskStatistics, confidence: float) -> Estimate:
     first, second = recommended.printed.auroc, baseline.printed.auroc
     if first.value is None or second.value is None:
         return Estimate(None, reason=first.reason or second.reason)
     if recommended.influence is None or baseline.influence is None:
         return Estimate(first.value - second.value, reason=first.reason or second.reason)
-    training = training_variance(recommended.aurocs, list(draws))
-    return difference_estimate(recommended.influence, baseline.influence, [training], confidence)
+    return difference_estimate(
+        recommended.influence, baseline.influence, [recommended.training, baseline.training], confidence
+    )

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 from scipy.stats import rankdata
 
-from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, WeightArray
+from chex_jobs.evaluation.discrimination import BoolArray, FloatArray
 from chex_jobs.evaluation.results import ReliabilityBin
 
 IntArray = NDArray[np.int64]
@@ -42,17 +42,9 @@ class CalibrationLine:
     """With the slope fixed at 1; above 0: risks are underestimated."""
 
 
-def weighted_brier(logits: FloatArray, positive: BoolArray, weights: WeightArray) -> FloatArray:
-    """Mean squared error of the probabilities under weightings [n, B] of units [n]; returns [B]."""
-    return (expit(logits) - positive) ** 2 @ weights / weights.sum(axis=0)
-
-
-def weighted_share(values: FloatArray, chosen: BoolArray, weights: WeightArray) -> FloatArray:
-    """Weighted mean of ``values`` [n] over the chosen units [n], for weightings [n, B]; returns [B].
-
-    With indicator values and chosen = positive this is a sensitivity, with chosen = negative a specificity.
-    """
-    return values[chosen] @ weights[chosen] / weights[chosen].sum(axis=0)
+def squared_errors(logits: FloatArray, positive: BoolArray) -> FloatArray:
+    """[..., n] squared errors of the probabilities of units [n]; their mean is the Brier score."""
+    return (expit(logits) - positive) ** 2
 
 
 def expected_calibration_error(logits: FloatArray, positive: BoolArray) -> float:

@@ -68,7 +68,7 @@ def _cells(
     logits = score.whole(test, [order.index(task) for task in test.tasks])
     cells = []
     for column, task in enumerate(test.tasks):
-        data = TaskData(task, column, test.units, 0)
+        data = TaskData(task, column, test.units)
         found = auroc_of_weights(logits[data.known, column], data, results.confidence)
         cells.append(CrossHospitalCell(results.hospital, other, task, score.arm, found, own[task]))
     return cells

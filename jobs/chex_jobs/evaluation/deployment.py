@@ -15,21 +15,20 @@ import numpy as np
 from scipy.special import expit
 
 from chex_jobs.evaluation.arm_statistics import TaskData
-from chex_jobs.evaluation.bootstrap import WeightedMeasure
 from chex_jobs.evaluation.calibration import (
     calibration_line,
     cross_fitted_operating,
     expected_calibration_error,
     reliability_curve,
+    squared_errors,
     threshold_at_specificity,
-    weighted_brier,
-    weighted_share,
 )
-from chex_jobs.evaluation.clustered import influences
+from chex_jobs.evaluation.clustered import mean_of_units
 from chex_jobs.evaluation.curves import roc_and_pr_curves
 from chex_jobs.evaluation.deployed_score import DeployedScore, Scored
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, auroc
-from chex_jobs.evaluation.estimates import auroc_estimate, bootstrap_estimate
+from chex_jobs.evaluation.estimates import auroc_estimate, measure_estimate, share_estimate
+from chex_jobs.evaluation.intervals import BRIER
 from chex_jobs.evaluation.predictions import (
     IntArray,
     PredictionsError,
@@ -107,9 +106,10 @@ def deployed_performance(
 def auroc_of_weights(logits: FloatArray, data: TaskData, confidence: float) -> Estimate:
     """AUROC of given weights from the logits [m] of the labelled units of a task."""
     if data.undefined or data.insufficient:
-        return Estimate(auroc(logits, data.positive).value, reason=data.undefined or data.insufficient)
-    labels = data.positive.astype(np.float64)
-    (item,) = influences(logits[None, :], labels, data.patients, data.num_patients)
+        return Estimate(
+            auroc(logits, data.positive, data.folds).value, reason=data.undefined or data.insufficient
+        )
+    (item,) = data.auroc_influences(logits[None, :])
     return auroc_estimate(item, CONDITIONAL, confidence)
 
 
@@ -134,7 +134,7 @@ def _calibration(fit: DeployedFit, data: TaskData, confidence: float, seed: int)
     return Calibration(
         arm=fit.arm,
         task=data.task,
-        brier=_estimate(data, weighted_brier, logits, confidence),
+        brier=_brier(data, logits, confidence),
         expected_calibration_error=expected_calibration_error(logits, data.positive),
         slope=None if line is None else line.slope,
         intercept=None if line is None else line.intercept,
@@ -155,8 +155,8 @@ def _operating_point(
         return OperatingPoint(wanted, None, None, None, nothing, nothing)
     checked = cross_fitted_operating(validated, positive, patients, wanted, seed)
     logits = fit.whole_logits(data)
-    sensitivity = _estimate(data, _share_flagged(threshold), logits, confidence)
-    specificity = _estimate(data, _share_passed(threshold), logits, confidence)
+    sensitivity = _share(data, logits >= threshold, data.positive, confidence)
+    specificity = _share(data, logits < threshold, ~data.positive, confidence)
     return OperatingPoint(
         wanted,
         float(expit(threshold)),
@@ -167,21 +167,18 @@ def _operating_point(
     )
 
 
-def _share_flagged(threshold: float) -> WeightedMeasure:
-    return lambda logits, positive, weights: weighted_share(
-        (logits >= threshold).astype(np.float64), positive, weights
-    )
-
-
-def _share_passed(threshold: float) -> WeightedMeasure:
-    return lambda logits, positive, weights: weighted_share(
-        (logits < threshold).astype(np.float64), ~positive, weights
-    )
-
-
-def _estimate(data: TaskData, measure: WeightedMeasure, logits: FloatArray, confidence: float) -> Estimate:
-    value = float(measure(logits, data.positive, np.ones((logits.size, 1)))[0])
+def _share(data: TaskData, hits: BoolArray, chosen: BoolArray, confidence: float) -> Estimate:
+    """Share of hits [m] among the chosen units [m]."""
     if data.insufficient:
-        return Estimate(value, reason=data.insufficient)
-    samples = data.resamples.measure(measure, logits, data.positive, data.patients)
-    return bootstrap_estimate(value, samples, confidence)
+        return Estimate(float(hits[chosen].mean()), reason=data.insufficient)
+    values = hits[chosen].astype(np.float64)
+    (item,) = mean_of_units(values, data.patients[chosen], data.num_patients)
+    return share_estimate(item, confidence)
+
+
+def _brier(data: TaskData, logits: FloatArray, confidence: float) -> Estimate:
+    errors = squared_errors(logits, data.positive)
+    if data.insufficient:
+        return Estimate(float(errors.mean()), reason=data.insufficient)
+    (item,) = mean_of_units(errors, data.patients, data.num_patients)
+    return measure_estimate(item, CONDITIONAL, confidence, BRIER)

@@ -6,6 +6,7 @@ Both measures are undefined when a class is missing; then the value is ``None`` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +15,12 @@ from scipy.stats import rankdata
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-WeightArray = NDArray[np.float32] | NDArray[np.float64]
-"""float32 holds whole numbers up to 16 million exactly, more than a test set has units."""
+IntArray = NDArray[np.int64]
 
 NO_UNITS = "No unit has a known label."
 NO_POSITIVES = "No unit is positive."
 NO_NEGATIVES = "No unit is negative."
+NO_FOLD_WITH_BOTH = "No fold has both classes among its test units."
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,20 @@ class Placements:
     """[..., M] share of negatives scored below each positive; a tie counts half."""
     of_negatives: FloatArray
     """[..., N] share of positives scored above each negative; a tie counts half."""
+
+
+@dataclass(frozen=True)
+class RankedFold:
+    """The units of one fold, ranked among themselves. Without folds all units are one."""
+
+    rows: IntArray
+    """[m] positions of its units."""
+    positive: BoolArray
+    """[m] of them."""
+    placements: Placements
+    """[..., M] and [..., N] within the fold."""
+    share_of_pairs: float
+    """Its pairs of a positive and a negative among those of all folds; the shares sum to 1."""
 
 
 def known_units(scores: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, BoolArray]:
@@ -69,13 +84,47 @@ def known_units(scores: ArrayLike, labels: ArrayLike) -> tuple[FloatArray, BoolA
     return kept, kept_labels == 1.0
 
 
-def why_undefined(positive: BoolArray) -> str:
-    """The reason why AUROC and AUPRC are undefined for these labels; empty when they are defined."""
+def why_undefined(positive: BoolArray, folds: IntArray | None = None) -> str:
+    """The reason why AUROC and AUPRC are undefined for these labels [n]; empty when they are defined.
+
+    With ``folds`` [n] some fold must hold both classes, as units of different folds are not compared.
+    """
     if positive.size == 0:
         return NO_UNITS
     if not positive.any():
         return NO_POSITIVES
-    return NO_NEGATIVES if positive.all() else ""
+    if positive.all():
+        return NO_NEGATIVES
+    return "" if _folds_with_both(positive, folds) else NO_FOLD_WITH_BOTH
+
+
+def _folds_with_both(positive: BoolArray, folds: IntArray | None) -> list[IntArray]:
+    """Positions of the units of each fold that has both classes."""
+    if folds is None:
+        return [np.arange(positive.size)] if 0 < positive.sum() < positive.size else []
+    members = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    return [rows for rows in members if 0 < positive[rows].sum() < rows.size]
+
+
+def rank_within_folds(
+    scores: FloatArray, positive: BoolArray, folds: IntArray | None
+) -> tuple[RankedFold, ...]:
+    """Ranks the units of each fold among themselves; a fold that lacks a class has no pair and is left out.
+
+    Each fold is scored by a model of its own, and scores of different models do not rank together: pooled, they
+    make an AUROC too low. Pairs are counted within a fold only, as in a test stratified by fold.
+
+    Args:
+        scores: [..., n].
+        positive: [n].
+        folds: [n] the fold in which each unit is tested; ``None`` when one model scores all.
+    """
+    parts = _folds_with_both(positive, folds)
+    pairs = [int(positive[rows].sum()) * int((~positive[rows]).sum()) for rows in parts]
+    return tuple(
+        RankedFold(rows, positive[rows], placements(scores[..., rows], positive[rows]), number / sum(pairs))
+        for rows, number in zip(parts, pairs, strict=True)
+    )
 
 
 def placements(scores: FloatArray, positive: BoolArray) -> Placements:
@@ -93,16 +142,31 @@ def placements(scores: FloatArray, positive: BoolArray) -> Placements:
     )
 
 
-def auroc(scores: ArrayLike, labels: ArrayLike) -> Measured:
+def auroc(scores: ArrayLike, labels: ArrayLike, folds: IntArray | None = None) -> Measured:
     """Area under the ROC curve of one scorer: the chance that a positive outscores a negative, a tie counting half.
 
-    ``scores`` and ``labels`` are [n]. Raises ValueError as ``known_units``.
+    ``scores`` and ``labels`` are [n]; with ``folds`` [n] only pairs within a fold count. Raises ValueError as
+    ``known_units``.
     """
     kept, positive = known_units(scores, labels)
-    reason = why_undefined(positive)
+    known_folds = None if folds is None else folds[~np.isnan(np.asarray(labels, dtype=np.float64))]
+    reason = why_undefined(positive, known_folds)
     if reason:
         return Measured(None, reason)
-    return Measured(float(placements(kept, positive).of_positives.mean()))
+    ranked = rank_within_folds(kept, positive, known_folds)
+    return Measured(float(sum(each.share_of_pairs * each.placements.of_positives.mean() for each in ranked)))
+
+
+def mean_over_folds(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """One value of several folds' values, each weighted by what it was counted on; ``None`` when no fold has one.
+
+    AUROCs are weighted by their pairs of a positive and a negative, which gives the share of right pairs among all
+    pairs within folds, average precisions by their positives.
+    """
+    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    if not known:
+        return None
+    return sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
 
 
 def auprc(scores: ArrayLike, labels: ArrayLike) -> Measured:
@@ -115,26 +179,29 @@ def auprc(scores: ArrayLike, labels: ArrayLike) -> Measured:
     reason = why_undefined(positive)
     if reason:
         return Measured(None, reason)
-    return Measured(float(weighted_average_precision(kept, positive, np.ones((kept.size, 1)))[0]))
+    return Measured(average_precision(kept, positive)[0])
 
 
-def weighted_average_precision(scores: FloatArray, positive: BoolArray, weights: WeightArray) -> FloatArray:
-    """Average precision under many weightings of the same units at once.
+def average_precision(scores: FloatArray, positive: BoolArray) -> tuple[float, FloatArray]:
+    """Average precision of units [n] that have a positive, and its derivative by the weight of each unit [n].
 
-    Args:
-        scores: [n].
-        positive: [n].
-        weights: [n, B], not negative, whole numbers for exact sums; each column gives some positive unit a weight.
-
-    Returns [B]: for each positive unit the precision at its own score, weighted.
+    With weights w it is sum_i w_i T_i / F_i over positives i, by sum_i w_i, where T_i and F_i are the weights of
+    positives and of all units scored at least as high. The derivative (infinitesimal jackknife) is what one more
+    copy of a unit adds; it sums to 0 over the units.
     """
     order = np.argsort(-scores, kind="stable")
-    tied_until = np.searchsorted(-scores[order], -scores[order], side="right") - 1
-    positives = np.flatnonzero(positive[order])
-    ordered = weights[order]
-    flagged = np.cumsum(ordered, axis=0)[tied_until[positives]]
-    own = ordered[positives]
-    caught = np.cumsum(own, axis=0)
-    caught_with_ties = caught[np.searchsorted(positives, tied_until[positives], side="right") - 1]
-    precision = np.divide(caught_with_ties, flagged, out=np.zeros_like(flagged), where=flagged > 0)
-    return np.einsum("ij,ij->j", own, precision, dtype=np.float64) / caught[-1]
+    descending, of_positives = -scores[order], positive[order]
+    # Tied units are flagged together: each counts as flagged from its tie's last place on.
+    last = np.searchsorted(descending, descending, side="right") - 1
+    first = np.searchsorted(descending, descending, side="left")
+    flagged = (last + 1).astype(np.float64)
+    precision = np.cumsum(of_positives)[last] / flagged
+    num_positive = int(positive.sum())
+    value = float(precision[of_positives].mean())
+    # A unit changes T and F of every positive that is scored as high or lower.
+    caught = np.cumsum(np.where(of_positives, 1.0 / flagged, 0.0)[::-1])[::-1][first]
+    diluted = np.cumsum(np.where(of_positives, precision / flagged, 0.0)[::-1])[::-1][first]
+    change = np.where(of_positives, precision - value + caught, 0.0) - diluted
+    derivative = np.empty(scores.size)
+    derivative[order] = change / num_positive
+    return value, derivative

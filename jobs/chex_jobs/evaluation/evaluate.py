@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from chex_jobs.evaluation.arm_statistics import ArmTaskStatistics, TaskData, arm_task, mean_of_defined
+from chex_jobs.evaluation.arm_statistics import (
+    ArmTaskStatistics,
+    TaskData,
+    arm_measures,
+    arm_task,
+    mean_of_defined,
+    repetitions,
+    training_of_arms,
+)
 from chex_jobs.evaluation.baseline_statistics import baseline_result
 from chex_jobs.evaluation.clustered import mean_influence
 from chex_jobs.evaluation.cross_hospital import cross_hospital_cells
@@ -27,7 +35,7 @@ from chex_jobs.evaluation.recommendation import (
     ValidationChoice,
     recommend,
 )
-from chex_jobs.evaluation.replication import training_variance
+from chex_jobs.evaluation.replication import pool_over_arms, training_variance
 from chex_jobs.evaluation.results import (
     SCHEMA,
     ArmCost,
@@ -117,10 +125,8 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
     choice = ValidationChoice.of(standings(inputs.validation, costs, settings.metric))
 
     scores = {arm: arm_scores(arm, inputs.validation, inputs.test) for arm in costs}
-    tasks = task_data(inputs.test, settings.seed)
-    statistics = {
-        each.arm: _arm_tasks(each, scores[each.arm], tasks, settings.confidence) for each in choice.standings
-    }
+    tasks = task_data(inputs.test)
+    statistics = arm_statistics(choice.standings, scores, tasks, settings.confidence)
     evidence = _evidence(statistics, tasks, scores)
     advice = recommend(
         choice, evidence, margin=settings.margin, confidence=settings.confidence, seed=settings.seed
@@ -144,7 +150,6 @@ def evaluate(settings: Settings, inputs: Inputs, record: Record) -> HospitalResu
             data,
             inputs.baselines.get(data.task, "The data set has no metadata columns."),
             statistics[advice.deploy][data.column],
-            scores[advice.deploy].draws,
             settings.confidence,
         )
         for data in tasks
@@ -189,19 +194,36 @@ def with_cross_hospital(
     return replace(results, cross_hospital=tuple(cells))
 
 
-def task_data(test: TestPredictions, seed: int) -> tuple[TaskData, ...]:
+def task_data(test: TestPredictions) -> tuple[TaskData, ...]:
     """The labelled units of each task of a test set."""
-    return tuple(TaskData(task, column, test.units, seed) for column, task in enumerate(test.tasks))
+    return tuple(
+        TaskData(task, column, test.units, test.folds_of_units) for column, task in enumerate(test.tasks)
+    )
 
 
-def _arm_tasks(
-    standing: Standing, scores: ArmScores, tasks: Sequence[TaskData], confidence: float
-) -> tuple[ArmTaskStatistics, ...]:
+def arm_statistics(
+    standings: Sequence[Standing],
+    scores: Mapping[ArmKey, ArmScores],
+    tasks: Sequence[TaskData],
+    confidence: float,
+) -> dict[ArmKey, tuple[ArmTaskStatistics, ...]]:
+    """The statistics of all arms on all tasks."""
+    found: dict[ArmKey, list[ArmTaskStatistics]] = {each.arm: [] for each in standings}
+    for data in tasks:
+        measures = [arm_measures(data, scores[each.arm]) for each in standings]
+        for standing, of_arm, training in zip(standings, measures, training_of_arms(measures), strict=True):
+            validation = _validation_aurocs(standing, of_arm.scores, data.column)
+            found[standing.arm].append(arm_task(data, of_arm, training, validation, confidence))
+    return {arm: tuple(of_tasks) for arm, of_tasks in found.items()}
+
+
+def _validation_aurocs(standing: Standing, scores: ArmScores, column: int) -> list[float | None]:
+    """[R] for the rows of the scores."""
     on_validation = {(each.draw, each.seed): each.aurocs for each in standing.fits}
-    rows = [
-        on_validation[int(draw), int(seed)] for draw, seed in zip(scores.draws, scores.seeds, strict=True)
+    return [
+        on_validation[int(draw), int(seed)][column]
+        for draw, seed in zip(scores.draws, scores.seeds, strict=True)
     ]
-    return tuple(arm_task(data, scores, [row[data.column] for row in rows], confidence) for data in tasks)
 
 
 def _evidence(
@@ -213,14 +235,17 @@ def _evidence(
     columns = [data.column for data in tasks if not data.insufficient]
     if not columns:
         return TestEvidence({})
-    arms = {}
-    for arm, of_tasks in statistics.items():
-        items = [of_tasks[column].influence for column in columns]
-        by_fit = np.mean([of_tasks[column].aurocs for column in columns], axis=0)
-        arms[arm] = ArmEvidence(
-            mean_influence([item for item in items if item is not None]),
-            training_variance(by_fit, list(scores[arm].draws)),
+    alone = [
+        training_variance(
+            np.mean([of_tasks[column].aurocs for column in columns], axis=0), list(scores[arm].draws)
         )
+        for arm, of_tasks in statistics.items()
+    ]
+    pooled = pool_over_arms(alone, [repetitions(scores[arm]) for arm in statistics])
+    arms = {}
+    for (arm, of_tasks), training in zip(statistics.items(), pooled, strict=True):
+        items = [of_tasks[column].influence for column in columns]
+        arms[arm] = ArmEvidence(mean_influence([item for item in items if item is not None]), training)
     return TestEvidence(arms)
 
 
@@ -307,7 +332,12 @@ def _subgroups(
 ) -> tuple[SubgroupCell, ...]:
     patients, _ = inputs.test.units.dense_patients()
     scored = [
-        ScoredTask(data.task, inputs.test.units.labels[:, data.column], scores.logits[:, :, data.column])
+        ScoredTask(
+            data.task,
+            inputs.test.units.labels[:, data.column],
+            scores.logits[:, :, data.column],
+            data.folds_of_units,
+        )
         for data in tasks
     ]
     return tuple(

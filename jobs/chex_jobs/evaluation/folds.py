@@ -1,13 +1,11 @@
-"""Pooled out-of-fold scores of a small hospital.
+"""Out-of-fold scores of a small hospital, each fold's on one scale.
 
-With grouped folds each patient is tested once, by the model of the fold that held the patient out. One AUROC
-over all patients compares scores of different models, so they must speak one language first: the logits of
-each fold's model are scaled (slope and intercept) on that fold's *validation* patients. Without this the
-folds' offsets alone can make a pooled AUROC far too low.
+With grouped folds each patient is tested once, by the model of the fold that held the patient out. AUROCs compare
+units of one fold only (``discrimination.rank_within_folds``). Probabilities and thresholds do take all units
+together, so the logits of each fold's model are scaled (slope and intercept) on that fold's *validation* patients.
 
 What remains: fold models share training patients, so their errors are a little dependent, and no unbiased
-estimate of that exists (Bengio and Grandvalet 2004). Intervals of pooled scores are conditional on the fitted
-models, as for a split.
+estimate of that exists (Bengio and Grandvalet 2004). Intervals are conditional on the fitted models, as for a split.
 """
 
 from __future__ import annotations

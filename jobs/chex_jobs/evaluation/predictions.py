@@ -111,3 +111,21 @@ class TestPredictions(_Predictions):
     """Final fits on test units: all of them, or with grouped folds those of the fit's own test fold."""
 
     __test__ = False  # not a test class, whatever its name looks like to pytest
+
+    @cached_property
+    def folds_of_units(self) -> IntArray | None:
+        """[n] the fold in which each unit is tested; ``None`` when fits test all units.
+
+        Raises PredictionsError when two fits test a unit in different folds.
+        """
+        if all(each.fit.fold < 0 for each in self.fits):
+            return None
+        folds = np.full(len(self.units.ordinals), -1, dtype=np.int64)
+        for each in self.fits:
+            if np.any((folds[each.rows] >= 0) & (folds[each.rows] != each.fit.fold)):
+                raise PredictionsError(
+                    f"{each.fit.arm.label} draw {each.fit.draw} seed {each.fit.seed}: units are tested in "
+                    f"fold {each.fit.fold} here and in another fold by another fit"
+                )
+            folds[each.rows] = each.fit.fold
+        return folds

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chex_jobs.evaluation.clustered import Influence, covariance
-from chex_jobs.evaluation.discrimination import FloatArray
-from chex_jobs.evaluation.estimates import auroc_estimate
-from chex_jobs.evaluation.multiplicity import SimultaneousBounds, simultaneous_bounds
-from chex_jobs.evaluation.replication import TrainingVariance, satterthwaite
+from chex_jobs.evaluation.clustered import Influence, covariance, tail_degrees_of_freedom
+from chex_jobs.evaluation.estimates import auroc_estimate, variance_over_patients
+from chex_jobs.evaluation.intervals import AUROC_DIFFERENCE, Uncertain, difference_interval
+from chex_jobs.evaluation.multiplicity import critical_values, max_t_critical_value
+from chex_jobs.evaluation.replication import TrainingVariance, enough_repetitions, satterthwaite
 from chex_jobs.evaluation.results import ArmKey, ArmVerdict, Comparison, RecommendationVerdict
 from chex_jobs.evaluation.selection import Standing, choose_reference, cost_order, price
+
+ROUNDING = 1e-12
+"""Patients whose contributions differ by less do not tell two arms apart."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,13 @@ def recommend(
     if not evidence.arms:
         return _insufficient(choice.reference, order)
     others = [arm for arm in order if arm != choice.reference]
-    deficits, errors, bounds = _deficits(choice.reference, others, evidence.arms, confidence, seed)
+    deficits, shared = _deficits(choice.reference, others, evidence.arms, confidence, seed)
     comparisons = {choice.reference: Comparison(choice.reference, 0.0, 0.0, 0.0, 0.0, ArmVerdict.REFERENCE)}
-    for k, arm in enumerate(others):
-        lower, upper = float(bounds.lower[k]), float(bounds.upper[k])
-        verdict = arm_verdict(lower, upper, margin)
-        comparisons[arm] = Comparison(arm, float(deficits[k]), float(errors[k]), lower, upper, verdict)
+    for arm, each in zip(others, deficits, strict=True):
+        verdict = ArmVerdict.NOT_DISTINGUISHABLE
+        if each.lower is not None and each.upper is not None:
+            verdict = arm_verdict(each.lower, each.upper, margin)
+        comparisons[arm] = Comparison(arm, each.value, each.error, each.lower, each.upper, verdict)
     skilled = shown_above_chance(evidence, confidence)
     enough, verdict = _decide(choice, comparisons, skilled)
     return Advice(
@@ -99,7 +103,7 @@ def recommend(
         enough,
         choice.reference in skilled,
         verdict,
-        bounds.critical_value if others else None,
+        shared,
         tuple(comparisons[arm] for arm in order),
     )
 
@@ -124,18 +128,25 @@ def _insufficient(reference: ArmKey, order: Sequence[ArmKey]) -> Advice:
 
 
 def shown_above_chance(evidence: TestEvidence, confidence: float) -> frozenset[ArmKey]:
-    """The arms whose AUROC has a lower bound above 0.5; the bounds hold for all arms together (Bonferroni).
-
-    A set that is separated completely has no interval, but its order alone is proof enough: at 20 patients of
-    each class chance gives it less than once in 10^11.
-    """
+    """The arms whose AUROC has a lower bound above 0.5; the bounds hold for all arms together (Bonferroni)."""
     share = (1 - confidence) / max(1, len(evidence.arms))
     found = set()
     for arm, each in evidence.arms.items():
         interval = auroc_estimate(each.influence, each.training, 1 - 2 * share).interval
-        if each.influence.value >= 1.0 or (interval is not None and interval.lower > 0.5):
+        if interval is not None and interval.lower > 0.5:
             found.add(arm)
     return frozenset(found)
+
+
+@dataclass(frozen=True)
+class _Deficit:
+    """Of one arm beside the reference."""
+
+    value: float
+    error: float | None
+    lower: float | None
+    """``None`` where nothing can be said: no patient tells the two arms apart, or too few repetitions."""
+    upper: float | None
 
 
 def _deficits(
@@ -144,33 +155,60 @@ def _deficits(
     arms: Mapping[ArmKey, ArmEvidence],
     confidence: float,
     seed: int,
-) -> tuple[FloatArray, FloatArray, SimultaneousBounds]:
-    """Deficits [K] of the other arms, their standard errors [K] and simultaneous bounds.
+) -> tuple[list[_Deficit], float | None]:
+    """Deficits of the other arms with simultaneous bounds, and the critical value that they share.
 
-    Training varies independently from arm to arm: draws are shared between arms, which would make differences
-    a little smaller, so leaving that out errs on the safe side. The reference's own part is common to all
-    comparisons.
+    The bounds join the two arms' own score intervals (``intervals``): near an AUROC of 1 a difference has no
+    trustworthy variance of its own. Training varies independently from arm to arm: draws are shared between
+    arms, which would make differences a little smaller, so leaving that out errs on the safe side.
     """
-    base = arms[reference]
-    differences = [base.influence - arms[arm].influence for arm in others]
-    deficits = np.array([each.value for each in differences])
     if not others:
-        return deficits, deficits, SimultaneousBounds(deficits, deficits, math.nan)
-    sampling = covariance(differences)
-    training = np.diag([arms[arm].training.variance for arm in others]) + base.training.variance
-    total = sampling + training
-    freedom = np.array(
-        [
-            satterthwaite(
-                max(float(sampling[k, k]), 0.0),
-                differences[k].degrees_of_freedom,
-                [base.training, arms[arm].training],
-            )
-            for k, arm in enumerate(others)
-        ]
+        return [], None
+    compared = [arms[reference], *(arms[arm] for arm in others)]
+    sampling = covariance([each.influence for each in compared])
+    measures = [
+        Uncertain.of(
+            each.influence, max(float(sampling[k, k]), 0.0) + each.training.variance, AUROC_DIFFERENCE
+        )
+        for k, each in enumerate(compared)
+    ]
+    joined = sampling.copy()
+    np.fill_diagonal(joined, [each.paired_variance for each in measures])
+    contrast = np.hstack([np.ones((len(others), 1)), -np.eye(len(others))])
+    shared = max_t_critical_value(contrast @ joined @ contrast.T, confidence, seed)
+    freedom = np.array([_degrees_of_freedom(compared[0], each) for each in compared[1:]])
+    critical = critical_values(shared, freedom)
+    return [
+        _deficit(
+            compared[0],
+            compared[k + 1],
+            difference_interval(measures[0], measures[k + 1], float(sampling[0, k + 1]), float(critical[k])),
+            freedom[k],
+        )
+        for k in range(len(others))
+    ], shared
+
+
+def _degrees_of_freedom(reference: ArmEvidence, arm: ArmEvidence) -> float:
+    difference = reference.influence - arm.influence
+    return satterthwaite(
+        variance_over_patients(difference),
+        min(difference.degrees_of_freedom, tail_degrees_of_freedom(difference)),
+        [reference.training, arm.training],
     )
-    bounds = simultaneous_bounds(deficits, total, confidence, degrees_of_freedom=freedom, seed=seed)
-    return deficits, np.sqrt(np.maximum(np.diag(total), 0.0)), bounds
+
+
+def _deficit(
+    reference: ArmEvidence, arm: ArmEvidence, bounds: tuple[float, float], degrees_of_freedom: float
+) -> _Deficit:
+    difference = reference.influence - arm.influence
+    value, training = difference.value, [reference.training, arm.training]
+    if not np.any(np.abs(difference.parts) > ROUNDING):
+        return _Deficit(value, None, None, None)
+    error = math.sqrt(variance_over_patients(difference) + sum(each.variance for each in training))
+    if not enough_repetitions(degrees_of_freedom, training):
+        return _Deficit(value, error, None, None)
+    return _Deficit(value, error, *bounds)
 
 
 def _decide(

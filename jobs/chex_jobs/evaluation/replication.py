@@ -4,6 +4,9 @@ An arm's AUROC is the mean over its final fits. Test patients are one source of 
 training is the other: seeds within a draw, and draws, which are the sampling of labels. The variance of the
 mean is taken between draws where there are several (it contains the seeds' part), else between seeds. Part of
 the spread between fits is the same test patients ranked a little differently, so this errs on the safe side.
+
+Two repetitions tell next to nothing of their variance: it is pooled over arms that were repeated alike, and where
+even that leaves fewer than two degrees of freedom nothing is claimed but *too few repetitions*.
 """
 
 from __future__ import annotations
@@ -16,6 +19,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from chex_jobs.evaluation.discrimination import FloatArray
+
+MIN_DEGREES_OF_FREEDOM = 2.0
+"""Below, Student's t has no variance, and an interval from it says nothing."""
+TOO_FEW_REPETITIONS = "Too few repetitions: training varies, and two draws or seeds cannot tell how much. Raise draws or finalSeeds."
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,36 @@ def training_variance(values: Sequence[float] | FloatArray, draws: Sequence[int]
     if len(units) < 2:
         return TrainingVariance(0.0, 0)
     return TrainingVariance(float(units.var(ddof=1)) / len(units), len(units) - 1)
+
+
+def pool_over_arms(variances: Sequence[TrainingVariance], alike: Sequence[object]) -> list[TrainingVariance]:
+    """Training variances [K] of arms, where a pair of repetitions is joined with those of the arms repeated alike.
+
+    An arm with a single degree of freedom takes the larger of its own variance and the mean over the arms whose
+    ``alike`` [K] (label fraction, number of draws and seeds) is equal, with the degrees of freedom of that mean.
+    Arms without any spread (a fit that no seed changes) do not thin out the mean.
+    """
+    result = []
+    for own, group in zip(variances, alike, strict=True):
+        peers = [
+            each
+            for each, other in zip(variances, alike, strict=True)
+            if other == group and each.measured and each.variance > 0.0
+        ]
+        if own.degrees_of_freedom != 1 or not peers:
+            result.append(own)
+            continue
+        mean = float(np.mean([each.variance for each in peers]))
+        result.append(
+            TrainingVariance(max(own.variance, mean), sum(each.degrees_of_freedom for each in peers))
+        )
+    return result
+
+
+def enough_repetitions(degrees_of_freedom: float, training: Sequence[TrainingVariance]) -> bool:
+    """Whether an error with these degrees of freedom, of which training is a part, carries an interval."""
+    measured = any(each.measured for each in training)
+    return not measured or degrees_of_freedom >= MIN_DEGREES_OF_FREEDOM
 
 
 def satterthwaite(

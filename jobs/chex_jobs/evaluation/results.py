@@ -97,8 +97,8 @@ class Interval:
     confidence: float
     """Nominal coverage in (0, 1), as in ``evaluation.confidence``."""
     method: str
-    """How it was made: ``obuchowski-logit`` (an AUROC), ``obuchowski`` (a difference of AUROCs) or
-    ``patient-bootstrap``; see docs/statistics.md."""
+    """How it was made: ``clustered-score`` (AUROC, AUPRC, Brier score), ``clustered-share`` (sensitivity,
+    specificity) or ``clustered-difference`` (a difference of AUROCs); see docs/statistics.md."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,8 @@ class Comparison:
     data."""
     standard_error: float | None
     lower: float | None
-    """Simultaneous (max-t) one-sided lower bound of the deficit over all arms."""
+    """Simultaneous (max-t) one-sided lower bound of the deficit over all arms, in [-1, 1]. ``None`` where nothing
+    can be said: no test patient tells the two arms apart, or too few repetitions."""
     upper: float | None
     """Simultaneous (max-t) one-sided upper bound of the deficit over all arms; compared with the margin."""
     verdict: ArmVerdict
@@ -273,7 +274,7 @@ class DeployedPerformance:
 
     task: str
     auroc: Estimate
-    """With grouped folds: of out-of-fold scores, the mean over the members of each patient's own fold; all members
+    """With grouped folds: pairs within each fold, of out-of-fold scores, the mean over the members of each patient's own fold; all members
     together have no untouched patients."""
     calibrated: bool
     """Whether validation had both classes, so that slope and intercept could be fitted."""

@@ -7,21 +7,18 @@ those whose weights are deployed. Both are functions of ``Standing``, which can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from chex_jobs.evaluation.discrimination import FloatArray, Measured, auprc, auroc
-from chex_jobs.evaluation.folds import scalings
+from chex_jobs.evaluation.discrimination import auprc, auroc, mean_over_folds
 from chex_jobs.evaluation.predictions import FitLogits, PredictionsError, ValidationPredictions
 from chex_jobs.evaluation.results import ArmCost, ArmKey
 
 Metric = Literal["AUROC", "AUPRC"]
 Deploy = Literal["Ensemble", "BestFit"]
-_MEASURES: Mapping[Metric, Callable[[ArrayLike, ArrayLike], Measured]] = {"AUROC": auroc, "AUPRC": auprc}
 
 
 class CouldNotChoose(Exception):
@@ -30,7 +27,7 @@ class CouldNotChoose(Exception):
 
 @dataclass(frozen=True)
 class FitStanding:
-    """One draw and seed of an arm on validation (folds pooled)."""
+    """One draw and seed of an arm on validation (all folds, each ranked by itself)."""
 
     draw: int
     seed: int
@@ -88,28 +85,24 @@ def _standing(validation: ValidationPredictions, arm: ArmKey, cost: ArmCost, met
 
 
 def _fit_standing(validation: ValidationPredictions, members: list[FitLogits], metric: Metric) -> FitStanding:
-    labels = np.concatenate([validation.units.labels[each.rows] for each in members])
-    logits = np.concatenate([_comparable(validation, each) for each in members])
     columns = range(len(validation.tasks))
-    values = [_MEASURES[metric](logits[:, task], labels[:, task]).value for task in columns]
-    defined = [value for value in values if value is not None]
+    aurocs, auprcs = zip(*(_over_folds(validation, members, task) for task in columns), strict=True)
+    defined = [value for value in (aurocs if metric == "AUROC" else auprcs) if value is not None]
     fit = members[0].fit
-    return FitStanding(
-        fit.draw,
-        fit.seed,
-        float(np.mean(defined)) if defined else None,
-        tuple(auroc(logits[:, task], labels[:, task]).value for task in columns),
-    )
+    return FitStanding(fit.draw, fit.seed, float(np.mean(defined)) if defined else None, aurocs)
 
 
-def _comparable(validation: ValidationPredictions, each: FitLogits) -> FloatArray:
-    """A fold's logits are scaled, so that they can be pooled; a model that stands alone ranks as it is."""
-    if each.fit.fold < 0:
-        return each.logits
-    fitted = scalings(validation, each.fit)
-    return np.stack(
-        [scaling.apply(column) for scaling, column in zip(fitted, each.logits.T, strict=True)],
-        axis=1,
+def _over_folds(
+    validation: ValidationPredictions, members: list[FitLogits], task: int
+) -> tuple[float | None, float | None]:
+    """AUROC and AUPRC of one task, each fold's units ranked by the fold's own model among themselves."""
+    labels = [validation.units.labels[each.rows, task] for each in members]
+    logits = [each.logits[:, task] for each in members]
+    positives = [int((each == 1.0).sum()) for each in labels]
+    pairs = [count * int((each == 0.0).sum()) for count, each in zip(positives, labels, strict=True)]
+    return (
+        mean_over_folds([auroc(*each).value for each in zip(logits, labels, strict=True)], pairs),
+        mean_over_folds([auprc(*each).value for each in zip(logits, labels, strict=True)], positives),
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chex_jobs.data.ages import is_age_column
 from chex_jobs.evaluation.clustered import influences, mean_influence
 from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, patients_with
-from chex_jobs.evaluation.discrimination import BoolArray, FloatArray
+from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, why_undefined
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes, why_insufficient
 from chex_jobs.evaluation.metadata_baseline import MISSING, is_number_column, levels_of
 from chex_jobs.evaluation.replication import training_variance
@@ -38,6 +38,8 @@ class ScoredTask:
     """[n], 1, 0 or NaN."""
     logits: FloatArray
     """[R, n] of the arm's final fits."""
+    folds: IntArray | None = None
+    """[n] the fold in which each unit is tested; ``None`` when one model scores all units."""
 
 
 def subgroup_levels(column: str, values: Sequence[object]) -> NDArray[np.str_]:
@@ -168,7 +170,12 @@ def _estimate(
     patients: IntArray,
     confidence: float,
 ) -> Estimate:
-    items = influences(task.logits[:, chosen], task.labels[chosen], patients[chosen], int(patients.max()) + 1)
+    folds = None if task.folds is None else task.folds[chosen]
+    if reason := why_undefined(task.labels[chosen] == 1.0, folds):
+        return Estimate(None, reason=reason)
+    items = influences(
+        task.logits[:, chosen], task.labels[chosen], patients[chosen], int(patients.max()) + 1, folds
+    )
     average = mean_influence(items)
     if reason := why_insufficient(counts):
         return Estimate(average.value, reason=reason)

@@ -140,7 +140,7 @@ def gather_warnings(
             )
     if num_folds:
         found.append(
-            f"Scores are pooled over {num_folds} folds; intervals do not hold the dependence between fold models, and the "
+            f"AUROCs count pairs within each of {num_folds} folds; intervals do not hold the dependence between fold models, and the "
             "deployed ensemble of the fold models was itself not tested."
         )
     return tuple(found)

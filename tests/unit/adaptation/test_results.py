@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from chex_api.sweep import Sweep
-from chex_jobs.adaptation.results import arm_document, failed_arm, notices_of
+from chex_jobs.adaptation.results import (
+    arm_document,
+    best_on_validation,
+    failed_arm,
+    notices_of,
+)
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmFailed
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Unit
@@ -76,3 +81,45 @@ def test_a_step_larger_than_the_films_there_are_is_told() -> None:
     assert any(
         "a step of fine-tuning has 32 films and there were 20 to fill it" in n for n in entry["notices"]
     )
+
+
+def fold(name: str, number: int, aurocs: list[float | None], positives: int) -> dict[str, Any]:
+    """One arm in one fold: a score for each final seed, 10 negatives."""
+    finals = [
+        {
+            "draw": 0,
+            "seed": seed,
+            "score": {"AUROC": [value], "AUPRC": [value], "positives": [positives], "negatives": [10]},
+        }
+        for seed, value in enumerate(aurocs)
+    ]
+    return {"start": "ssl", "strategy": name, "labelFraction": 1.0, "fold": number, "finals": finals}
+
+
+def test_the_headline_names_an_arm_over_all_its_folds_and_not_its_best_fold() -> None:
+    found = best_on_validation(
+        [
+            fold("lucky", 0, [0.99], 2),
+            fold("lucky", 1, [0.60], 8),
+            fold("steady", 0, [0.80], 2),
+            fold("steady", 1, [0.80], 8),
+        ],
+        "AUROC",
+    )
+    assert found is not None
+    assert (found.label, found.value) == ("ssl/steady@1", pytest.approx(0.80))
+
+
+def test_folds_weigh_by_their_pairs_seeds_alike_and_a_fold_without_a_class_not_at_all() -> None:
+    documents = [
+        fold("probe", 0, [0.9, 0.7], 2),
+        fold("probe", 1, [0.6, 0.8], 4),
+        fold("probe", 2, [None, None], 0),
+    ]
+    found = best_on_validation(documents, "AUROC")
+    assert found is not None
+    assert found.value == pytest.approx(((2 * 0.9 + 4 * 0.6) / 6 + (2 * 0.7 + 4 * 0.8) / 6) / 2)
+
+
+def test_no_arm_is_best_where_no_task_has_both_classes() -> None:
+    assert best_on_validation([fold("probe", 0, [None], 3)], "AUROC") is None

@@ -56,3 +56,8 @@ def test_metric_of_the_sweep_is_the_value() -> None:
 def test_nan_logits_are_refused() -> None:
     with pytest.raises(ValueError, match="not finite"):
         validation_set([[1], [0]]).score(np.array([[np.nan], [0.0]]))
+
+
+def test_units_of_each_class_are_counted_so_that_folds_can_be_joined() -> None:
+    score = validation_set([[1, NAN], [0, 1], [0, 0]]).score(np.zeros((3, 2)))
+    assert (score["positives"], score["negatives"]) == ([1, 1], [2, 1])

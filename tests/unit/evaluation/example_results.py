@@ -60,7 +60,7 @@ TOO_FEW = "Only 13 patients in the smaller class of the test set; 20 are needed 
 
 
 def estimate(
-    value: float, error: float, *, method: str = "obuchowski-logit", sufficient: bool = True
+    value: float, error: float, *, method: str = "clustered-score", sufficient: bool = True
 ) -> Estimate:
     if not sufficient:
         return Estimate(round(value, 4), reason=TOO_FEW)
@@ -89,8 +89,8 @@ def arm_task(
         task=task,
         validation_auroc=round(auroc + 0.02, 4),
         auroc=estimate(auroc, 0.021, sufficient=sufficient),
-        auprc=estimate(auroc - 0.3, 0.035, method="patient-bootstrap", sufficient=sufficient),
-        brier=estimate(0.16, 0.012, method="patient-bootstrap", sufficient=sufficient),
+        auprc=estimate(auroc - 0.3, 0.035, method="clustered-score", sufficient=sufficient),
+        brier=estimate(0.16, 0.012, method="clustered-score", sufficient=sufficient),
         expected_calibration_error=Estimate(0.031, reason="Its bootstrap is biased; see docs/statistics.md."),
         standard_error_test=0.019 if sufficient else None,
         standard_error_training=0.009 if sufficient else None,
@@ -207,7 +207,7 @@ def hospital(
     shown = tuple(arm for arm in (advice.deploy, advice.enough) if arm is not None)
     counts = ClassCounts(250, 75, 170, 58, 131) if sufficient else ClassCounts(243, 186, 52, 29, 13)
     positive = counts.positive_patients
-    method = "patient-bootstrap"
+    method = "clustered-share"
     return HospitalResults(
         schema=SCHEMA,
         hospital=name,

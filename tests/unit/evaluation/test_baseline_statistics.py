@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from chex_jobs.evaluation.arm_statistics import arm_task
+from chex_jobs.evaluation.arm_statistics import (
+    ArmTaskStatistics,
+    TaskData,
+    arm_measures,
+    arm_task,
+    training_of_arms,
+)
 from chex_jobs.evaluation.baseline_statistics import baseline_result
 from chex_jobs.evaluation.clustered import influences, mean_influence
 from chex_jobs.evaluation.estimates import variance_over_patients
 from chex_jobs.evaluation.evaluate import task_data
-from chex_jobs.evaluation.folds import arm_scores
+from chex_jobs.evaluation.folds import ArmScores, arm_scores
 from chex_jobs.evaluation.metadata_baseline import BASELINE_ARM, BaselinePredictions
 from chex_jobs.evaluation.predictions import (
     FitKey,
@@ -43,13 +49,19 @@ def baseline(units: UnitTable, validation_units: UnitTable, column: int) -> Base
     )
 
 
+def statistics_of(data: TaskData, scores: ArmScores) -> ArmTaskStatistics:
+    measures = arm_measures(data, scores)
+    (training,) = training_of_arms([measures])
+    return arm_task(data, measures, training, [None] * len(scores.draws), 0.95)
+
+
 def test_the_error_of_the_gain_holds_patients_paired_and_training():
     inputs, _ = hospital([ARM])
-    data = task_data(inputs.test, 0)[1]
+    data = task_data(inputs.test)[1]
     scores = arm_scores(ARM.key, inputs.validation, inputs.test)
-    statistics = arm_task(data, scores, [None] * 3, 0.95)
+    statistics = statistics_of(data, scores)
     predictions = baseline(inputs.test.units, inputs.validation.units, 1)
-    found = baseline_result(data, predictions, statistics, scores.draws, 0.95)
+    found = baseline_result(data, predictions, statistics, 0.95)
 
     labels = data.positive.astype(float)
     blind = predictions.test.fits[0].logits[data.known].T
@@ -67,14 +79,13 @@ def test_the_error_of_the_gain_holds_patients_paired_and_training():
 
 def test_a_baseline_for_other_units_is_refused():
     inputs, _ = hospital([ARM])
-    data = task_data(inputs.test, 0)[1]
+    data = task_data(inputs.test)[1]
     scores = arm_scores(ARM.key, inputs.validation, inputs.test)
-    statistics = arm_task(data, scores, [None] * 3, 0.95)
+    statistics = statistics_of(data, scores)
     with pytest.raises(PredictionsError, match="other test units"):
         baseline_result(
             data,
             baseline(inputs.validation.units, inputs.validation.units, 1),
             statistics,
-            scores.draws,
             0.95,
         )

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
 
 from chex_jobs.evaluation.calibration import (
     calibration_line,
@@ -12,9 +13,8 @@ from chex_jobs.evaluation.calibration import (
     cross_fitted_operating,
     expected_calibration_error,
     reliability_curve,
+    squared_errors,
     threshold_at_specificity,
-    weighted_brier,
-    weighted_share,
 )
 from chex_jobs.evaluation.scaling import Scaling, fit_slope_and_intercept
 
@@ -104,15 +104,11 @@ def test_no_calibration_line_for_separable_or_single_classes():
     assert calibration_line(np.array([1.0, -1.0]), np.array([True, True])) is None
 
 
-def test_brier_and_shares_under_weights_are_those_of_copies():
+def test_the_mean_of_the_squared_errors_is_the_brier_score():
     logits, labels = labelled(40)
-    weights = np.random.default_rng(1).integers(0, 4, size=(40, 1))
-    copies = np.repeat(np.arange(40), weights[:, 0])
-    expected = ((expit(logits) - labels) ** 2)[copies].mean()
-    assert weighted_brier(logits, labels == 1, weights.astype(float))[0] == pytest.approx(expected)
-    flagged = (logits > 0).astype(float)
-    sensitivity = flagged[copies][labels[copies] == 1].mean()
-    assert weighted_share(flagged, labels == 1, weights.astype(float))[0] == pytest.approx(sensitivity)
+    assert squared_errors(logits, labels == 1).mean() == pytest.approx(
+        brier_score_loss(labels, expit(logits))
+    )
 
 
 def test_bins_of_the_reliability_curve_hold_ten_patients_each_and_all_units():

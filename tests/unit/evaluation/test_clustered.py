@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logit
 from scipy.stats import t as student
 
 from chex_jobs.evaluation.clustered import (
+    Influence,
+    average_precisions,
     covariance,
     delong,
     influences,
-    logit_interval,
     mean_influence,
+    mean_of_units,
     obuchowski,
+    overlap_of_folds,
+    tail_degrees_of_freedom,
 )
+from chex_jobs.evaluation.discrimination import auprc
 from tests.unit.evaluation.clustered_films import simulate, true_auroc
 from tests.unit.evaluation.reference import delong_by_formula, jackknife_variance, obuchowski_by_formula
 
@@ -97,19 +103,88 @@ def test_degrees_of_freedom_are_those_of_the_smaller_class_of_the_smaller_sample
     )  # 6 positive patients, 14 negative ones
     (few,) = influences(rng.normal(size=(1, 40)), labels, patients, 30)
     (many,) = influences(rng.normal(size=(1, 40)), labels, np.arange(40) % 30, 30)
-    assert few.degrees_of_freedom == 5
-    assert (few - many).degrees_of_freedom == mean_influence([many, few]).degrees_of_freedom == 5
+    assert few.degrees_of_freedom == pytest.approx(5)
+    assert (few - many).degrees_of_freedom == mean_influence([many, few]).degrees_of_freedom
+    assert (few - many).degrees_of_freedom == pytest.approx(5)
+
+
+def test_a_patient_with_most_of_the_films_counts_for_more_than_one_and_the_others_for_less():
+    rng = np.random.default_rng(0)
+    labels, patients = np.repeat([1.0, 0.0], 40), np.r_[np.zeros(31, int), 1 + np.arange(49)]
+    (found,) = influences(rng.normal(size=(1, 80)), labels, patients, 50)
+    assert found.degrees_of_freedom < 2  # ten positive patients, one of whom has 31 of 40 films
+
+
+def test_folds_are_samples_of_their_own():
+    """A fold's variance is Obuchowski's of that fold; the AUROC over folds is their mean by pairs, and a little less sure."""
+    rng = np.random.default_rng(5)
+    patients = np.arange(120) // 2
+    labels, folds = (rng.random(120) < 0.4).astype(float), patients % 3
+    scores = labels + rng.normal(size=120) + 4.0 * folds
+    found = influences(scores[None], labels, patients, 60, folds)[0]
+    value, variance, pairs = 0.0, 0.0, 0
+    for fold in range(3):
+        rows = folds == fold
+        own = obuchowski(scores[rows], labels[rows], patients[rows])
+        number = int(labels[rows].sum() * (1 - labels[rows]).sum())
+        value, variance, pairs = (
+            value + number * own.aurocs[0],
+            variance + number**2 * own.covariance[0, 0],
+            pairs + number,
+        )
+    assert found.value == pytest.approx(value / pairs)
+    overlap = overlap_of_folds(np.array([found.value]), 3)[0]
+    assert covariance([found])[0, 0] == pytest.approx(overlap * variance / pairs**2)
+
+
+def test_what_models_have_in_common_counts_most_where_they_know_least_and_folds_are_many():
+    assert overlap_of_folds(np.array([0.5]), 5) == pytest.approx([1 + 2 / 3])
+    assert overlap_of_folds(np.array([0.5]), 10) == pytest.approx([1 + 7 / 8])
+    assert overlap_of_folds(np.array([1.0, 0.0]), 5) == pytest.approx([1.0, 1.0])
+
+
+def test_offsets_between_folds_change_nothing():
+    rng = np.random.default_rng(6)
+    labels, folds = (rng.random(90) < 0.4).astype(float), np.arange(90) % 3
+    scores = labels + rng.normal(size=90)
+    (plain,) = influences(scores[None], labels, np.arange(90), 90, folds)
+    (shifted,) = influences((scores + 7.0 * folds)[None], labels, np.arange(90), 90, folds)
+    assert plain.value == shifted.value
+    np.testing.assert_allclose(plain.parts, shifted.parts)
+
+
+def test_a_fold_with_one_positive_patient_still_adds_to_the_error():
+    """Around itself a single patient has no spread; around the mean of all folds it has."""
+    labels, folds = np.array([1, 0, 0, 0, 1, 1, 0, 0.0]), np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    scores = np.array([0.0, 1.0, 2.0, 3.0, 5.0, 4.0, 1.0, 0.0])  # all wrong, all right
+    (found,) = influences(scores[None], labels, np.arange(8), 8, folds)
+    assert abs(found.parts[0, 0]) > 0.1
+
+
+def test_a_share_of_units_has_the_variance_of_the_clustered_mean():
+    hits, patients = np.array([1, 1, 0, 1, 0, 0, 1.0]), np.array([0, 0, 0, 1, 2, 2, 3])
+    (found,) = mean_of_units(hits, patients, 5)
+    deviations = np.array([2 - 3 * 4 / 7, 1 - 4 / 7, 0 - 2 * 4 / 7, 1 - 4 / 7]) / 7
+    assert found.value == pytest.approx(4 / 7)
+    assert covariance([found])[0, 0] == pytest.approx(4 / 3 * np.sum(deviations**2))
+
+
+def test_the_error_of_average_precision_is_that_of_resampled_patients():
+    films = simulate(np.random.default_rng(0), num_positive=60, num_negative=120)
+    positive, patients = films.labels == 1, films.patients
+    (found,) = average_precisions(films.scores, positive, patients, 180)
+    rng, sampled = np.random.default_rng(1), []
+    films_of = [np.flatnonzero(patients == patient) for patient in range(180)]
+    for _ in range(400):
+        chosen = np.r_[rng.integers(0, 60, 60), rng.integers(60, 180, 120)]
+        rows = np.concatenate([films_of[patient] for patient in chosen])
+        sampled.append(auprc(films.scores[0, rows], films.labels[rows]).value)
+    assert np.sqrt(covariance([found])[0, 0]) == pytest.approx(np.std(sampled), rel=0.12)
 
 
 def test_a_class_of_one_patient_has_no_variance():
     with pytest.raises(ValueError, match="two patients in each class"):
         obuchowski([3.0, 2.0, 1.0, 0.0], [1, 1, 0, 0], [0, 0, 1, 2])
-
-
-def test_logit_intervals_stay_within_zero_and_one_and_contain_the_value():
-    lower, upper = logit_interval(0.99, 0.02, 1.96)
-    assert 0.0 < lower < 0.99 < upper < 1.0
-    assert logit_interval(1.0, 0.0, 1.96) == (1.0, 1.0)
 
 
 def test_clustered_intervals_cover_and_plain_delong_does_not():
@@ -123,7 +198,21 @@ def test_clustered_intervals_cover_and_plain_delong_does_not():
             ("obuchowski", obuchowski(films.scores, films.labels, films.patients)),
             ("delong", delong(films.scores, films.labels)),
         ):
-            lower, upper = logit_interval(float(found.aurocs[0]), float(found.standard_errors[0]), critical)
-            covered[name] += lower <= truth <= upper
+            value = float(found.aurocs[0])
+            distance = abs(logit(value) - logit(truth)) * value * (1 - value)
+            covered[name] += distance <= critical * found.standard_errors[0]
     assert covered["obuchowski"] / runs > 0.91  # 0.95 less three binomial standard errors
     assert covered["delong"] / runs < 0.85
+
+
+def test_a_variance_that_few_patients_make_has_their_degrees_of_freedom():
+    def with_contributions(row: np.ndarray) -> Influence:
+        parts = np.zeros((4, len(row)))
+        parts[0] = row
+        return Influence(0.5, parts, len(row) - 1.0, 0.01)
+
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=4000)
+    assert tail_degrees_of_freedom(with_contributions(normal)) == pytest.approx(4000, rel=0.1)
+    few = np.r_[rng.normal(size=10) * 100.0, rng.normal(size=3990)]
+    assert 3 < tail_degrees_of_freedom(with_contributions(few)) < 30

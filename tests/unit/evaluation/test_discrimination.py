@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from chex_jobs.evaluation.discrimination import (
+    NO_FOLD_WITH_BOTH,
     NO_NEGATIVES,
     NO_POSITIVES,
     NO_UNITS,
     Measured,
     auprc,
     auroc,
+    average_precision,
+    mean_over_folds,
     placements,
-    weighted_average_precision,
 )
 from tests.unit.evaluation.reference import auroc_by_pairs
 
@@ -75,16 +77,44 @@ def test_the_order_of_units_does_not_matter(rows, random):
 
 
 @settings(max_examples=50, deadline=None)
-@given(units, st.data())
-def test_a_weight_of_k_is_k_copies_of_the_unit(rows, data):
+@given(units)
+def test_the_derivative_of_average_precision_is_what_more_of_a_unit_adds(rows):
     scores, labels = columns(rows)
-    weights = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(rows), max_size=len(rows))))
-    if not weights[labels == 1].any():
-        weights[labels == 1] = 1
-    copies = np.repeat(np.arange(len(rows)), weights)
-    expected = average_precision_score(labels[copies], scores[copies])
-    measured = weighted_average_precision(scores, labels == 1, weights[:, None].astype(float))[0]
-    assert measured == pytest.approx(expected, abs=1e-12)
+    _, derivative = average_precision(scores, labels == 1)
+    for unit in range(len(rows)):
+        weights = np.ones(len(rows))
+        more, less = weights.copy(), weights.copy()
+        more[unit], less[unit] = 1 + 1e-5, 1 - 1e-5
+        slope = average_precision_score(labels, scores, sample_weight=more)
+        slope -= average_precision_score(labels, scores, sample_weight=less)
+        assert derivative[unit] == pytest.approx(slope / 2e-5, abs=1e-6)
+    assert derivative.sum() == pytest.approx(0.0, abs=1e-9)
+
+
+def test_only_pairs_within_a_fold_count():
+    """Fold 1 scores everything ten higher; within each fold three of four pairs are in order."""
+    labels = np.array([1, 1, 0, 0, 1, 1, 0, 0])
+    scores = np.array([3.0, 1.0, 2.0, 0.0, 13.0, 11.0, 12.0, 10.0])
+    folds = np.repeat([0, 1], 4)
+    assert auroc(scores, labels, folds).value == pytest.approx(0.75)
+    assert auroc(scores, labels).value == pytest.approx(10 / 16)
+
+
+@settings(max_examples=50, deadline=None)
+@given(units, st.integers(0, 100))
+def test_an_auroc_over_folds_is_the_share_of_right_pairs_within_folds(rows, seed):
+    scores, labels = columns(rows)
+    folds = np.random.default_rng(seed).integers(0, 3, size=len(rows))
+    one, other = np.nonzero((labels[:, None] > labels) & (folds[:, None] == folds))
+    right = np.where(scores[one] == scores[other], 0.5, scores[one] > scores[other])
+    found = auroc(scores, labels, folds)
+    assert found.value == (pytest.approx(right.mean(), abs=1e-12) if right.size else None)
+    assert found.reason == ("" if right.size else NO_FOLD_WITH_BOTH)
+
+
+def test_values_of_folds_are_joined_by_what_they_were_counted_on():
+    assert mean_over_folds([0.5, None, 0.8], [10, 0, 20]) == pytest.approx(0.7)
+    assert mean_over_folds([None, None], [0, 0]) is None
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,20 @@ from scipy.stats import norm
 
 from chex_jobs.evaluation.clustered import Influence, influences
 from chex_jobs.evaluation.estimates import (
-    PERFECT,
     auroc_estimate,
     count_classes,
     difference_estimate,
+    share_estimate,
     why_insufficient,
 )
-from chex_jobs.evaluation.replication import TrainingVariance, satterthwaite, training_variance
-from chex_jobs.evaluation.results import ClassCounts
+from chex_jobs.evaluation.replication import (
+    TOO_FEW_REPETITIONS,
+    TrainingVariance,
+    pool_over_arms,
+    satterthwaite,
+    training_variance,
+)
+from chex_jobs.evaluation.results import ClassCounts, Interval
 from tests.unit.evaluation.clustered_films import simulate
 
 NOTHING = TrainingVariance(0.0, 0)
@@ -76,14 +82,37 @@ def test_seeds_that_differ_widen_the_interval_of_an_auroc():
     assert with_training.standard_error == pytest.approx(math.hypot(alone.standard_error or 0, 0.02))
 
 
-def test_a_perfect_auroc_has_no_interval_and_says_why():
-    found = auroc_estimate(Influence(1.0, np.zeros((4, 3)), 30), NOTHING, 0.95)
-    assert (found.value, found.interval, found.reason) == (1.0, None, PERFECT)
+def test_a_perfect_auroc_has_an_interval_that_says_what_so_few_patients_can_show():
+    def perfect(patients: int) -> Interval:
+        labels = np.repeat([1.0, 0.0], patients)
+        (item,) = influences(labels[None], labels, np.arange(2 * patients), 2 * patients)
+        found = auroc_estimate(item, NOTHING, 0.95)
+        assert found.value == 1.0
+        assert found.interval
+        return found.interval
+
+    assert 0.85 < perfect(20).lower < 0.95 < perfect(200).lower < perfect(200).upper == 1.0
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("error", [0.0, 0.001, 0.2, 5.0])
+def test_no_bound_is_outside_its_range(value, error):
+    parts = np.zeros((4, 40))
+    parts[0, :2] = error, -error
+    item, other = Influence(value, parts, 1.0, 0.1), Influence(1.0 - value, -parts, 19.0, 0.1)
+    for found, least in (
+        (auroc_estimate(item, NOTHING, 0.999), 0.0),
+        (share_estimate(item, 0.999), 0.0),
+        (difference_estimate(item, other, [NOTHING, NOTHING], 0.999), -1.0),
+    ):
+        assert found.interval
+        assert found.value is not None
+        assert least <= found.interval.lower <= found.value <= found.interval.upper <= 1.0
 
 
 def test_a_paired_difference_is_narrower_than_two_separate_intervals():
     first, second = first_influence(2)
-    found = difference_estimate(first, second, [NOTHING], 0.95)
+    found = difference_estimate(first, second, [NOTHING, NOTHING], 0.95)
     separate = math.hypot(
         *(auroc_estimate(each, NOTHING, 0.95).standard_error or 0 for each in (first, second))
     )
@@ -94,9 +123,22 @@ def test_a_paired_difference_is_narrower_than_two_separate_intervals():
     assert reach > norm.ppf(0.975) * (found.standard_error or 0)  # Student's t
 
 
-@pytest.mark.parametrize(
-    ("smaller", "words"), [(0, "0 patients"), (3, "fewer than 10 patients"), (13, "13 patients")]
-)
-def test_the_reason_for_no_interval_tells_no_small_cell(smaller: int, words: str):
-    reason = why_insufficient(ClassCounts(90, smaller, 90, smaller, 90 - smaller))
-    assert reason == f"Insufficient data: {words} in the smaller class, 20 are needed for an interval."
+def test_two_repetitions_of_one_arm_are_too_few_where_training_varies_most():
+    (item,) = first_influence()
+    assert auroc_estimate(item, TrainingVariance(0.2**2, 1), 0.95).reason == TOO_FEW_REPETITIONS
+    assert auroc_estimate(item, TrainingVariance(0.2**2, 4), 0.95).interval
+
+
+def test_two_repetitions_are_pooled_over_arms_that_were_repeated_alike():
+    pairs = [TrainingVariance(variance, 1) for variance in (0.01, 0.03, 0.0)]
+    others = [TrainingVariance(9.0, 1), TrainingVariance(0.5, 2)]
+    found = pool_over_arms([*pairs, *others], ["a", "a", "a", "b", "a"])
+    # The mean over "a" with any spread is (0.01 + 0.03 + 0.5) / 3, with 1 + 1 + 2 degrees of freedom.
+    assert [each.variance for each in found[:3]] == pytest.approx([0.18] * 3)
+    assert [each.degrees_of_freedom for each in found[:3]] == [4] * 3
+    assert found[3:] == others
+
+
+def test_pooling_never_makes_an_arm_look_steadier_than_it_was():
+    found = pool_over_arms([TrainingVariance(0.09, 1), TrainingVariance(0.01, 1)], [0, 0])
+    assert [each.variance for each in found] == pytest.approx([0.09, 0.05])

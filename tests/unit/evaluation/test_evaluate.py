@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
+from chex_jobs.evaluation.arm_statistics import RANKED_ACROSS_FOLDS
 from chex_jobs.evaluation.cross_hospital import score_of
 from chex_jobs.evaluation.discrimination import auroc
 from chex_jobs.evaluation.evaluate import evaluate, with_cross_hospital
@@ -186,15 +187,54 @@ def test_a_task_without_positives_is_undefined_and_does_not_disturb_the_other():
     assert results.recommendation.tasks == (TASKS[0],)
 
 
-def test_grouped_folds_are_pooled_and_the_ensemble_is_deployed():
+def test_grouped_folds_are_ranked_by_themselves_and_the_ensemble_is_deployed():
     results = evaluate(settings(num_folds=5), *hospital(ARMS[:2], num_folds=5))
     members = [(each.seed, each.fold) for each in results.recommendation.deployed]
     assert sorted(members) == [(seed, fold) for seed in range(3) for fold in range(5)]
-    assert any("pooled over 5 folds" in each for each in results.warnings)
+    assert any("pairs within each of 5 folds" in each for each in results.warnings)
     good = next(arm for arm in results.arms if arm.arm == ARMS[1].key)
     split = evaluate(settings(), *hospital(ARMS[:2]))
     same = next(arm for arm in split.arms if arm.arm == ARMS[1].key)
     assert good.mean_auroc.value == pytest.approx(same.mean_auroc.value, abs=0.03)
+
+
+def test_models_of_different_folds_need_not_share_a_scale():
+    """AUROCs of test, validation and subgroups stay what they are when each fold's logits move as one."""
+    inputs, record = hospital(ARMS[:2], num_folds=5)
+
+    def moved(fits: tuple[FitLogits, ...]) -> tuple[FitLogits, ...]:
+        return tuple(replace(each, logits=each.logits + 0.5 * each.fit.fold) for each in fits)
+
+    apart = replace(
+        inputs,
+        test=replace(inputs.test, fits=moved(inputs.test.fits)),
+        validation=replace(inputs.validation, fits=moved(inputs.validation.fits)),
+    )
+    one, other = (evaluate(settings(num_folds=5), each, record) for each in (inputs, apart))
+    for before, after in zip(one.arms, other.arms, strict=True):
+        assert before.validation_score == pytest.approx(after.validation_score, abs=1e-12)
+        assert before.mean_auroc.value == pytest.approx(after.mean_auroc.value, abs=1e-12)
+    for before, after in zip(one.subgroups, other.subgroups, strict=True):
+        assert before.auroc.value == pytest.approx(after.auroc.value, abs=1e-12)
+
+
+def test_average_precision_over_folds_has_no_interval_and_says_why():
+    results = evaluate(settings(num_folds=5), *hospital(ARMS[:2], num_folds=5))
+    for arm in results.arms:
+        for task in arm.tasks:
+            assert task.auprc.interval is None
+            assert task.auprc.reason == RANKED_ACROSS_FOLDS
+            assert task.auroc.interval is not None
+
+
+def test_two_draws_of_three_arms_are_pooled():
+    """Alone, two draws have one degree of freedom and bounds that span everything."""
+    arms = [replace(arm, seeds=1, draws=2) for arm in ARMS]
+    results = evaluate(settings(), *hospital(arms, num_patients=600))
+    for each in results.recommendation.comparisons:
+        assert each.upper is not None
+        assert each.lower is not None
+        assert each.upper - each.lower < 0.3
 
 
 def test_a_fit_without_test_predictions_stops_the_evaluation():

@@ -6,8 +6,8 @@ from scipy.stats import multivariate_normal, norm
 from scipy.stats import t as student
 
 from chex_jobs.evaluation.multiplicity import (
+    critical_values,
     max_t_critical_value,
-    simultaneous_bounds,
 )
 
 
@@ -44,18 +44,10 @@ def test_units_of_the_estimates_do_not_matter():
     )
 
 
-def test_a_comparison_without_variance_is_its_own_bound():
-    bounds = simultaneous_bounds(np.array([0.0, 0.1]), np.diag([0.0, 0.01]), 0.95)
-    assert bounds.upper[0] == bounds.lower[0] == 0.0
-    assert bounds.upper[1] == pytest.approx(0.1 + 0.1 * norm.ppf(0.95), abs=0.002)
-
-
 def test_few_degrees_of_freedom_widen_only_their_own_comparison():
-    values, matrix = np.zeros(2), np.eye(2)
-    plain = simultaneous_bounds(values, matrix, 0.95)
-    mixed = simultaneous_bounds(values, matrix, 0.95, degrees_of_freedom=np.array([3.0, np.inf]))
-    assert mixed.upper[1] == plain.upper[1]
-    assert mixed.upper[0] == pytest.approx(student.isf(norm.sf(plain.critical_value), 3))
+    found = critical_values(2.0, np.array([3.0, np.inf]))
+    assert found[1] == 2.0
+    assert found[0] == pytest.approx(student.isf(norm.sf(2.0), 3))
 
 
 def test_bounds_hold_together_with_the_confidence():

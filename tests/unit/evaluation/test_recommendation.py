@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from chex_jobs.evaluation.clustered import Influence
+from chex_jobs.evaluation.clustered import Influence, influences
 from chex_jobs.evaluation.recommendation import (
+    Advice,
     ArmEvidence,
     TestEvidence,
     ValidationChoice,
@@ -44,7 +45,7 @@ def evidence(
         own = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * rng.normal(size=400)
         parts = np.zeros((4, 400))
         parts[0] = error * own / np.sqrt((own**2).sum())
-        arms[arm] = ArmEvidence(Influence(value, parts, 199), TrainingVariance(0.0, 2))
+        arms[arm] = ArmEvidence(Influence(value, parts, 199, 0.003), TrainingVariance(0.0, 2))
     return TestEvidence(arms)
 
 
@@ -189,6 +190,60 @@ def test_a_single_arm_is_its_own_reference():
     assert (found.deploy, found.verdict) == (CHEAP, RecommendationVerdict.REFERENCE_IS_CHEAPEST)
 
 
+def separated(patients: int, margin: float) -> Advice:
+    """Two arms that both separate a test set of so many patients of each class."""
+    labels = np.repeat([1.0, 0.0], patients)
+    scores = np.stack([labels, 2.0 * labels])
+    items = influences(scores, labels, np.arange(2 * patients), 2 * patients)
+    arms = {
+        arm: ArmEvidence(item, TrainingVariance(0.0, 2))
+        for arm, item in zip((CHEAP, DEAR), items, strict=True)
+    }
+    return decide(choice(cheap=0.7, dear=0.9), TestEvidence(arms), margin)
+
+
+@pytest.mark.parametrize("patients", [20, 500])
+def test_two_arms_that_no_patient_tells_apart_are_not_distinguishable(patients):
+    found = separated(patients, margin=0.05)
+    assert found.verdict is RecommendationVerdict.NOT_DISTINGUISHABLE
+    assert (found.enough, found.proven) == (None, False)
+    assert {each.upper for each in found.comparisons if each.arm == CHEAP} == {None}
+
+
+def test_one_misplaced_film_among_twenty_patients_proves_nothing_either():
+    """Its variance is next to nothing; the patients are as few as before."""
+    labels = np.repeat([1.0, 0.0], 20)
+    nearly = np.r_[np.linspace(2, 3, 20), np.linspace(0, 1, 19), 2.01]
+    items = influences(np.stack([nearly, labels]), labels, np.arange(40), 40)
+    arms = {
+        arm: ArmEvidence(item, TrainingVariance(0.0, 2))
+        for arm, item in zip((CHEAP, DEAR), items, strict=True)
+    }
+    found = decide(choice(cheap=0.7, dear=0.9), TestEvidence(arms), margin=0.05)
+    assert found.verdict is RecommendationVerdict.NOT_DISTINGUISHABLE
+
+
+def test_two_draws_of_two_arms_that_vary_wildly_are_too_few_to_compare():
+    steady = evidence({CHEAP: 0.80, DEAR: 0.86}, 0.01).arms
+    shaky = {arm: ArmEvidence(each.influence, TrainingVariance(0.09, 1)) for arm, each in steady.items()}
+    found = decide(choice(cheap=0.7, dear=0.9), TestEvidence({CHEAP: shaky[CHEAP], DEAR: steady[DEAR]}))
+    (cheap,) = [each for each in found.comparisons if each.arm == CHEAP]
+    assert (cheap.lower, cheap.upper, cheap.verdict) == (None, None, ArmVerdict.NOT_DISTINGUISHABLE)
+
+
+@pytest.mark.parametrize("training", [0.0, 0.01, 1.0])
+def test_no_bound_of_a_deficit_is_beyond_one(training):
+    arms = {
+        arm: ArmEvidence(each.influence, TrainingVariance(training, 3))
+        for arm, each in evidence({CHEAP: 0.02, MIDDLE: 0.999, DEAR: 0.98}, 0.3).arms.items()
+    }
+    found = decide(choice(cheap=0.7, middle=0.8, dear=0.9), TestEvidence(arms))
+    for each in found.comparisons:
+        assert each.lower is not None
+        assert each.upper is not None
+        assert -1.0 <= each.lower <= each.upper <= 1.0
+
+
 @pytest.mark.parametrize(
     ("lower", "upper", "verdict"),
     [
@@ -225,7 +280,7 @@ def test_an_arm_on_the_edge_of_the_margin_is_recommended_no_more_often_than_the_
         errors = root @ rng.standard_normal(11)
         truth = np.array([0.86, *[0.84] * 10]) + errors
         arms = {
-            arm: ArmEvidence(Influence(float(v), parts[k], 10_000), TrainingVariance(0.0, 2))
+            arm: ArmEvidence(Influence(float(v), parts[k], 10_000, 0.0002), TrainingVariance(0.0, 2))
             for k, (arm, v) in enumerate(zip(costs, truth, strict=True))
         }
         advice = recommend(chosen, TestEvidence(arms), margin=0.02, confidence=0.9, seed=run)

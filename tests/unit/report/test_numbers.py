@@ -7,7 +7,7 @@ from chex_jobs.report import numbers
 
 
 def _estimate(value: float, lower: float, upper: float) -> Estimate:
-    return Estimate(value, Interval(lower, upper, 0.95, "obuchowski"))
+    return Estimate(value, Interval(lower, upper, 0.95, "clustered-score"))
 
 
 def test_a_number_that_is_not_there_is_a_dash_and_never_a_zero() -> None:
