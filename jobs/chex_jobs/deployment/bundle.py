@@ -13,8 +13,18 @@ CONFIG_FILE = "config.json"
 PREPROCESSING_FILE = "preprocessing.json"
 GOLDEN_FILE = "golden.npz"
 ONNX_FILE = "model.onnx"
+GOLDEN_FILM_FILE = "golden-film.png"
+EXAMPLE_FILE = "example.py"
 SUMS_FILE = "SHA256SUMS"
-FILES = (MODEL_FILE, CONFIG_FILE, PREPROCESSING_FILE, GOLDEN_FILE, ONNX_FILE)
+FILES = (
+    MODEL_FILE,
+    CONFIG_FILE,
+    PREPROCESSING_FILE,
+    GOLDEN_FILE,
+    GOLDEN_FILM_FILE,
+    ONNX_FILE,
+    EXAMPLE_FILE,
+)
 
 
 class BundleError(Exception):
@@ -101,8 +111,13 @@ class Preprocessing(_Document):
             steps=(
                 "Decode PNG, JPEG or DICOM to one grey channel. DICOM: modality rescale, VOI LUT or window, MONOCHROME1 and "
                 "PresentationLUTShape INVERSE inverted last. 16-bit PNG: stretched from its smallest to its largest value.",
-                f"Reduce to a short side of at most {stored_short_side} pixels by area averaging, aspect kept, never enlarged; uint8.",
-                f"Fit the whole film into a square of {size} pixels, aspect kept, centred on black; uint8.",
+                f"Reduce to a short side of {stored_short_side} pixels by averaging areas, the long side rounded to the nearest pixel; "
+                "a smaller film stays as it is. Grey values are rounded to whole ones here and after every step below.",
+                f"Fit the whole film into a square of {size} pixels: with scale = {size} / long side, both sides are multiplied by it and "
+                "rounded, at least 1. First halve, as long as the long side is at least twice as large as wanted, by averaging two by two "
+                "pixels, an odd last row or column left out; then average areas. Where a side has to grow, interpolate linearly.",
+                f"Centre on a black square of {size} pixels; of an odd rest, the larger part is below and to the right.",
                 "Divide by 255 and normalise with the pixel_mean and pixel_std that lie among the weights (both runtimes do it).",
+                "example.py in this folder does all of it in plain Python.",
             ),
         )

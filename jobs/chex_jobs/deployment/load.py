@@ -17,6 +17,7 @@ from chex_jobs.deployment.bundle import (
     CONFIG_FILE,
     FILES,
     GOLDEN_FILE,
+    GOLDEN_FILM_FILE,
     MODEL_FILE,
     PREPROCESSING_FILE,
     SUMS_FILE,
@@ -80,7 +81,7 @@ def load_bundle(uri: str) -> Scorer:
         raise BundleError(
             f"{uri}/{MODEL_FILE} does not hold the model that {CONFIG_FILE} describes: {error}"
         ) from error
-    check_golden(model, files[GOLDEN_FILE])
+    check_golden(model, files[GOLDEN_FILE], files[GOLDEN_FILM_FILE], preprocessing)
     return Scorer(config, preprocessing, model)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from chex_jobs.deployment.bundle import FILES, GOLDEN_FILE, SUMS_FILE, BundleError
+from chex_jobs.deployment.bundle import FILES, GOLDEN_FILE, GOLDEN_FILM_FILE, SUMS_FILE, BundleError
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.golden import golden_views, logits_of, write_golden
 from chex_jobs.deployment.load import load_bundle
@@ -29,6 +29,12 @@ def _sign_again(folder: Path, name: str) -> None:
     (folder / SUMS_FILE).write_text(
         "".join(f"{digest}  {name}\n" if line.endswith(name) else f"{line}\n" for line in lines)
     )
+
+
+def _golden(folder: Path, logits: np.ndarray) -> bytes:
+    """The folder's golden views with other logits."""
+    with np.load(folder / GOLDEN_FILE) as stored:
+        return write_golden(stored["images"], logits, stored["film_logits"])
 
 
 def test_a_loaded_model_gives_bit_for_bit_the_logits_of_the_one_that_was_written(
@@ -74,7 +80,7 @@ def test_a_file_without_checksum_is_refused(copied: Path) -> None:
 
 def test_golden_logits_that_the_model_does_not_give_are_refused(copied: Path, ensemble: Ensemble) -> None:
     views = golden_views(SIZE)
-    (copied / GOLDEN_FILE).write_bytes(write_golden(views, logits_of(ensemble, views) + np.float32(0.01)))
+    (copied / GOLDEN_FILE).write_bytes(_golden(copied, logits_of(ensemble, views) + np.float32(0.01)))
     _sign_again(copied, GOLDEN_FILE)
     with pytest.raises(BundleError, match="other logits here"):
         load_bundle(copied.as_uri())
@@ -82,15 +88,24 @@ def test_golden_logits_that_the_model_does_not_give_are_refused(copied: Path, en
 
 def test_golden_logits_that_are_not_numbers_are_refused(copied: Path, ensemble: Ensemble) -> None:
     views = golden_views(SIZE)
-    (copied / GOLDEN_FILE).write_bytes(write_golden(views, logits_of(ensemble, views) * np.float32("nan")))
+    (copied / GOLDEN_FILE).write_bytes(_golden(copied, logits_of(ensemble, views) * np.float32("nan")))
     _sign_again(copied, GOLDEN_FILE)
+    with pytest.raises(BundleError, match="other logits here"):
+        load_bundle(copied.as_uri())
+
+
+def test_another_golden_film_is_refused_as_the_way_from_file_to_logits_is_part_of_the_model(
+    copied: Path,
+) -> None:
+    (copied / GOLDEN_FILM_FILE).write_bytes(png(drawn_film(5, 201, 163)))
+    _sign_again(copied, GOLDEN_FILM_FILE)
     with pytest.raises(BundleError, match="other logits here"):
         load_bundle(copied.as_uri())
 
 
 def test_golden_logits_of_another_number_of_tasks_are_refused(copied: Path, ensemble: Ensemble) -> None:
     views = golden_views(SIZE)
-    (copied / GOLDEN_FILE).write_bytes(write_golden(views, logits_of(ensemble, views)[:, :1]))
+    (copied / GOLDEN_FILE).write_bytes(_golden(copied, logits_of(ensemble, views)[:, :1]))
     _sign_again(copied, GOLDEN_FILE)
     with pytest.raises(BundleError, match="shape"):
         load_bundle(copied.as_uri())
