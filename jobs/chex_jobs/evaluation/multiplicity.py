@@ -31,10 +31,11 @@ def max_t_critical_value(covariance: FloatArray, confidence: float, seed: int) -
     correlation = covariance[np.ix_(moving, moving)] / np.outer(errors[moving], errors[moving])
     # A correlation matrix of arms that agree is singular: eigenvalues, unlike Cholesky, do not mind.
     values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    # The symmetric root does not depend on the signs of eigenvectors, which are the linear algebra library's choice.
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     rng = np.random.default_rng(seed)
     largest = [
-        (rng.standard_normal((CHUNK, len(values))) @ root.T).max(axis=1)
+        (rng.standard_normal((CHUNK, len(values))) @ root).max(axis=1)
         for _ in range(NUM_SIMULATIONS // CHUNK)
     ]
     return float(np.quantile(np.concatenate(largest), confidence))

@@ -3,11 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+from chex_api.hospital import FineTuning
 from chex_api.job import ChexTrainingJob
 from chex_api.plan import make_plan
 from chex_api.stage import StageSpec
+from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.execute import execute
 from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.ingest import ingest
+from chex_jobs.data.label_objects import finished_labels
+from chex_jobs.sweep.arms import Summary, c_path
+from chex_jobs.sweep.draws import LabelSet
+from chex_jobs.sweep.units import FeaturesUnit, ProbeUnit, Recipe, Site, Start, TrialUnit
 
 STRATEGIES: list[dict[str, Any]] = [
     {"name": "probe", "transfer": "LinearProbe"},
@@ -77,3 +85,52 @@ def ingested_stage(folder: Path, **changes: Any) -> tuple[StageSpec, ArtifactSto
             outcomes=work.outcomes,
         )
     return plan.stage("adapt", "north"), store
+
+
+ALL = LabelSet(1.0, 0)
+SETTINGS = FineTuning(epochs=4, batch_size=8, min_steps=0)
+
+
+class Hospital:
+    """The small hospital and its units."""
+
+    def __init__(self, stage: StageSpec, store: ArtifactStore) -> None:
+        assert stage.work.adapt is not None
+        hospital = stage.work.adapt.hospital
+        self.stage, self.store = stage, store
+        self.bench = Workbench(stage, store, "tests")
+        self.site = Site(
+            dataset=stage.work.adapt.dataset.films.identity,
+            tasks=hospital.tasks,
+            labels=tuple(label.identity for label in stage.work.adapt.dataset.labels),
+            seed=stage.seed,
+            unit="Image",
+            encoder=stage.work.adapt.encoders.image,
+            augmentation=hospital.augmentation,
+            batch_norm=hospital.batch_norm,
+            precision=hospital.precision,
+            metric="AUROC",
+        )
+        self.start = Start(stage.work.adapt.starts[0].identity)
+        self.features = FeaturesUnit(self.site, self.start, None)
+        self.probe = ProbeUnit(self.site, self.features, ALL, c_path(5))
+        execute(self.features, self.bench)
+        self.probed = execute(self.probe, self.bench)
+
+    def films(self) -> ChestXrayDataset:
+        """The ingested films with their labels."""
+        adapt = self.stage.work.adapt
+        assert adapt is not None
+        return ChestXrayDataset.open(self.bench.ingested(), finished_labels(self.store, adapt.dataset.labels))
+
+    def trial(
+        self, until: int, previous: TrialUnit | None = None, *, head: bool = True, rate: float = 1e-3
+    ) -> TrialUnit:
+        recipe = Recipe(SETTINGS, (("learningRate", rate),))
+        return TrialUnit(
+            self.site, self.start, None, ALL, recipe, self.probe if head else None, until, previous
+        )
+
+    def run(self, unit: TrialUnit, folder: Path | None = None) -> Summary:
+        """Run a unit; in a bench of its own, on a copy of nothing but what it reads, where a folder is given."""
+        return execute(unit, self.bench if folder is None else Hospital(*ingested_stage(folder)).bench)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from chex_api.hospital import Dapt, DaptObjective, FineTuning
+from chex_api.hospital import Dapt, DaptObjective
 from chex_api.pretraining import MoCo
-from chex_api.stage import StageSpec
 from chex_jobs.adaptation import dapt, features, fine_tune
 from chex_jobs.adaptation.bench import NoLabels, Workbench
 from chex_jobs.adaptation.execute import execute
@@ -19,68 +18,22 @@ from chex_jobs.adaptation.head import load_classifier
 from chex_jobs.adaptation.lp_ft import transplant_head
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.probe import best_head
-from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.models import build_image_encoder
-from chex_jobs.sweep.arms import FAILED, Summary, c_path
-from chex_jobs.sweep.draws import LabelSet
+from chex_jobs.sweep.arms import FAILED
 from chex_jobs.sweep.units import (
     DaptUnit,
     FeaturesUnit,
     FinalFitUnit,
     FinalProbeUnit,
-    ProbeUnit,
     Recipe,
-    Site,
-    Start,
     TrialUnit,
 )
 from chex_jobs.training.errors import NonFiniteLoss
 from chex_jobs.training.loop import LoopCallbacks
-from tests.unit.adaptation.small_hospital import ingested_stage
+from tests.unit.adaptation.small_hospital import ALL, SETTINGS, Hospital, ingested_stage
 
-ALL = LabelSet(1.0, 0)
 DAPT = Dapt(objective=DaptObjective(moCo=MoCo(queue_size=16)), epochs=1, global_batch_size=8)
-SETTINGS = FineTuning(epochs=4, batch_size=8, min_steps=0)
-
-
-class Hospital:
-    """The small hospital and its units."""
-
-    def __init__(self, stage: StageSpec, store: ArtifactStore) -> None:
-        assert stage.work.adapt is not None
-        hospital = stage.work.adapt.hospital
-        self.stage, self.store = stage, store
-        self.bench = Workbench(stage, store, "tests")
-        self.site = Site(
-            dataset=stage.work.adapt.dataset.films.identity,
-            tasks=hospital.tasks,
-            labels=tuple(label.identity for label in stage.work.adapt.dataset.labels),
-            seed=stage.seed,
-            unit="Image",
-            encoder=stage.work.adapt.encoders.image,
-            augmentation=hospital.augmentation,
-            batch_norm=hospital.batch_norm,
-            precision=hospital.precision,
-            metric="AUROC",
-        )
-        self.start = Start(stage.work.adapt.starts[0].identity)
-        self.features = FeaturesUnit(self.site, self.start, None)
-        self.probe = ProbeUnit(self.site, self.features, ALL, c_path(5))
-        execute(self.features, self.bench)
-        self.probed = execute(self.probe, self.bench)
-
-    def trial(
-        self, until: int, previous: TrialUnit | None = None, *, head: bool = True, rate: float = 1e-3
-    ) -> TrialUnit:
-        recipe = Recipe(SETTINGS, (("learningRate", rate),))
-        return TrialUnit(
-            self.site, self.start, None, ALL, recipe, self.probe if head else None, until, previous
-        )
-
-    def run(self, unit: TrialUnit, folder: Path | None = None) -> Summary:
-        """Run a unit; in a bench of its own, on a copy of nothing but what it reads, where a folder is given."""
-        return execute(unit, self.bench if folder is None else Hospital(*ingested_stage(folder)).bench)
 
 
 @pytest.fixture(scope="module")

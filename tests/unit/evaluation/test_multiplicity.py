@@ -57,3 +57,17 @@ def test_bounds_hold_together_with_the_confidence():
     estimates = rng.multivariate_normal(np.zeros(6), matrix, size=4000)
     held = (estimates + critical * 0.02 >= 0).all(axis=1).mean()
     assert held == pytest.approx(0.9, abs=0.015)
+
+
+def test_the_value_does_not_depend_on_the_signs_of_eigenvectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each build of LAPACK chooses them by itself."""
+    covariance = np.array([[1.0, 0.6, 0.3], [0.6, 1.0, 0.5], [0.3, 0.5, 2.0]])
+    expected = max_t_critical_value(covariance, 0.95, 0)
+    eigh = np.linalg.eigh
+
+    def others(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, vectors = eigh(matrix)
+        return values, vectors * np.array([-1.0, 1.0, -1.0])
+
+    monkeypatch.setattr(np.linalg, "eigh", others)
+    assert max_t_critical_value(covariance, 0.95, 0) == pytest.approx(expected, rel=1e-9)
