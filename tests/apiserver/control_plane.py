@@ -23,8 +23,8 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-START_SECONDS = 60.0
-"""kube-apiserver is ready in about 2 s on two idle cores; a loaded machine gets its time."""
+from tests.patience import PATIENCE_SECONDS
+
 ADMIN_TOKEN = "chex-test-admin"
 CONTROLLERS_TOKEN = "chex-test-controller-manager"
 CONTROLLERS = (
@@ -78,7 +78,9 @@ class ApiClient:
         return f"https://127.0.0.1:{self._port}"
 
     def _connect(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self._port, context=self._context, timeout=30)
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self._port, context=self._context, timeout=PATIENCE_SECONDS
+        )
 
     def request(
         self,
@@ -153,7 +155,7 @@ def control_plane(binaries: Path, folder: Path) -> Iterator[ApiClient]:
     Nothing that only a controller does happens before `controller_manager` is started too.
 
     Raises:
-        ControlPlaneFailed: One of them ended, or was not ready in `START_SECONDS`.
+        ControlPlaneFailed: One of them ended, or was not ready in `PATIENCE_SECONDS`.
     """
     etcd_port, peer_port, api_port = _free_ports(3)
     etcd_url = f"http://127.0.0.1:{etcd_port}"
@@ -195,7 +197,7 @@ def controller_manager(binaries: Path, folder: Path, client: ApiClient) -> Itera
     Start it when the CRDs are there: the garbage collector looks for new kinds every 30 s only.
 
     Raises:
-        ControlPlaneFailed: It ended, or did nothing in `START_SECONDS`.
+        ControlPlaneFailed: It ended, or did nothing in `PATIENCE_SECONDS`.
     """
     kubeconfig = folder / "kube-controller-manager.kubeconfig"
     write_kubeconfig(kubeconfig, client, CONTROLLERS_TOKEN)
@@ -208,7 +210,7 @@ def controller_manager(binaries: Path, folder: Path, client: ApiClient) -> Itera
     ]  # fmt: skip
     log = folder / "kube-controller-manager.log"
     with _process(command, log) as process:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not client.request("GET", "/api/v1/namespaces/default/serviceaccounts/default").accepted:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise ControlPlaneFailed(f"kube-controller-manager did not begin to work:\n{_end_of(log)}")
@@ -256,7 +258,7 @@ def _die_with_parent() -> None:
 
 
 def _ready_client(port: int, certificate: Path, process: subprocess.Popen[bytes], log: Path) -> ApiClient:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     client: ApiClient | None = None
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(
@@ -270,7 +272,7 @@ def _ready_client(port: int, certificate: Path, process: subprocess.Popen[bytes]
 
 
 def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
@@ -305,7 +307,7 @@ def _write_key(path: Path) -> None:
     path.chmod(0o600)
 
 
-def definitions_established(client: ApiClient, names: list[str], seconds: float = 30.0) -> None:
+def definitions_established(client: ApiClient, names: list[str], seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until the API server serves the custom resources of these CRDs, their published schema included.
 
     Raises:

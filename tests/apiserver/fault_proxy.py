@@ -23,8 +23,8 @@ from aiohttp import web
 from yarl import URL
 
 from tests.apiserver.control_plane import ApiClient
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 30.0
 FAREWELL_SECONDS = 0.2
 """What connections have left when the proxy ends."""
 LARGEST_BODY = 16 * 1024**2

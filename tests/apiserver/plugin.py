@@ -8,8 +8,7 @@ from pathlib import Path
 
 from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient, write_kubeconfig
-
-MOST_SECONDS = 120.0
+from tests.patience import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Plugin:
             stdin=subprocess.DEVNULL if text is None else None,
             capture_output=True,
             text=True,
-            timeout=MOST_SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
             env=self.environment | environment,
         )

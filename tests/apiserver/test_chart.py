@@ -32,6 +32,7 @@ from tests.chart.pod_security import violations
 from tests.chart.render import of_kind, render, the
 from tests.chart.test_pod_security import FAULTS, FINE
 from tests.chart.value_sets import VALUE_SETS
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.chex_operator.rendering.attempts import JOB, attempt
 
 ENFORCED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -213,7 +214,7 @@ def test_it_is_elected_with_its_own_token(for_the_cluster: Installed) -> None:
             namespace = for_the_cluster.release_namespace
             election = Election(client, SystemClock(), namespace=namespace, name=namespace, identity="test")
             running = asyncio.create_task(election.run())
-            await asyncio.wait_for(election.elected.wait(), 20)
+            await asyncio.wait_for(election.elected.wait(), PATIENCE_SECONDS)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

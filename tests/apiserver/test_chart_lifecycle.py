@@ -26,6 +26,7 @@ from tests.apiserver.control_plane import (
 from tests.apiserver.runtime.access import job
 from tests.apiserver.test_definitions import RUNTIME, RUNTIMES
 from tests.chart.render import CHART, NAMESPACE, RELEASE, is_hook, render, with_image
+from tests.patience import PATIENCE_SECONDS
 
 JOBS = "/apis/chexdragon.dev/v1alpha1/namespaces/radiology/chextrainingjobs"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -99,7 +100,7 @@ def empty(helm_cluster: Cluster) -> Iterator[Cluster]:
     paths = [f"{CRDS}/{name_of(text)}" for text in render_crds().values()]
     for path in paths:
         helm_cluster.server.request("DELETE", path)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while any(helm_cluster.server.request("GET", path).code == 200 for path in paths):
         assert time.monotonic() < deadline, "the CRDs do not go away"
         time.sleep(0.05)

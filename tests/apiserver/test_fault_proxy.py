@@ -35,6 +35,7 @@ from tests.apiserver.fault_proxy import (
     refuse,
 )
 from tests.apiserver.runtime.access import Token, config_map, new_namespace
+from tests.patience import PATIENCE_SECONDS
 
 LOST = (OSError, http.client.HTTPException)
 
@@ -317,7 +318,7 @@ def test_a_watch_can_be_cut(proxy: FaultProxy, api_server: ApiClient, namespace:
 
 
 async def until(holds) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not holds():
             await asyncio.sleep(0.01)
 

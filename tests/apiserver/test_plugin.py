@@ -21,6 +21,7 @@ from chex_jobs.executor.log_chunks import attempts_folder, preflight_logs
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.kubelet_logs import KubeletLogs, kubelet_logs
 from tests.apiserver.plugin import Plugin, plugin_for
+from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.s3.fixtures import versitygw_server
 from tests.s3.servers import S3Server
@@ -32,7 +33,6 @@ JOBS = f"/apis/chexdragon.dev/v1alpha1/namespaces/{NAMESPACE}/chextrainingjobs"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 IDENTITY = "0123456789ab" + "c" * 52
 MERGE_PATCH = "application/merge-patch+json"
-SOON = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_watch_tells_every_change_and_ends_well_with_a_complete_job(plugin: Pl
         assert "Pretraining" in watching.stdout.readline()
         assert "pretrain/ssl: Running, attempt 1" in watching.stdout.readline()
         tell(plugin, job, phase="Complete", conditions=[condition("Complete", reason="ReportWritten")])
-        rest, _ = watching.communicate(timeout=SOON)
+        rest, _ = watching.communicate(timeout=PATIENCE_SECONDS)
     assert "Complete=True: ReportWritten" in rest
     assert f"kubectl chex report {job} --open --namespace={NAMESPACE}" in rest
     assert watching.returncode == 0
@@ -260,7 +260,7 @@ def test_on_a_terminal_one_page_is_drawn_in_place(plugin: Plugin, job: str) -> N
         assert "█████░░░░░  50%" in shown
         tell(plugin, job, phase="Failed", conditions=[condition("Failed")])
         read_until(terminal, f"kubectl chex logs {job}")
-        assert watching.wait(SOON) == 1
+        assert watching.wait(PATIENCE_SECONDS) == 1
 
 
 def test_on_a_terminal_deleting_is_asked_for(plugin: Plugin, job: str) -> None:
@@ -268,7 +268,7 @@ def test_on_a_terminal_deleting_is_asked_for(plugin: Plugin, job: str) -> None:
         read_until(terminal, f"Delete {NAMESPACE}/{job}? Its artifacts in s3://models/tiny are kept. [y/N] ")
         os.write(terminal, b"\n")
         read_until(terminal, "nothing was deleted")
-        assert asking.wait(SOON) == 1
+        assert asking.wait(PATIENCE_SECONDS) == 1
     assert stored(plugin, job)["metadata"]["name"] == job
 
 
@@ -290,7 +290,7 @@ def on_terminal(plugin: Plugin, *words: str) -> "Iterator[tuple[subprocess.Popen
 
 def read_until(terminal: int, text: str) -> str:
     """What a terminal shows until it has shown a text."""
-    shown, deadline = "", time.monotonic() + SOON
+    shown, deadline = "", time.monotonic() + PATIENCE_SECONDS
     while text not in shown:
         assert time.monotonic() < deadline, shown
         if select.select([terminal], [], [], 1.0)[0]:
@@ -324,7 +324,7 @@ def test_a_watch_ends_when_its_job_is_deleted(plugin: Plugin, job: str) -> None:
         assert watching.stdout is not None
         watching.stdout.readline()
         plugin.api_server.request("DELETE", f"{JOBS}/{job}")
-        rest, _ = watching.communicate(timeout=SOON)
+        rest, _ = watching.communicate(timeout=PATIENCE_SECONDS)
     assert "was deleted" in rest
     assert watching.returncode == 1
 
@@ -334,7 +334,7 @@ def test_an_interrupted_watch_leaves_no_kubectl_behind(plugin: Plugin, job: str)
         assert watching.stdout is not None
         watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
-        watching.communicate(timeout=SOON)  # a kubectl that lives on would hold the pipe open
+        watching.communicate(timeout=PATIENCE_SECONDS)  # a kubectl that lives on would hold the pipe open
     assert watching.returncode == 130
 
 
@@ -510,7 +510,7 @@ def test_following_waits_for_the_driver_and_says_for_what(
         following.stderr.readline()
         assert "waiting: ErrImagePull no such image" in following.stderr.readline()
         run_pod(plugin, kubelet, running["attemptName"], "ray-job-submitter", "begun\n")
-        printed, _ = following.communicate(timeout=SOON)
+        printed, _ = following.communicate(timeout=PATIENCE_SECONDS)
     assert printed == "begun\n"
 
 

@@ -12,6 +12,7 @@ from chex_api.stage import StageProgress
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_operator.rendering import supporting_objects
 from tests.apiserver.control_plane import ApiClient
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.chex_operator.rendering.attempts import attempt
 
 NAMESPACE = "radiology"
@@ -22,7 +23,6 @@ COLLECTIONS = {
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
 }
 CONFIG_MAPS = COLLECTIONS["ConfigMap"].format(NAMESPACE)
-SOON = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_wish_to_stop_reaches_the_driver(
             "application/merge-patch+json",
         )
         assert asked.accepted, asked.message
-        assert stop.wait(SOON)
+        assert stop.wait(PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.pipeline.runs import chex_run, descendants, kill_everything, results_of
 from tests.pipeline.undisturbed import FinishedRun
@@ -68,7 +69,7 @@ def test_jobs_killed_twenty_times_end_bit_equal(undisturbed: FinishedRun, tmp_pa
         while not ended:
             kills, ended = _run_until_a_kill_ends_it(manifest, folder, rng, kills, started)
         # Ray's agents on a node ask a dead head for a minute before they end.
-        _, alive = psutil.wait_procs(started, timeout=120)
+        _, alive = psutil.wait_procs(started, timeout=PATIENCE_SECONDS)
         assert not alive, f"outlived their drivers: {alive}"
         assert results_of(manifest) == undisturbed.results, f"job {jobs} after {kills} kills"
         jobs += 1

@@ -17,6 +17,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.preflight import run_preflight
+from tests.patience import PATIENCE_SECONDS
 
 Event = dict[str, Any]
 MEASURED = {"wall_seconds", "device_seconds", "ledger", "created_at", "deviceSeconds"}
@@ -88,7 +89,7 @@ def kill_when(manifest: dict[str, Any], folder: Path, reached: Callable[[Event],
             if reached(event):
                 kill_everything(process)
                 return True
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 0, errors[-3000:]
         return False
 

@@ -11,6 +11,7 @@ import ray
 
 from chex_jobs.artifacts import open_storage
 from chex_jobs.executor.log_chunks import archived_attempts, read_chunks
+from tests.patience import PATIENCE_SECONDS
 from tests.s3.fixtures import versitygw_server
 from tests.s3.servers import S3Server
 
@@ -52,7 +53,7 @@ def test_prints_of_tasks_and_actors_reach_the_archive(
         [sys.executable, "-c", DRIVER, attempts, address],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
         env={**os.environ, "RAY_DEDUP_LOGS": "0"},
     )

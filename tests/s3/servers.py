@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tests.patience import PATIENCE_SECONDS
 from tests.s3.versitygw import binary
 
 BUCKET = "chex-tests"
 ACCESS_KEY = "chex-test-key"
 SECRET_KEY = "chex-test-secret"
-START_SECONDS = 60.0  # moto imports for several seconds on a busy machine
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _free_port() -> int:
 
 
 def _wait_until_it_listens(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

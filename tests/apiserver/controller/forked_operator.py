@@ -16,7 +16,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import cast
 
-from tests.apiserver.controller.operator_process import START_SECONDS, OperatorProcess
+from tests.apiserver.controller.operator_process import OperatorProcess
+from tests.patience import PATIENCE_SECONDS
 
 NURSERY = multiprocessing.get_context("forkserver")
 NURSERY.set_forkserver_preload(["__main__", "chex_operator.__main__", "kubernetes.aio.config", __name__])
@@ -38,7 +39,7 @@ class ForkedOperator(OperatorProcess):
             self._forked = NURSERY.Process(target=_operate, args=given, daemon=True)
             self._forked.start()
 
-    def wait(self, seconds: float = START_SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         assert self._forked is not None
         deadline = time.monotonic() + seconds
         while self.alive:

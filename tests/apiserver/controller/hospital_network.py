@@ -19,6 +19,7 @@ from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.script import Drive, Part
 from tests.chart.render import render
+from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import RUNTIME
 
@@ -106,7 +107,7 @@ class HospitalNetwork:
     def condition(self, kind: str, name: str = "tiny") -> Object:
         return next((each for each in self.status(name).get("conditions", []) if each["type"] == kind), {})
 
-    def reaches(self, phase: str, name: str = "tiny", *, seconds: float = 150.0) -> Object:
+    def reaches(self, phase: str, name: str = "tiny", *, seconds: float = PATIENCE_SECONDS) -> Object:
         """Wait until the job is in this phase; its status then."""
 
         def look() -> Object | None:
@@ -121,7 +122,7 @@ class HospitalNetwork:
             raise
 
     def comes_to(
-        self, stage: str, *, reason: str = "", state: str = "Running", seconds: float = 30.0
+        self, stage: str, *, reason: str = "", state: str = "Running", seconds: float = PATIENCE_SECONDS
     ) -> Object:
         """Wait until a stage is in this state, for this reason."""
 

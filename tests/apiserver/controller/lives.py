@@ -39,9 +39,8 @@ from tests.apiserver.controller.recorder import contradictions, two_at_once
 from tests.apiserver.fault_proxy import FaultProxy, fault_proxy
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 150.0
-"""For each step of a life, on a loaded machine: Leases that expire, backoffs and frozen operators may all lie in one."""
 TENDED_SECONDS = 0.1
 OUR_LABEL = "chexdragon.dev/job-uid"
 OF_A_JOB = (CONFIGMAPS, ROLES, ROLEBINDINGS, NETWORKPOLICIES)

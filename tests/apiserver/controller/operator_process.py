@@ -12,8 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.apiserver.ray_engine.launching import eventually
-
-START_SECONDS = 30.0
+from tests.patience import PATIENCE_SECONDS
 
 
 class OperatorProcess:
@@ -56,7 +55,7 @@ class OperatorProcess:
         """It goes on where it stood, and does not know how long that was."""
         self._signal(signal.SIGCONT)
 
-    def wait(self, seconds: float = START_SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """The exit code, once it has ended by itself."""
         assert self._process is not None
         code = self._process.wait(seconds)

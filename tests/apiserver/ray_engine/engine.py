@@ -30,13 +30,13 @@ from tests.apiserver.ray_engine.ray_jobs import RayJobs
 from tests.apiserver.ray_engine.script import Run, Script
 from tests.apiserver.ray_engine.submitters import Submitters
 from tests.apiserver.ray_engine.timings import Timings
+from tests.patience import PATIENCE_SECONDS
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 Key = tuple[Resource, str, str]
 WORKERS = 16
-PATIENCE_SECONDS = 60.0
 
 
 class Engine:

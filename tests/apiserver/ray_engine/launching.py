@@ -34,11 +34,10 @@ from chex_operator.runtime.resource import (
 )
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import job
+from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import ARTIFACTS, attempt, preflight, runtime
 
-SOON_SECONDS = 30.0
-"""Until a test gives up; nothing is asserted about it."""
 BY_KIND = {
     each.kind: each
     for each in (BATCH_JOBS, CONFIGMAPS, NETWORKPOLICIES, PODS, RAYCLUSTERS, RAYJOBS, ROLEBINDINGS, ROLES)
@@ -188,7 +187,11 @@ def _runtime(storage: Object | None) -> RuntimeSpec:
 
 
 def eventually(
-    look: Callable[[], Found | None], otherwise: str, *, seconds: float = SOON_SECONDS, pause: float = 0.02
+    look: Callable[[], Found | None],
+    otherwise: str,
+    *,
+    seconds: float = PATIENCE_SECONDS,
+    pause: float = 0.02,
 ) -> Found:
     """What `look` finds once it finds something; `pause` lies between two looks."""
     deadline = time.monotonic() + seconds

@@ -17,9 +17,8 @@ from chex_operator.runtime.election import Election
 from chex_operator.runtime.resource import LEASES
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.candidate import NAMESPACE, QUICK, candidate, client_of
+from tests.patience import PATIENCE_SECONDS
 
-PATIENCE_SECONDS = 120.0
-"""Until a test gives up; nothing is asserted about it."""
 SPAWN = multiprocessing.get_context("spawn")
 
 

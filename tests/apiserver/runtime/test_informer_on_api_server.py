@@ -13,8 +13,7 @@ from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Object, Resource
 from chex_operator.runtime.wire import Page, WatchEvent
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.runtime.access import client_at, config_map, job, new_namespace
-
-GIVEN_UP_SECONDS = 30.0
+from tests.patience import PATIENCE_SECONDS
 
 
 class Cuttable:
@@ -86,7 +85,7 @@ async def following(
     informer.add_handler(note)
     running = asyncio.create_task(informer.run())
     try:
-        await asyncio.wait_for(informer.wait_synced(), GIVEN_UP_SECONDS)
+        await asyncio.wait_for(informer.wait_synced(), PATIENCE_SECONDS)
         yield informer, told
     finally:
         running.cancel()
@@ -95,7 +94,7 @@ async def following(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(GIVEN_UP_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():
             await asyncio.sleep(0.02)
 

@@ -21,6 +21,7 @@ from chex_jobs.artifacts import (
     ObjectNotFound,
 )
 from chex_jobs.artifacts.hashing import sha256_of
+from tests.patience import PATIENCE_SECONDS
 
 IDENTITY = "0123456789ab" + "c" * 52
 
@@ -118,7 +119,7 @@ def test_two_racing_processes_end_with_one_result(artifact: Artifact) -> None:
         assert racer.stdin is not None
         racer.stdin.write("\n")
         racer.stdin.flush()
-    results = [racer.communicate(timeout=60)[0].strip() for racer in racers]
+    results = [racer.communicate(timeout=PATIENCE_SECONDS)[0].strip() for racer in racers]
     done = artifact.finished()
     assert done is not None
     assert results == [done.attempt, done.attempt]

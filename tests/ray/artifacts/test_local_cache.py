@@ -13,6 +13,7 @@ from chex_jobs.artifacts import CorruptArtifact, Storage, open_storage
 from chex_jobs.artifacts import cache as cache_module
 from chex_jobs.artifacts.cache import LocalCache
 from chex_jobs.artifacts.hashing import sha256_of
+from tests.patience import PATIENCE_SECONDS
 
 FETCH = (
     "import sys, pathlib\n"
@@ -107,7 +108,7 @@ def test_an_entry_that_a_process_uses_is_never_removed(storage: Storage, tmp_pat
         fetch(cache, storage, key, key.encode() * 100)
         release()
     assert used.exists()
-    user.communicate("\n", timeout=30)
+    user.communicate("\n", timeout=PATIENCE_SECONDS)
     assert user.returncode == 0
     fetch(cache, storage, "b", b"b" * 100)
     release()
@@ -144,7 +145,7 @@ def test_processes_that_want_one_object_all_get_it(storage: Storage, tmp_path: P
         )
         for _ in range(3)
     ]
-    paths = {user.communicate("\n", timeout=60)[0] for user in users}
+    paths = {user.communicate("\n", timeout=PATIENCE_SECONDS)[0] for user in users}
     assert [user.returncode for user in users] == [0, 0, 0]
     assert len(paths) == 1
 

@@ -18,6 +18,7 @@ from chex_jobs.artifacts import (
 from chex_jobs.artifacts.retry import PATIENCE_VARIABLE
 from chex_jobs.artifacts.s3_client import QUICK_TRIES
 from chex_jobs.artifacts.s3_storage import PART_BYTES
+from tests.patience import PATIENCE_SECONDS
 from tests.s3.fault_proxy import Fault, FaultProxy, Request
 from tests.s3.servers import S3Server
 
@@ -190,7 +191,7 @@ def test_an_uploader_killed_in_the_middle_leaves_no_object_and_the_next_one_succ
         "attempt.checkpoints.save(10, {'weights': pathlib.Path(sys.argv[3])})\n"
     )
     uploader = subprocess.Popen([sys.executable, "-c", script, uri, IDENTITY, str(weights)])
-    assert proxy.hanging.wait(timeout=60)
+    assert proxy.hanging.wait(timeout=PATIENCE_SECONDS)
     uploader.send_signal(signal.SIGKILL)
     assert uploader.wait() == -signal.SIGKILL
     monkeypatch.setenv("AWS_ENDPOINT_URL", versitygw_server.endpoint)

@@ -12,6 +12,7 @@ import pytest
 
 from chex_jobs.artifacts import InvalidLocation, ObjectInfo, ObjectNotFound, Storage, open_storage
 from chex_jobs.artifacts.s3_storage import PART_BYTES
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -197,6 +198,6 @@ def test_a_forked_child_does_not_use_the_connections_of_its_parent(s3_uri: str) 
 
     child = fork.Process(target=in_child)
     child.start()
-    child.join(timeout=60)
+    child.join(timeout=PATIENCE_SECONDS)
     assert child.exitcode == 0
     assert answers.get() is False

@@ -14,6 +14,7 @@ import pytest
 
 from chex_jobs.adaptation.stage import Place, adapt
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.adaptation.small_hospital import STRATEGIES, ingested_stage
 
 MEASURED = "deviceSeconds"
@@ -126,7 +127,7 @@ def test_grouped_folds_repeat_every_arm_in_every_fold(two_core_ray: None, tmp_pa
 
 def _kill_a_worker_once(objects: Path, killed: list[int]) -> None:
     """Kill -9 one actor of the sweep when four units are finished and others are under way."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not killed and time.monotonic() < deadline:
         if len(list(objects.glob("*/manifest.json"))) >= 4:
             for pid in _actor_pids():

@@ -11,6 +11,7 @@ import pytest
 from chex_jobs.data.decode import decode_film
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.limited_decoder import LimitedDecoder
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.data.films import drawn_film, jpeg, png
 
 
@@ -115,4 +116,4 @@ def test_the_decoder_ends_when_whoever_started_it_is_gone(decoder: LimitedDecode
     assert process is not None
     assert process.stdin is not None
     process.stdin.close()
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0

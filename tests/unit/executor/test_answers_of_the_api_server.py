@@ -10,6 +10,7 @@ import pytest
 from chex_api.attempt import RESULT, STOP
 from chex_api.stage import StageProgress
 from chex_jobs.executor.progress_config_map import ProgressConfigMap
+from tests.patience import PATIENCE_SECONDS
 
 
 class Answers:
@@ -41,7 +42,7 @@ def test_an_answer_that_is_cut_off_is_not_the_last_one_that_is_asked_for(error: 
     stop = threading.Event()
     with ProgressConfigMap(server, "n", "a-progress", stop, interval=0.01) as progress:
         progress.tell(StageProgress(done=1, total=2))
-        assert stop.wait(30.0)
+        assert stop.wait(PATIENCE_SECONDS)
 
 
 @each_fault

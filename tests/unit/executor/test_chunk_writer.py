@@ -9,6 +9,7 @@ from chex_jobs.artifacts import StorageDenied
 from chex_jobs.artifacts.file_storage import FileStorage
 from chex_jobs.artifacts.location import Location
 from chex_jobs.executor.chunk_writer import ChunkWriter
+from tests.patience import PATIENCE_SECONDS
 
 NEVER = 3600.0
 
@@ -33,9 +34,9 @@ def stored(folder: Path) -> dict[str, bytes]:
 
 
 def wait_until(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not check():
-        assert time.monotonic() < deadline, "waited 20 s in vain"
+        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.01)
 
 
@@ -96,11 +97,10 @@ def test_memory_is_bounded_and_the_newest_is_kept(tmp_path: Path) -> None:
     assert log == b"aaaa\n[3992 bytes are missing here: the storage did not take them in time]\n09980999"
 
 
-def test_an_end_with_storage_that_refuses_comes_soon(tmp_path: Path) -> None:
+def test_an_end_with_storage_that_refuses_tries_no_more_than_once(tmp_path: Path) -> None:
     storage = Refusing(tmp_path)
     storage.refuses.set()
-    begun = time.monotonic()
     with ChunkWriter(storage, lambda _: None, interval=NEVER) as chunks:
         chunks.add(b"lost")
-    assert time.monotonic() - begun < 5
+    assert len(storage.asked) == 1
     assert stored(tmp_path) == {}

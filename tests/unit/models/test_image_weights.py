@@ -18,6 +18,7 @@ from chex_jobs.models import build_image_encoder
 from chex_jobs.models.errors import WeightsError
 from chex_jobs.models.image_weights import CHEX_FILE, TIMM_FILE, load_image_encoder
 from chex_jobs.models.weights import save_weights, weights_of
+from tests.patience import PATIENCE_SECONDS
 
 SMALL = ImageEncoder(architecture="chex-densenet-small", size=64)
 NewFolder = Callable[[str], Path]
@@ -103,7 +104,7 @@ def test_a_pickle_is_refused_with_a_command_that_converts_it(new_folder: NewFold
         load_image_encoder(encoder, folder.as_uri())
     command = re.search(r'python -c "(.*)"', str(caught.value))
     assert command is not None
-    subprocess.run([sys.executable, "-c", command.group(1)], cwd=folder, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", command.group(1)], cwd=folder, check=True, timeout=PATIENCE_SECONDS)
     load_image_encoder(encoder, folder.as_uri())
     assert torch.equal(
         weights_of(encoder)["backbone.layer1.0.conv1.weight"], model.state_dict()["layer1.0.conv1.weight"]

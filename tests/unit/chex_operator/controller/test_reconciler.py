@@ -26,6 +26,7 @@ from chex_operator.runtime.resource import (
 )
 from chex_operator.runtime.wire import Page, WatchEvent
 from chex_operator.runtime.worker import Requeue
+from tests.patience import PATIENCE_SECONDS
 from tests.unit.chex_operator.policy.world import World, accepted, manifest
 from tests.unit.chex_operator.rendering.attempts import runtime
 from tests.unit.chex_operator.virtual_clock import VirtualClock
@@ -239,7 +240,7 @@ def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once(
         clock = VirtualClock()
         api = Evicting(**{JOBS.plural: [job]})
         async with followed(api, clock) as caches:
-            await asyncio.wait_for(gone.wait(), 10.0)
+            await asyncio.wait_for(gone.wait(), PATIENCE_SECONDS)
             client: Any = api
             recorder: Any = Recorder()
             reconciler = Reconciler(caches, client, clock, recorder, Metrics(clock), lambda: True)
