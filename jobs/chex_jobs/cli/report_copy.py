@@ -8,6 +8,8 @@ from chex_jobs.artifacts.cache import LocalCache
 PAGE = "report.html"
 CARD = "model-card.md"
 MODELS = "models"
+EXACT_RECORD = "results.json"
+"""Holds every count, small cells included: it stays with the artifacts (docs/statistics.md)."""
 
 
 def page_to_open(report: FinishedArtifact) -> Path:
@@ -29,9 +31,9 @@ def is_local(report: FinishedArtifact) -> bool:
 
 
 def save(report: FinishedArtifact, folder: Path, *, models: bool) -> Path:
-    """Copy the page, the tables and the model cards, with `models` the deployable models, too; returns the page."""
+    """Copy what may be passed on: the page, the table, the model cards, with `models` the models; returns the page."""
     for path in report.files:
-        if models or not _is_of_model(path):
+        if path != EXACT_RECORD and (models or not _is_of_model(path)):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             report.copy(path, target)
