@@ -20,6 +20,7 @@ from chex_api.pretraining import Objective, Optimization
 from chex_jobs.artifacts import ArtifactStore, CheckpointStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.ingest import ingest
+from chex_jobs.data.label_objects import finished_labels
 from chex_jobs.data.splits import roles
 from chex_jobs.executor.local_ray import local_ray
 from chex_jobs.models import build_image_encoder
@@ -32,6 +33,7 @@ from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
 from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
 from chex_jobs.training.train import TrainingOutcome, train
+from tests.unit.data.films import label_references
 
 ENCODERS = Encoders(image=ImageEncoder(architecture="chex-densenet-small", size=64))
 EVERY_STEPS = 5
@@ -45,18 +47,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ArtifactStore:
     return ArtifactStore.open(f"file://{tmp_path_factory.mktemp('artifacts')}")
 
 
+ARCHIVE = Dataset.parse(
+    {
+        "name": "archive",
+        "source": {"phantom": {"patients": 120}},
+        "split": {"patients": {"validate": 0.1, "test": 0.1}},
+        "storedShortSide": 64,
+        "tasks": [{"name": "effusion", "column": "Effusion", "positive": {"values": ["1"]}}],
+    }
+)
+
+
 @pytest.fixture(scope="module")
 def films(store: ArtifactStore) -> FinishedArtifact:
-    dataset = Dataset.parse(
-        {
-            "name": "archive",
-            "source": {"phantom": {"patients": 120}},
-            "split": {"patients": {"validate": 0.1, "test": 0.1}},
-            "storedShortSide": 64,
-            "tasks": [{"name": "effusion", "column": "Effusion", "positive": {"values": ["1"]}}],
-        }
-    )
-    return ingest(dataset, seed=0, attempt=store.stage("ingest", "archive", "a" * 64).attempt("first"))
+    attempt = store.stage("ingest", "archive", "a" * 64).attempt("first")
+    return ingest(ARCHIVE, seed=0, attempt=attempt, labels=label_references(ARCHIVE))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,12 +71,14 @@ def ray_cluster() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def moco(films: FinishedArtifact) -> TrainingRun:
+def moco(store: ArtifactStore, films: FinishedArtifact) -> TrainingRun:
+    labels = finished_labels(store, label_references(ARCHIVE))
+    train = roles(ChestXrayDataset.open(films)).train
     return TrainingRun(
         objective=Objective.parse({"moCo": {"queueSize": 128, "projectionDim": 16}}),
         encoders=ENCODERS,
         optimization=Optimization(global_batch_size=32, epochs=30, learning_rate=1e-3),
-        data=TrainingData(films, roles(ChestXrayDataset.open(films)).train, ("effusion",)),
+        data=TrainingData(films, train, ("effusion",), labels),
         seed=1,
         batch_norm_group_size=16,
         precision="Float32",
