@@ -188,13 +188,13 @@ def test_a_copy_in_another_process_opens_its_own_connection(storage: Storage) ->
 def test_a_forked_child_does_not_use_the_connections_of_its_parent(s3_uri: str) -> None:
     storage = open_storage(s3_uri)
     storage.write_bytes("a", b"1")
-    parents_client = storage._client_of_process()  # type: ignore[attr-defined]
+    parents_client = storage._client.call(id)  # type: ignore[attr-defined]
     fork = multiprocessing.get_context("fork")
     answers = fork.SimpleQueue()
 
     def in_child() -> None:
         storage.read_bytes("a")
-        answers.put(storage._client_of_process() is parents_client)  # type: ignore[attr-defined]
+        answers.put(storage._client.call(id) == parents_client)  # type: ignore[attr-defined]
 
     child = fork.Process(target=in_child)
     child.start()
