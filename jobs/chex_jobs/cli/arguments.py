@@ -8,7 +8,7 @@ from pathlib import Path
 
 PLUGIN = "kubectl-chex"
 DESCRIPTION = "Pretrain on a radiology network's chest X-rays, adapt to each hospital, and show the evidence."
-EXIT_CODES = "exit codes: 0 fine, 1 failed, 2 wrong usage or invalid manifest, 130 interrupted (resumable)"
+EXIT_CODES = "exit codes: 0 fine, 1 failed, 2 wrong usage or invalid manifest, 130, 143, 129 ended by Ctrl-C, SIGTERM, a closed terminal (resumable)"
 FIRST_RUN = "A first run, on generated films:  chex run infra/samples/quickstart.yaml --artifacts file://$PWD/artifacts"
 FIRST_JOB = "A first job:  kubectl chex submit job.yaml --watch"
 

@@ -1,7 +1,8 @@
 """A page that is drawn again and again in the same place of a terminal."""
 
-import shutil
 from typing import TextIO
+
+from chex_jobs.cli.terminal import cut, size_of, tell
 
 BEGIN_UPDATE, END_UPDATE = "\x1b[?2026h", "\x1b[?2026l"
 """Terminals that know synchronized output show a frame whole; others pass over it."""
@@ -20,21 +21,19 @@ class LiveScreen:
         self._height = 0
 
     def __enter__(self) -> "LiveScreen":
-        self._terminal.write(HIDE_CURSOR)
+        tell(HIDE_CURSOR, self._terminal, end="")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._terminal.write(SHOW_CURSOR)
-        self._terminal.flush()
+        tell(SHOW_CURSOR, self._terminal, end="")
 
     def show(self, lines: list[str]) -> None:
         """Replace the page. What does not fit is cut: a line that wrapped would shift the next frame."""
-        size = shutil.get_terminal_size()
-        fitting = [line[: size.columns] for line in lines]
+        size = size_of(self._terminal)
+        fitting = [cut(line, size.columns) for line in lines]
         if len(fitting) >= size.lines:
             fitting = [*fitting[: size.lines - 2], "…"]
         up = f"\x1b[{self._height}F" if self._height else ""
         drawn = "".join(f"{line}{CLEAR_REST_OF_LINE}\n" for line in fitting)
-        self._terminal.write(f"{BEGIN_UPDATE}{up}{drawn}{CLEAR_BELOW}{END_UPDATE}")
-        self._terminal.flush()
+        tell(f"{BEGIN_UPDATE}{up}{drawn}{CLEAR_BELOW}{END_UPDATE}", self._terminal, end="")
         self._height = len(fitting)

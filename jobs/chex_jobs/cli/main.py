@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from chex_jobs.cli.arguments import parser, program
+from chex_jobs.executor.signals import EndedBySignal, ended_by_signals
 
 OWN_PACKAGES = "chex_"
 CLI_PACKAGES = ("boto3", "botocore")
@@ -19,8 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Raises `SystemExit` for wrong usage, as argparse does."""
     parsed = parser().parse_args(arguments)
     try:
-        command = importlib.import_module(f"chex_jobs.cli.{parsed.command}_command")
-        return command.execute(parsed)
+        with ended_by_signals():
+            command = importlib.import_module(f"chex_jobs.cli.{parsed.command}_command")
+            return command.execute(parsed)
+    except EndedBySignal as ended:
+        return ended.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED

@@ -4,11 +4,13 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from chex_api.plan import Plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
+from chex_jobs.cli.live_line import LiveLine
 from chex_jobs.cli.preflight_line import LookingLine
+from chex_jobs.cli.terminal import tell
 from chex_jobs.preflight import PreflightReport
 
 MIN_SECONDS_BETWEEN_LINES = 0.2
@@ -17,10 +19,11 @@ MIN_SECONDS_BETWEEN_LINES = 0.2
 class PeopleObserver:
     """For people: one line for each stage, on standard error; on a terminal it is alive while the stage runs."""
 
-    def __init__(self, *, live: bool) -> None:
-        self._live = live
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._line = LiveLine(stream)
         self._last_shown = 0.0
-        self._looking = LookingLine(is_live=live)
+        self._looking = LookingLine(self._line)
 
     def looking(self, dataset: str, done: int, total: int) -> None:
         """Show how far a long look is, on a terminal only."""
@@ -37,19 +40,18 @@ class PeopleObserver:
 
     def started(self, stage: StageSpec, attempt_id: str) -> None:  # noqa: ARG002  people need no attempt's id
         """Name the stage that begins."""
-        if self._live:
-            self._show(f"{_name(stage)}: starting")
+        self._line.show(_name(stage), ["starting"])
 
     def progressed(self, stage: StageSpec, progress: StageProgress) -> None:
         """Show how far the stage is, on a terminal only."""
         now = time.monotonic()
-        if self._live and now - self._last_shown >= MIN_SECONDS_BETWEEN_LINES:
+        if self._line.is_live and now - self._last_shown >= MIN_SECONDS_BETWEEN_LINES:
             self._last_shown = now
-            self._show(f"{_name(stage)}: {describe(progress)}")
+            self._line.show(_name(stage), described(progress) or ["running"])
 
     def finished(self, stage: StageSpec, result: StageResult, seconds: float) -> None:
         """Say that the stage is finished."""
-        self._clear()
+        self._line.clear()
         self._say(f"{_name(stage):<28} {seconds:7.1f} s   {headline(result)}")
         for notice in result.summary.get("notices", []):
             self._say(f"  note: {notice}")
@@ -60,17 +62,10 @@ class PeopleObserver:
 
     def interrupted(self) -> None:
         """Leave the live line."""
-        self._clear()
+        self._line.clear()
 
     def _say(self, text: str) -> None:
-        print(text.rstrip(), file=sys.stderr, flush=True)
-
-    def _show(self, text: str) -> None:
-        print(f"\r\x1b[2K{text[:160]}", end="", file=sys.stderr, flush=True)
-
-    def _clear(self) -> None:
-        if self._live:
-            print("\r\x1b[2K", end="", file=sys.stderr, flush=True)
+        tell(text.rstrip(), self._stream)
 
 
 class JsonLinesObserver:
@@ -113,18 +108,18 @@ class JsonLinesObserver:
 
     def _write(self, event: str, **values: Any) -> None:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **values}
-        print(json.dumps(line), flush=True)
+        tell(json.dumps(line), sys.stdout)
 
 
-def describe(progress: StageProgress) -> str:
-    """Progress in words: `step 120/400, loss 2.310, 812 films/s, ~40 s left`."""
+def described(progress: StageProgress) -> list[str]:
+    """Progress in words: `step 120/400`, `loss 2.31`, `films/s 812`, `~40 s left`."""
     parts = [progress.message] if progress.message else []
     if progress.total:
         parts.append(f"{progress.unit} {progress.done:.0f}/{progress.total:.0f}".strip())
     parts += [f"{name} {value:.4g}" for name, value in progress.metrics.items()]
     if progress.eta_seconds is not None:
         parts.append(f"{rounded_duration(progress.eta_seconds)} left")
-    return ", ".join(parts)
+    return parts
 
 
 def rounded_duration(seconds: float) -> str:

@@ -2,11 +2,9 @@
 
 import argparse
 import shlex
-import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.cli.arguments import called
@@ -15,7 +13,9 @@ from chex_jobs.cli.main import FAILED, INTERRUPTED
 from chex_jobs.cli.manifests import load
 from chex_jobs.cli.progress import JsonLinesObserver, PeopleObserver
 from chex_jobs.cli.report_copy import CARD, PAGE
+from chex_jobs.cli.terminal import tell
 from chex_jobs.executor.local import LocalExecutor, RunOutcome
+from chex_jobs.executor.signals import StopSignals
 from chex_jobs.stages.context import StageStopped
 from chex_jobs.stages.errors import StageFailed
 
@@ -23,23 +23,30 @@ from chex_jobs.stages.errors import StageFailed
 def execute(arguments: argparse.Namespace) -> int:
     """Run a manifest to its report; Ctrl-C stops at the next safe point."""
     job = load(arguments)
-    observer = JsonLinesObserver() if arguments.json_lines else PeopleObserver(live=sys.stderr.isatty())
+    observer = JsonLinesObserver() if arguments.json_lines else PeopleObserver(sys.stderr)
     stop = threading.Event()
+    signals = StopSignals(
+        stop, lambda: _say("stopping at the next safe point; Ctrl-C to stop at once", before="\n")
+    )
     try:
-        with _stopping_on_signals(stop):
+        with signals:
             outcome = LocalExecutor(job, this_machine(arguments.cpus), observer, stop).run()
     except StageFailed as error:
         observer.interrupted()
-        print(f"chex run: {error}", file=sys.stderr)
-        print(f"chex run: what is finished is kept; go on with: {_same_command()}", file=sys.stderr)
+        _say(str(error))
+        _say(f"what is finished is kept; go on with: {_same_command()}")
         return FAILED
     except (StageStopped, KeyboardInterrupt):
         observer.interrupted()
-        print(f"chex run: stopped; what is finished is kept. Go on with: {_same_command()}", file=sys.stderr)
-        return INTERRUPTED
+        _say(f"stopped; what is finished is kept. Go on with: {_same_command()}")
+        return signals.exit_code or INTERRUPTED
     if not arguments.json_lines:
         _print_outcome(outcome)
     return 0
+
+
+def _say(text: str, before: str = "") -> None:
+    tell(f"{before}chex run: {text}", sys.stderr)
 
 
 def _print_outcome(outcome: RunOutcome) -> None:
@@ -62,21 +69,3 @@ def conclusions(report: FinishedArtifact) -> Iterator[str]:
 
 def _same_command() -> str:
     return " ".join([called(), *(shlex.quote(word) for word in sys.argv[1:])])
-
-
-@contextmanager
-def _stopping_on_signals(stop: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a stop; the second one does not wait for it."""
-
-    def ask(_signal: int, _frame: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        print("\nchex run: stopping at the next safe point; once more to stop at once", file=sys.stderr)
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

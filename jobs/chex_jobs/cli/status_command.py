@@ -1,7 +1,6 @@
 """`kubectl chex status`."""
 
 import argparse
-import shutil
 import sys
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ from chex_jobs.cli.kubectl import RESOURCE, Kubectl
 from chex_jobs.cli.main import WRONG_USAGE
 from chex_jobs.cli.output import print_plain
 from chex_jobs.cli.status_page import job_table, page
+from chex_jobs.cli.terminal import size_of
 from chex_jobs.cli.watching import follow
 
 
@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     now = datetime.now(UTC)
     if arguments.name:
-        lines = page(ClusterJob.of(plain), now, shutil.get_terminal_size().columns)
+        lines = page(ClusterJob.of(plain), now, size_of(sys.stdout).columns)
     else:
         jobs = [ClusterJob.of(item) for item in plain["items"]]
         lines = job_table(jobs, now, with_namespace=arguments.all_namespaces) if jobs else ["no jobs here"]

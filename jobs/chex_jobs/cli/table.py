@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from chex_jobs.cli.terminal import display_width, padded
+
 GAP = "   "
 
 
@@ -12,11 +14,11 @@ def table(rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset())
         rows: the head first; all of one length.
         right: heads of the columns that are aligned to the right.
     """
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    widths = [max(display_width(row[index]) for row in rows) for index in range(len(rows[0]))]
     to_right = [head in right for head in rows[0]]
     return [
         GAP.join(
-            cell.rjust(width) if aligned else cell.ljust(width)
+            padded(cell, width, to_right=aligned)
             for cell, width, aligned in zip(row, widths, to_right, strict=True)
         ).rstrip()
         for row in rows

@@ -1,6 +1,5 @@
 """Following a job until it has ended: a live page on a terminal, a line for each change elsewhere."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from chex_jobs.cli.kubectl import Kubectl, KubectlFailed
 from chex_jobs.cli.live_screen import LiveScreen
 from chex_jobs.cli.status_changes import changes
 from chex_jobs.cli.status_page import page
+from chex_jobs.cli.terminal import size_of
 
 FAILED = 1
 PAUSE_SECONDS = 3.0
@@ -74,7 +74,7 @@ def _on_terminal(output: TextIO, stack: ExitStack) -> Callable[[ClusterJob], Non
     def show(job: ClusterJob) -> None:
         now = datetime.now(UTC)
         as_of = f"as of {now.astimezone():%H:%M:%S}; Ctrl-C leaves, the job goes on"
-        screen.show([*page(job, now, shutil.get_terminal_size().columns), "", as_of])
+        screen.show([*page(job, now, size_of(output).columns), "", as_of])
 
     return show
 

@@ -1,17 +1,19 @@
 """`python -m chex_jobs.executor.cluster`: one attempt at a stage in a cluster, as the driver of its Ray.
 
 What to do is read from files that the operator mounted: nothing of the user's is on a command line. Exit codes tell KubeRay
-little (`SUCCEEDED` or not); the operator reads the ConfigMap and, where that is silent, the artifacts.
+little (`SUCCEEDED` or not); the operator reads the ConfigMap and, where that is silent, the artifacts. An attempt that a signal
+ended exits with 143 or 129.
 """
 
 import json
 import logging
 import os
 import secrets
-import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from chex_api.attempt import (
@@ -29,6 +31,7 @@ from chex_jobs.executor.log_archive import archived_output
 from chex_jobs.executor.log_chunks import stage_logs
 from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
+from chex_jobs.executor.signals import EndedBySignal, StopSignals, kept_from_ray
 from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
@@ -45,24 +48,37 @@ def main() -> int:
     """Run the mounted stage on the Ray of this Pod."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     folder = mounted(os.environ)
     spec = StageSpec.parse(json.loads((folder / STAGE_FILE).read_text()))
     about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
     attempt = attempt_id(about.attempt, os.environ)
     server = ApiServer.of_this_pod(os.environ)
     with (
+        StopSignals(stop, lambda: log.info("asked to end; stopping with a checkpoint")) as signals,
         archived_output(stage_logs(spec, attempt)),
         ProgressConfigMap(server, about.namespace, about.progress_config_map, stop) as progress,
     ):
-        import ray
-
-        ray.init(address="auto", log_to_driver=True)
         try:
-            return run_attempt(spec, attempt, _machine(), progress, stop)
-        finally:
-            time.sleep(LAST_LINES_SECONDS)
-            ray.shutdown()
+            with _joined_ray():
+                code = run_attempt(spec, attempt, _machine(), progress, stop)
+        except EndedBySignal:  # before anything began, or without waiting for it
+            progress.conclude(STOPPED, {})
+            code = INTERRUPTED
+        return signals.exit_code or code if code == INTERRUPTED else code
+
+
+@contextmanager
+def _joined_ray() -> Iterator[None]:
+    """The Ray of this Pod."""
+    import ray
+
+    with kept_from_ray():
+        ray.init(address="auto", log_to_driver=True)
+    try:
+        yield
+    finally:
+        time.sleep(LAST_LINES_SECONDS)
+        ray.shutdown()
 
 
 class Teller(Protocol):

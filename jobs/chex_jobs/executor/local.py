@@ -17,7 +17,7 @@ from chex_api.stage import StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.executor.observer import RunObserver
 from chex_jobs.preflight import run_preflight
-from chex_jobs.stages.context import Machine, StageContext
+from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 
@@ -49,7 +49,7 @@ class LocalExecutor:
     def run(self) -> RunOutcome:
         """Run every unfinished stage. Raises `PreflightFailed`, `StageStopped`, or the failing stage's error."""
         begun = time.monotonic()
-        preflight = run_preflight(self._job, self._observer.looking)
+        preflight = run_preflight(self._job, self._looking)
         plan = make_plan(self._job, preflight.digests)
         results = {
             _label(stage): done for stage in plan.stages if (done := self._finished(stage)) is not None
@@ -65,6 +65,11 @@ class LocalExecutor:
                     stage_seconds += time.monotonic() - stage_begun
         self._observer.ended(time.monotonic() - begun, stage_seconds)
         return RunOutcome(plan, results)
+
+    def _looking(self, dataset: str, done: int, total: int) -> None:
+        if self._stop.is_set():
+            raise StageStopped
+        self._observer.looking(dataset, done, total)
 
     def _finished(self, stage: StageSpec) -> StageResult | None:
         done = self._store.stage(stage.kind, stage.name, stage.identity).finished()

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chex_jobs.executor.signals import kept_from_ray
 from chex_jobs.stages.context import Machine
 
 OBJECT_STORE_BYTES = 256 * 1024**2
@@ -22,6 +24,32 @@ SETTINGS = {
     "OMP_NUM_THREADS": "1",
 }
 
+_is_out_of_reach = False
+
+
+def _leave_the_terminal() -> None:
+    if _is_out_of_reach:
+        os.setsid()
+
+
+os.register_at_fork(after_in_child=_leave_the_terminal)
+
+
+@contextmanager
+def _out_of_reach() -> Iterator[None]:
+    """Programs that this process starts in the block get a session of their own.
+
+    A closed terminal, `timeout` and `kill -- -GROUP` send their signal to all of a group. Ray's processes would die of it before a
+    checkpoint is stored; Ray keeps only SIGINT from them. They still end with this process: the kernel kills them when it dies.
+    Elsewhere than on Linux a process of Ray's does that, which has to stay in their group.
+    """
+    global _is_out_of_reach
+    _is_out_of_reach = sys.platform == "linux"
+    try:
+        yield
+    finally:
+        _is_out_of_reach = False
+
 
 @contextmanager
 def local_ray(machine: Machine) -> Iterator[None]:
@@ -33,17 +61,18 @@ def local_ray(machine: Machine) -> Iterator[None]:
     # `address="local"`: a stale address file of another cluster makes a plain init raise.
     # No dashboard: 1 GB less memory and a second less start; no trial here is killed by Tune, which alone needs it.
     with tempfile.TemporaryDirectory(prefix="chex-ray-", ignore_cleanup_errors=True) as folder:
-        ray.init(
-            address="local",
-            num_cpus=machine.cpus,
-            num_gpus=machine.gpus,
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            _temp_dir=folder,
-        )
         try:
+            with kept_from_ray(), _out_of_reach():
+                ray.init(
+                    address="local",
+                    num_cpus=machine.cpus,
+                    num_gpus=machine.gpus,
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=folder,
+                )
             yield
         finally:
             ray.shutdown()

@@ -7,7 +7,6 @@ outside the manifest, the identities that follow from them, and which stages are
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterable
@@ -33,6 +32,7 @@ from chex_jobs.executor.log_archive import archived_output
 from chex_jobs.executor.log_chunks import attempt_of, preflight_logs
 from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
+from chex_jobs.executor.signals import exit_on_signals
 from chex_jobs.preflight import PreflightFailed, run_preflight
 from chex_jobs.preflight.outlook import notices
 from chex_jobs.preflight.wording import dataset_lines
@@ -47,9 +47,7 @@ FILMS_BETWEEN = 1000
 def main() -> int:
     """Look at what the mounted manifest names."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(
-        signal.SIGTERM, lambda _number, _frame: sys.exit(FAILED)
-    )  # nothing is lost: the next one looks again
+    exit_on_signals()  # nothing is lost: the next one looks again
     folder = mounted(os.environ)
     job = ChexTrainingJob.parse(json.loads((folder / MANIFEST_FILE).read_text()))
     about = AttemptFile.parse(json.loads((folder / ATTEMPT_FILE).read_text()))
