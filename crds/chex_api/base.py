@@ -79,7 +79,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_leng
 """A DNS label, as Kubernetes uses it: lower-case letters, digits, hyphens."""
 
 Uri = Annotated[str, Field(pattern=r"^(s3|file)://[^\s]*$", min_length=7, max_length=1024)]
-"""`s3://bucket/prefix`, or `file:///folder` with `chex run` only."""
+"""`s3://bucket/prefix`, or `file:///folder` with `chex run` only. `file:` URIs have percent escapes, S3 keys stand as they are."""
 
 LONGEST_URI = 2048
 """Characters that an artifact's address may have: those of its job's folder, and our own names below it."""

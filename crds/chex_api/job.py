@@ -32,7 +32,7 @@ class Artifacts(ApiModel):
     """Where everything that a job makes is stored."""
 
     uri: Uri = Field(
-        description="Folder of all artifacts, `s3://bucket/prefix`; `file:///folder` with `chex run` only. It cannot be changed."
+        description="Folder of all artifacts, `s3://bucket/prefix`; `file:///folder` with `chex run` only, where `%20` stands for a space and `%25` for a percent sign. It cannot be changed."
     )
 
 

@@ -136,6 +136,11 @@ def _message(details: dict[str, Any]) -> str:
         return str(details["ctx"]["error"])
     if kind == "string_type" and isinstance(details["input"], bool | int | float):
         return _unquoted(details["input"])
+    if kind == "string_pattern_mismatch" and location[-1] == "uri":
+        return (
+            "must be s3://bucket/prefix, or file:///folder with percent escapes (%20 for a space, %25 for %), without white space; "
+            f"it is {_shown(details['input'])}"
+        )
     message = str(details["msg"])
     message = (
         message.replace("Input should be", "must be")

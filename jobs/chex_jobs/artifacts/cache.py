@@ -23,7 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chex_jobs.artifacts.disk import is_full
-from chex_jobs.artifacts.errors import CorruptArtifact, ObjectNotFound, StorageFull, StorageUnavailable
+from chex_jobs.artifacts.errors import (
+    CorruptArtifact,
+    InvalidLocation,
+    ObjectNotFound,
+    StorageFull,
+    StorageUnavailable,
+)
 from chex_jobs.artifacts.file_storage import FileStorage
 from chex_jobs.artifacts.hashing import check_file
 from chex_jobs.artifacts.location import STAGING_PREFIX
@@ -71,8 +77,10 @@ class LocalCache:
     def of_environment(cls) -> "LocalCache":
         """The cache of this user: `XDG_CACHE_HOME`, and `CHEX_CACHE_MAX_BYTES` in place of 64 GiB."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        max_bytes = int(os.environ.get(MAX_BYTES_VARIABLE) or DEFAULT_MAX_BYTES)
-        return cls(home / "chexdragon" / "artifacts", max_bytes)
+        told = os.environ.get(MAX_BYTES_VARIABLE) or str(DEFAULT_MAX_BYTES)
+        if not (told.isascii() and told.isdigit()):
+            raise InvalidLocation(f"{MAX_BYTES_VARIABLE} is {told!r}; it must be a number of bytes")
+        return cls(home / "chexdragon" / "artifacts", int(told))
 
     def file(self, storage: Storage, key: str, size: int, sha256: str) -> Path:
         """The cached file with this SHA-256, fetched and checked if it is not there."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from chex_jobs.artifacts.errors import InvalidLocation
 
@@ -17,6 +17,8 @@ MAX_KEY_BYTES = 1024  # the limit of S3, kept for files too, so that a job moves
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ESCAPED_IN_URIS = re.compile(r"[%\s\x00-\x1f\x7f\ud800-\udfff]+")
+"""What a `file:` URI may not hold as it is: its own mark, white space, and bytes of names that are no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Location:
     def parse(cls, uri: str) -> "Location":
         """Take `file:///directory` or `s3://bucket/prefix` apart.
 
-        Percent escapes are decoded in `file:` URIs; S3 keys are taken as they stand.
+        Percent escapes are decoded in `file:` URIs (`%20` is a space, `%25` a percent sign; a percent sign that begins no escape
+        stands for itself); S3 keys are taken as they stand.
         Raises `InvalidLocation` for anything else, for `..`, and for credentials in the URI.
         """
         scheme, separator, rest = uri.partition("://")
@@ -53,7 +56,11 @@ class Location:
             raise InvalidLocation(
                 f"{uri!r} names a host; a local directory has three slashes: file:///directory"
             )
-        return cls("file", "", "/" + _checked_prefix(uri, unquote(path)))
+        # Names on disk are bytes, which need not be UTF-8.
+        decoded = os.fsdecode(unquote_to_bytes(os.fsencode(path)))
+        if _CONTROL.search(decoded):
+            raise InvalidLocation(f"{uri!r} holds control characters")
+        return cls("file", "", "/" + _checked_prefix(uri, decoded))
 
     @property
     def uri(self) -> str:
@@ -73,6 +80,25 @@ class Location:
         if self.scheme == "file":
             return f"{self.uri.rstrip('/')}/{_quoted(key)}"
         return f"{self.uri}/{key}"
+
+
+def file_uri(path: Path) -> str:
+    """The URI of a local path, which `Location.parse` gives back; letters of all scripts stay readable.
+
+    Relative paths are relative to the working directory. `..` is resolved as the system does, through links.
+    """
+    whole = str(path.resolve() if ".." in path.parts else path.absolute())
+    return "file://" + escaped(whole, _ESCAPED_IN_URIS)
+
+
+def with_escaped_blanks(uri: str) -> str:
+    """A `file:` URI that a person wrote, with its white space escaped; its escapes stay what they are."""
+    return escaped(uri, re.compile(r"\s+"))
+
+
+def escaped(text: str, what: re.Pattern[str]) -> str:
+    """Percent escapes in place of what matches."""
+    return what.sub(lambda found: quote(os.fsencode(found[0]), safe=""), text)
 
 
 def checked_key(key: str) -> str:

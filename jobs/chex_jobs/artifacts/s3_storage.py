@@ -10,15 +10,13 @@ Its parts stay and are billed: give the bucket a lifecycle rule `AbortIncomplete
 With `CHEX_S3_KMS_KEY_ID` set, every object is encrypted with that KMS key, whatever the bucket's default is.
 """
 
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chex_jobs.artifacts.disk import is_full
-from chex_jobs.artifacts.errors import StorageFull
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.artifacts.location import Location, checked_folder, checked_key, common_folder
 from chex_jobs.artifacts.retry import Backoff, call_with_retries
 from chex_jobs.artifacts.s3_client import PARALLEL_PARTS, S3Client
@@ -70,8 +68,8 @@ class S3Storage(Storage):
     @contextmanager
     def staged(self, key: str) -> Iterator[Path]:
         checked_key(key)
-        with _reporting_full_disk(), tempfile.TemporaryDirectory(prefix="chex-upload-") as directory:
-            path = Path(directory) / "object"
+        with temporary_folder("chex-upload-") as folder:
+            path = folder / "object"
             path.touch()
             yield path
             self.upload(key, path)
@@ -194,16 +192,3 @@ def _transfer_config() -> "TransferConfig":
     return TransferConfig(
         multipart_threshold=2 * PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=PARALLEL_PARTS
     )
-
-
-@contextmanager
-def _reporting_full_disk() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if not is_full(error):
-            raise
-        raise StorageFull(
-            f"no space left in {tempfile.gettempdir()}, where files wait for their upload: free space there, or "
-            "set TMPDIR to a larger disk, then run the same command again"
-        ) from error

@@ -1,16 +1,23 @@
 """The words of the command line: `chex`, and `kubectl chex` where kubectl calls the same program as its plugin."""
 
 import argparse
+import os
 import shlex
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 PLUGIN = "kubectl-chex"
 DESCRIPTION = "Pretrain on a radiology network's chest X-rays, adapt to each hospital, and show the evidence."
 EXIT_CODES = "exit codes: 0 fine, 1 failed, 2 wrong usage or invalid manifest, 130, 143, 129 ended by Ctrl-C, SIGTERM, a closed terminal (resumable)"
-FIRST_RUN = "A first run, on generated films:  chex run infra/samples/quickstart.yaml --artifacts file://$PWD/artifacts"
+FIRST_RUN = "A first run, on generated films:  chex run infra/samples/quickstart.yaml --artifacts ./artifacts"
 FIRST_JOB = "A first job:  kubectl chex submit job.yaml --watch"
+
+
+MOST_CPUS = 4096
+"""More than any machine has: a slip."""
+MOST_ATTEMPTS = 1_000_000
 
 
 def program() -> str:
@@ -86,7 +93,9 @@ def _add_validate(commands: _Commands) -> None:
         "name every fault of a manifest",
         "Name every fault of a manifest, with its field path.",
     )
-    command.add_argument("manifest", help="a ChexTrainingJob in YAML or JSON; - for standard input")
+    command.add_argument(
+        "manifest", type=_path, help="a ChexTrainingJob in YAML or JSON; - for standard input"
+    )
     _add_output(command)
 
 
@@ -111,7 +120,10 @@ def _add_run(commands: _Commands) -> None:
     )
     _add_manifest(command)
     command.add_argument(
-        "--cpus", type=int, metavar="N", help="CPU cores to use (default: all that this process may use)"
+        "--cpus",
+        type=_number(MOST_CPUS),
+        metavar="N",
+        help="CPU cores to use (default, and at most: all that this process may use)",
     )
     command.add_argument(
         "--json-lines", action="store_true", help="progress as one JSON object a line, on standard output"
@@ -128,11 +140,13 @@ def _add_predict(commands: _Commands) -> None:
     command.add_argument(
         "images",
         nargs="*",
+        type=_path,
         metavar="IMAGE",
         help="PNG, JPEG or DICOM files (default with --table: all of it)",
     )
     command.add_argument(
         "--table",
+        type=_path,
         metavar="FILE",
         help="CSV or Parquet that says which films belong together; needed by a model that scores studies or patients",
     )
@@ -159,6 +173,7 @@ def _add_crds(commands: _Commands) -> None:
     )
     command.add_argument(
         "--folder",
+        type=_path,
         metavar="FOLDER",
         help="write one file for each kind there (default: all to standard output)",
     )
@@ -174,7 +189,9 @@ def _add_submit(commands: _Commands) -> None:
         "Name every fault of a manifest, or apply it (server-side). Submitting an edited manifest again keeps what is finished.",
         cluster=True,
     )
-    command.add_argument("manifest", help="a ChexTrainingJob in YAML or JSON; - for standard input")
+    command.add_argument(
+        "manifest", type=_path, help="a ChexTrainingJob in YAML or JSON; - for standard input"
+    )
     command.add_argument(
         "--dry-run", action="store_true", help="let the API server judge the manifest, and store nothing"
     )
@@ -218,7 +235,10 @@ def _add_logs(commands: _Commands) -> None:
     command.add_argument("name", metavar="NAME", help="a job")
     command.add_argument("--stage", metavar="STAGE", help="another stage, such as pretrain/ssl or preflight")
     command.add_argument(
-        "--attempt", type=int, metavar="N", help="an earlier attempt at it (default: the newest)"
+        "--attempt",
+        type=_number(MOST_ATTEMPTS),
+        metavar="N",
+        help="an earlier attempt at it (default: the newest)",
     )
     command.add_argument(
         "-f", "--follow", action="store_true", help="go on until the attempt ends; wait for it if it starts"
@@ -264,7 +284,7 @@ def _add_report(commands: _Commands) -> None:
         command, "FILE|NAME", "a manifest that was run here (- for standard input), or a job in the cluster"
     )
     command.add_argument(
-        "--save", metavar="FOLDER", help="copy the page, the tables and the model cards there"
+        "--save", type=_path, metavar="FOLDER", help="copy the page, the tables and the model cards there"
     )
     command.add_argument(
         "--models",
@@ -275,16 +295,35 @@ def _add_report(commands: _Commands) -> None:
     _add_cluster(command)
 
 
+def _path(text: str) -> str:
+    """A path; `~` at its beginning is a home also behind `=`, where shells leave it alone."""
+    if not text:
+        raise argparse.ArgumentTypeError("a path is empty")
+    return os.path.expanduser(text)  # noqa: PTH111 - a name without it stays as it was written
+
+
+def _number(most: int) -> Callable[[str], int]:
+    """A whole number from 1 to `most`."""
+
+    def number(text: str) -> int:
+        value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
+        if not 1 <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {most}")
+        return value
+
+    return number
+
+
 def _add_manifest(
     command: argparse.ArgumentParser,
     metavar: str = "manifest",
     meaning: str = "a ChexTrainingJob in YAML or JSON; - for standard input",
 ) -> None:
-    command.add_argument("manifest", metavar=metavar, help=meaning)
+    command.add_argument("manifest", type=_path, metavar=metavar, help=meaning)
     command.add_argument(
         "--artifacts",
         metavar="URI",
-        help="replaces spec.artifacts.uri: s3://bucket/prefix, file:///folder, or a path",
+        help="replaces spec.artifacts.uri: s3://bucket/prefix, file:///folder (with %%20 for a space), or a path as it is",
     )
     command.add_argument(
         "--source",
@@ -306,4 +345,4 @@ def _add_cluster(command: argparse.ArgumentParser) -> None:
     cluster = command.add_argument_group("cluster")
     cluster.add_argument("-n", "--namespace", metavar="NAMESPACE", help="default: that of the context")
     cluster.add_argument("--context", metavar="CONTEXT", help="default: kubectl's current one")
-    cluster.add_argument("--kubeconfig", metavar="FILE", help="default: kubectl's own")
+    cluster.add_argument("--kubeconfig", type=_path, metavar="FILE", help="default: kubectl's own")

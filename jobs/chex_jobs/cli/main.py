@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. Raises `SystemExit` for wrong usage, as argparse does."""
+    _tolerate_characters()
     parsed = parser().parse_args(arguments)
     try:
         with ended_by_signals():
@@ -32,6 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except Exception as error:
         return _told(parsed, error)
+
+
+def _tolerate_characters() -> None:
+    """A locale without a character, and a name on disk that is no UTF-8, are no reason to fail: they are printed as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(parsed: argparse.Namespace, error: Exception) -> int:

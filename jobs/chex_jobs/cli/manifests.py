@@ -1,6 +1,9 @@
 """From the arguments that name a manifest to a valid job, with the locations of this machine."""
 
 import argparse
+import codecs
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,9 @@ from typing import Any
 from chex_api.faults import Fault
 from chex_api.job import ChexTrainingJob
 from chex_api.loading import LoadResult, ManifestError, read_yaml, validate_job
+from chex_jobs.artifacts.location import file_uri, with_escaped_blanks
+
+_NEARLY_A_URI = re.compile(r"(s3|file):/|[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class InvalidManifest(Exception):
@@ -19,12 +25,23 @@ class InvalidManifest(Exception):
 
 
 def read_text(path: str) -> str:
-    """The text of a manifest. Raises `InvalidManifest` where there is none to read."""
+    """The text of a manifest, which is UTF-8 whatever the locale. Raises `InvalidManifest` where there is none to read."""
+    where = "standard input" if path == "-" else path
     try:
-        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InvalidManifest((Fault("", f"cannot read {path}: {reason}"),)) from error
+        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return content.decode("utf-8")
+    except OSError as error:
+        raise InvalidManifest((Fault("", f"cannot read {where}: {error.strerror}"),)) from error
+    except UnicodeDecodeError as error:
+        raise InvalidManifest((Fault("", f"cannot read {where}: {_not_utf8(error)}"),)) from error
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "it is UTF-16 text; save it as UTF-8"
+    line = error.object.count(b"\n", 0, error.start) + 1
+    wrong = error.object[error.start]
+    return f"it is not UTF-8 text; line {line} has the byte 0x{wrong:02x}; save it as UTF-8"
 
 
 def load(arguments: argparse.Namespace) -> ChexTrainingJob:
@@ -48,8 +65,23 @@ def report_faults(manifest: str, faults: tuple[Fault, ...]) -> None:
 
 
 def as_uri(location: str) -> str:
-    """A URI as it is; a path as a file:// URI."""
-    return location if "://" in location else f"file://{Path(location).absolute()}"
+    """A location that a person wrote on a command line, as a URI.
+
+    What begins with `file://` or `s3://` is a URI, with its percent escapes; white space may stand in it all the same. Anything else
+    is a path as the shell has it: every character stands for itself, and `~` at its beginning for a home, which shells leave alone
+    behind `=`. Raises `ManifestError` for what is neither.
+    """
+    if not location:
+        raise ManifestError("a location is empty; write a path, file:///folder or s3://bucket/prefix")
+    if location.startswith("file://"):
+        return with_escaped_blanks(location)
+    if location.startswith("s3://"):
+        return location
+    if almost := _NEARLY_A_URI.match(location):
+        raise ManifestError(
+            f"{location!r} begins with {almost[0]!r}; write file:///folder, s3://bucket/prefix, or a path (./{location})"
+        )
+    return file_uri(Path(os.path.expanduser(location)))  # noqa: PTH111 - a Path forgets the ./ of ./~
 
 
 def _replace_locations(plain: dict[str, Any], artifacts: str | None, sources: list[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chex_api.loading import ManifestError
 from chex_jobs.cli.main import FAILED, WRONG_USAGE
 from chex_jobs.cli.manifests import as_uri
 from chex_jobs.cli.output import print_plain
@@ -33,7 +34,7 @@ def execute(arguments: argparse.Namespace) -> int:
     except BundleError as error:
         print(f"chex predict: {error}", file=sys.stderr)
         return FAILED
-    except GroupingError as error:
+    except (GroupingError, ManifestError) as error:
         print(f"chex predict: {error}", file=sys.stderr)
         return WRONG_USAGE
     rows: list[dict[str, Any]] = []

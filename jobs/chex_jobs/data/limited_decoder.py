@@ -117,9 +117,10 @@ class LimitedDecoder:
 
 def _enlarge(pipe: IO[bytes]) -> None:
     """Make room for a whole film: with the usual 64 KiB the two processes would take turns some twenty times."""
-    with contextlib.suppress(
-        PermissionError
-    ):  # the user's share of pipe memory is used up; slower, not wrong
+    if not hasattr(fcntl, "F_SETPIPE_SZ"):  # Linux alone has it
+        return
+    # The user's share of pipe memory may be used up; that is slower, not wrong.
+    with contextlib.suppress(PermissionError):
         fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 

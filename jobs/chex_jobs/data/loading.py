@@ -12,8 +12,6 @@ data set. A batch is a dict:
     study_text_groups int64  [B, G]        with texts only; the groups of all texts of the film's study, padded with -1
 """
 
-import os
-import sys
 from collections.abc import Generator, Sequence
 from typing import Literal, Protocol, Self
 
@@ -22,6 +20,7 @@ import torch
 
 from chex_api.pretraining import Augmentation
 from chex_jobs.data.augmentation import augment, standard_view
+from chex_jobs.data.cores import usable_cores
 from chex_jobs.data.order import EpochOrder, Position
 from chex_jobs.data.prefetch import Prefetcher
 from chex_jobs.data.tokens import TokenizedTexts
@@ -53,11 +52,7 @@ class LoadingError(RuntimeError):
 
 def default_threads() -> int:
     """Return how many threads make batches: the cores this process may use, less one for the trainer, 1 to 8."""
-    if sys.platform == "linux":
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, min(8, cores - 1))
+    return max(1, min(8, usable_cores() - 1))
 
 
 class BatchSource:

@@ -6,17 +6,16 @@ imported when called, so that the statistics stay free of it.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chex_jobs.artifacts.disk import reserve, temporary_folder
 from chex_jobs.evaluation.evaluation_data import EvaluationData, Films
 from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.ledger import TestLedger, Visit
@@ -89,9 +88,10 @@ def _standard_views(films: Films, ordinals: IntArray, size: int) -> Iterator[NDA
     """The standard views of some films, uint8 [F, S, S], in a file that goes away: a big test set need not fit in memory."""
     from chex_jobs.data.augmentation import standard_view
 
-    with tempfile.TemporaryDirectory(prefix="chex-test-views-") as folder:
-        shape = (len(ordinals), size, size)
-        views = np.lib.format.open_memmap(Path(folder) / "views.npy", mode="w+", dtype=np.uint8, shape=shape)
+    with temporary_folder("chex-test-views-") as folder:
+        shape, path = (len(ordinals), size, size), folder / "views.npy"
+        views = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+        reserve(path)
         for row, ordinal in enumerate(ordinals):
             views[row] = standard_view(films.film(int(ordinal)), size)
         yield views

@@ -3,10 +3,10 @@
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chex_jobs.executor.ray_folder import ray_folder
 from chex_jobs.executor.signals import kept_from_ray
 from chex_jobs.stages.context import Machine
 
@@ -60,7 +60,7 @@ def local_ray(machine: Machine) -> Iterator[None]:
 
     # `address="local"`: a stale address file of another cluster makes a plain init raise.
     # No dashboard: 1 GB less memory and a second less start; no trial here is killed by Tune, which alone needs it.
-    with tempfile.TemporaryDirectory(prefix="chex-ray-", ignore_cleanup_errors=True) as folder:
+    with ray_folder() as folder:
         try:
             with kept_from_ray(), _out_of_reach():
                 ray.init(

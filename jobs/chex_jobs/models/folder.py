@@ -1,10 +1,10 @@
 """Folders with a model in them, local or in S3: which files are there, and copies of them to read from."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.artifacts.errors import ObjectNotFound
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.models.errors import WeightsError
@@ -53,13 +53,13 @@ class ModelFolder:
     @contextmanager
     def local_copy(self, names: Sequence[str]) -> Iterator[Path]:
         """A temporary folder with copies of those named files that exist; gone after the block."""
-        with tempfile.TemporaryDirectory(prefix="chex-model-") as folder:
+        with temporary_folder("chex-model-") as folder:
             for name in names:
                 try:
-                    self._storage.download(name, Path(folder) / name)
+                    self._storage.download(name, folder / name)
                 except ObjectNotFound:
                     continue
-            yield Path(folder)
+            yield folder
 
 
 def _how_to_convert(uri: str, pickle: str, target: str) -> str:

@@ -1,8 +1,6 @@
 """`report/<job>`: join what the other stages found, tell people, and hand over the deployable models."""
 
-import tempfile
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -11,6 +9,7 @@ from chex_api.dataset import Dataset
 from chex_api.job import JobSpec
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.evaluation.results import HospitalResults, Results
 from chex_jobs.evaluation.results_json import dumps
 from chex_jobs.report.assemble import FinishedStages, assemble_results
@@ -63,9 +62,9 @@ def _write_model(
     """Write the hospital's model folder and its card; returns the folder's path in the artifact."""
     folder = f"models/{hospital.hospital}"
     dataset: Dataset = job.dataset(hospital.dataset)
-    with tempfile.TemporaryDirectory(prefix="chex-model-") as local:
-        bundle_of(hospital, dataset, job.encoders.image, context.store, Path(local))
-        for path in sorted(Path(local).iterdir()):
+    with temporary_folder("chex-model-") as local:
+        bundle_of(hospital, dataset, job.encoders.image, context.store, local)
+        for path in sorted(local.iterdir()):
             attempt.upload(f"{folder}/{path.name}", path)
     attempt.write_bytes(f"{folder}/model-card.md", render_model_card(results, hospital).encode())
     return folder

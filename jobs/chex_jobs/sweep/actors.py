@@ -12,17 +12,18 @@ reused also after a unit of theirs failed in Python; one that died is replaced.
 import json
 import logging
 import os
-import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.air.constants import TRAINING_ITERATION
 from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.sweep.arms import Summary
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Unit
@@ -67,7 +68,7 @@ def run_units(
     if coordinator.done:
         return True
     searcher = _Searcher(coordinator, on_finished)
-    with tempfile.TemporaryDirectory(prefix="chex-tune-") as folder:
+    with temporary_folder("chex-tune-") as folder:
         _quiet()
         tuner = tune.Tuner(
             tune.with_resources(
@@ -82,7 +83,8 @@ def run_units(
             ),
             run_config=tune.RunConfig(
                 name="sweep",
-                storage_path=folder,
+                storage_path=str(folder),
+                storage_filesystem=LocalFileSystem(),  # a path alone would be read as a URI
                 verbose=0,
                 stop=_Stopper(searcher, should_stop),
                 # Of a class Tune would store a checkpoint at its end, in this folder, which other nodes do not have.

@@ -5,7 +5,6 @@ no storing: the loop seeds them from (seed, step, worker) in every step, and bat
 """
 
 import logging
-import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Protocol
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.data.order import Position
 from chex_jobs.training.errors import CheckpointFailed
 from chex_jobs.training.model_state import ModelState
@@ -135,8 +135,8 @@ class CheckpointWriter:
 
     def _store_now(self, state: ModelState, run_state: RunState) -> None:
         try:
-            with tempfile.TemporaryDirectory(prefix="chex-checkpoint-") as folder:
-                files = {name: Path(folder) / name for name in (WEIGHTS, BUFFERS, OPTIMIZER)}
+            with temporary_folder("chex-checkpoint-") as folder:
+                files = {name: folder / name for name in (WEIGHTS, BUFFERS, OPTIMIZER)}
                 for name, content in _files_of(state).items():
                     save_file(dict(content), files[name])
                 self._store.save(run_state.step, files, _metadata_of(state, run_state))

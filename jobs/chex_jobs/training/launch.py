@@ -7,13 +7,14 @@ reporting step 3 went on from step 1.
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.training.errors import TrainingError, UnforeseenInWorker, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
@@ -67,7 +68,7 @@ def launch(
     try:
         others = _placement_groups()
         for failures_left in range(max_failures, -1, -1):
-            with tempfile.TemporaryDirectory(prefix="chex-train-", ignore_cleanup_errors=True) as folder:
+            with temporary_folder("chex-train-") as folder:
                 trainer = _trainer(
                     run, checkpoints, mailbox, num_workers, use_gpu, cpus_per_worker, failures_left, folder
                 )
@@ -115,8 +116,9 @@ def _trainer(
     use_gpu: bool,
     cpus_per_worker: float,
     max_failures: int,
-    folder: str,
+    folder: Path,
 ) -> Any:
+    from pyarrow.fs import LocalFileSystem
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -130,7 +132,8 @@ def _trainer(
         ),
         run_config=RunConfig(
             name=f"run-{time.time_ns()}",
-            storage_path=folder,
+            storage_path=str(folder),
+            storage_filesystem=LocalFileSystem(),  # a path alone would be read as a URI
             failure_config=FailureConfig(max_failures=max_failures),
             worker_runtime_env={"env_vars": _environment(use_gpu, cpus_per_worker)},
         ),

@@ -73,7 +73,14 @@ def read_lines(storage: Storage, name: str) -> list[str] | None:
         content = storage.read_bytes(name)
     except ObjectNotFound:
         return None
-    return [line.strip() for line in content.decode("utf-8-sig").splitlines() if line.strip()]
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SourceError(
+            f"{name}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8; save it as UTF-8"
+        ) from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def stamps_of(storage: Storage, keys: Iterable[str]) -> dict[str, ObjectStamp]:
