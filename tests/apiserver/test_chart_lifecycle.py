@@ -100,6 +100,8 @@ def empty(helm_cluster: Cluster) -> Iterator[Cluster]:
     paths = [f"{CRDS}/{name_of(text)}" for text in render_crds().values()]
     for path in paths:
         helm_cluster.server.request("DELETE", path)
+    # A moment, but on a busy machine half a minute: the API server cannot list a kind whose storage is being set up anew, and
+    # looks again after growing pauses.
     deadline = time.monotonic() + PATIENCE_SECONDS
     while any(helm_cluster.server.request("GET", path).code == 200 for path in paths):
         assert time.monotonic() < deadline, "the CRDs do not go away"
