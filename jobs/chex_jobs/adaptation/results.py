@@ -136,14 +136,18 @@ class OnValidation:
 
 
 def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> OnValidation | None:
-    """The arm with the best mean score over its final fits; None where no task had both classes.
+    """The arm with the most labels and, of these, the best mean score over its final fits: what is to be deployed.
 
+    None where no task had both classes. Arms with fewer labels are validated on fewer patients, and the best of such scores is
+    too good by chance (`evaluation.selection`).
     With folds the fold models of a draw and seed are one fit: each task's scores are joined over folds, as in the
     evaluation, whose page prints the same number.
     """
+    most = max((document["labelFraction"] for document in documents), default=1.0)
     arms: dict[str, list[Mapping[str, Any]]] = {}
     for document in documents:
-        arms.setdefault(_name(document), []).append(document)
+        if document["labelFraction"] == most:
+            arms.setdefault(_name(document), []).append(document)
     scored = [
         OnValidation(label, value) for label, of in arms.items() if (value := _value(of, metric)) is not None
     ]

@@ -83,7 +83,9 @@ def test_a_step_larger_than_the_films_there_are_is_told() -> None:
     )
 
 
-def fold(name: str, number: int, aurocs: list[float | None], positives: int) -> dict[str, Any]:
+def fold(
+    name: str, number: int, aurocs: list[float | None], positives: int, fraction: float = 1.0
+) -> dict[str, Any]:
     """One arm in one fold: a score for each final seed, 10 negatives."""
     finals = [
         {
@@ -93,7 +95,7 @@ def fold(name: str, number: int, aurocs: list[float | None], positives: int) -> 
         }
         for seed, value in enumerate(aurocs)
     ]
-    return {"start": "ssl", "strategy": name, "labelFraction": 1.0, "fold": number, "finals": finals}
+    return {"start": "ssl", "strategy": name, "labelFraction": fraction, "fold": number, "finals": finals}
 
 
 def test_the_headline_names_an_arm_over_all_its_folds_and_not_its_best_fold() -> None:
@@ -123,3 +125,10 @@ def test_folds_weigh_by_their_pairs_seeds_alike_and_a_fold_without_a_class_not_a
 
 def test_no_arm_is_best_where_no_task_has_both_classes() -> None:
     assert best_on_validation([fold("probe", 0, [None], 3)], "AUROC") is None
+
+
+def test_the_headline_names_an_arm_with_the_most_labels_as_the_choice_to_deploy_does() -> None:
+    few, all_labels = fold("few", 0, [0.95], 2, fraction=0.3), fold("all", 0, [0.80], 8)
+    found = best_on_validation([few, all_labels], "AUROC")
+    assert found is not None
+    assert found.label == "ssl/all@1"
