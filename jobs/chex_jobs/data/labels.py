@@ -104,7 +104,9 @@ def read_labels(
             numbers have the other decimal mark; cells list a value of the task and nobody says that the column does.
     """
     column = _Column(task, cells, column_format, row_numbers or range(1, len(cells) + 1))
-    blank = _Meaning(UNKNOWN if task.blank_is_unknown() else 0.0, Kind.MISSING, "counts as missing")
+    blank = _Meaning(
+        UNKNOWN if task.blank_is_unknown() else 0.0, Kind.MISSING, "blank, or another word for missing"
+    )
     predicate = _predicate(task, column_format)
     meaning: dict[str, _Meaning] = {}
     for cell in column.counts:
@@ -198,7 +200,7 @@ def _one_of(task: Task, column_format: ColumnFormat) -> _Predicate:
             )
         if is_yes_or_no and found <= NO:
             return _Meaning(0.0)
-        return _Meaning(0.0, Kind.COUNTED_AS_NO, "is not in positive.values, so no")
+        return _Meaning(0.0, Kind.COUNTED_AS_NO, "not in positive.values")
 
     return meaning
 

@@ -1,6 +1,7 @@
 """An outlook in lines for people: on a terminal with examples that name files, in a log of a cluster without them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 MOST_LINES = 40
@@ -29,11 +30,10 @@ def dataset_lines(name: str, outlook: Mapping[str, Any], *, with_names: bool = T
     )
     for task in outlook["tasks"]:
         yield from _task_lines(task)
-    findings = outlook["findings"]
-    for finding in findings[:MOST_LINES]:
-        yield f"  {_finding(finding, with_names=with_names)}"
-    if len(findings) > MOST_LINES:
-        yield f"  … and {len(findings) - MOST_LINES} more findings; `-o json` lists them"
+    lines = [_finding_line(list(alike), with_names) for _, alike in groupby(outlook["findings"], key=_about)]
+    yield from (f"  {line}" for line in lines[:MOST_LINES])
+    if len(lines) > MOST_LINES:
+        yield f"  … and {len(lines) - MOST_LINES} more findings; `-o json` lists them"
 
 
 def _task_lines(task: Mapping[str, Any]) -> Iterator[str]:
@@ -60,10 +60,19 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         )
 
 
-def _finding(finding: Mapping[str, Any], *, with_names: bool) -> str:
-    subject = f"{finding['subject']}: " if finding["subject"] else ""
-    spelling = f" {finding['spelling']!r}" if finding["spelling"] else ""
-    row = f", such as row {finding['row']}" if finding["row"] else ""
+def _about(finding: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What findings that differ by their spelling alone have in common: they stand in one line."""
+    return finding["kind"], finding["subject"], finding["reason"]
+
+
+def _finding_line(alike: Sequence[Mapping[str, Any]], with_names: bool) -> str:
+    kind, subject, reason = _about(alike[0])
+    what = f"{subject}: {reason}" if subject else reason
+    return f"{_KINDS[kind]}: {what}: {', '.join(_count(finding, with_names) for finding in alike)}"
+
+
+def _count(finding: Mapping[str, Any], with_names: bool) -> str:
+    spelling = f"{finding['spelling']!r} " if finding["spelling"] else ""
+    row = f" (such as row {finding['row']})" if finding["row"] else ""
     example = f" ({finding['private']})" if with_names and finding["private"] else ""
-    kind = _KINDS[str(finding["kind"])]
-    return f"{kind}: {subject}{finding['reason']}{spelling}: {finding['count']}{row}{example}"
+    return f"{spelling}{finding['count']}{row}{example}"
