@@ -172,8 +172,8 @@ JOB_RULES = (
     ),
     CelRule(
         "datasets[].source.table.image",
-        "self.element == '' || self.path == '{}'",
-        "path stands beside element, which finds films whatever their paths; name one of them",
+        "self.element == '' || (self.path == '{}' && self.stripPrefixes.size() == 0 && self.extension == '')",
+        "path, stripPrefixes and extension say where a film lies, element finds films by their headers; use one way",
     ),
     CelRule(
         "datasets[].split.patients",

@@ -307,9 +307,12 @@ def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
 
 def _films_are_named_once(path: str, dataset: Plain) -> Iterator[Fault]:
     image = _get(dataset, "source", "table", "image")
-    if is_object(image) and image.get("element") and image.get("path", "{}") != "{}":
+    if not is_object(image) or not image.get("element"):
+        return
+    if image.get("path", "{}") != "{}" or image.get("stripPrefixes") or image.get("extension"):
         yield Fault(
-            path, "path stands beside element, which finds films whatever their paths; name one of them"
+            path,
+            "path, stripPrefixes and extension say where a film lies, element finds films by their headers; use one way",
         )
 
 
