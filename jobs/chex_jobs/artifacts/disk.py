@@ -41,9 +41,16 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
             f"{error.strerror}: free space, or set TMPDIR to a folder that can be written to"
         ) from error
     except Exception as error:
-        if not is_full(error):
+        root = Path(tempfile.gettempdir())
+        if not is_full(error) or _lies_elsewhere(error, root):
             raise
-        raise no_space_in(Path(tempfile.gettempdir())) from error
+        raise no_space_in(root) from error
+
+
+def _lies_elsewhere(error: Exception, root: Path) -> bool:
+    """Whether an error names a file that is not below the place of temporary files. One of a write names none."""
+    named = getattr(error, "filename", None)
+    return isinstance(named, str | bytes) and not Path(os.fsdecode(named)).is_relative_to(root)
 
 
 def no_space_in(root: Path) -> StorageFull:

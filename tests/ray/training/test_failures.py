@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from chex_jobs.artifacts import StorageFull
 from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss, NonFiniteWeights
 from chex_jobs.training.loop import LoopCallbacks, batch_per_worker, run_loop
 from chex_jobs.training.process_group import Place, join
@@ -68,18 +69,21 @@ def test_nan_on_one_worker_stops_all_at_the_same_step(tmp_path: Path) -> None:
 
 
 class FullDisk:
-    """A store without space."""
+    """A store without space, which tells it as every storage does."""
 
     def save(self, step: int, files: Mapping[str, Path | bytes], metadata: Mapping[str, Any]) -> object:
         del step, files, metadata
-        raise OSError(28, "No space left on device")
+        raise StorageFull("no space left to write file:///archive/checkpoints (No space left on device)")
 
     def latest(self) -> None:
         return None
 
 
 def test_full_disk_is_a_clear_error_and_not_a_hang() -> None:
-    with pytest.raises(CheckpointFailed, match=r"checkpoint of step \d could not be stored: .*No space left"):
+    with pytest.raises(
+        CheckpointFailed,
+        match=r"checkpoint of step \d could not be stored: no space left to write file:///archive",
+    ):
         run_loop(OddObjective(), MadeUpBatches(0, 1), settings(every_steps=1), join(), FullDisk())
 
 
@@ -98,7 +102,7 @@ def store_on_a_full_disk(place: Place, folder: Path) -> None:
 
 def test_worker_that_cannot_store_stops_the_others_too(tmp_path: Path) -> None:
     run_workers(store_on_a_full_disk, 2, tmp_path)
-    assert "No space left" in read_result(tmp_path, "failed-0")
+    assert "no space left to write file:///archive" in read_result(tmp_path, "failed-0")
     assert read_result(tmp_path, "failed-1")
 
 

@@ -52,6 +52,17 @@ def test_a_full_place_of_artifacts_is_not_told_as_a_full_temporary_disk() -> Non
         raise StorageFull("no space left elsewhere")
 
 
+def test_a_full_disk_that_holds_another_file_is_not_told_as_the_temporary_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    elsewhere = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "artifacts" / "weights"))
+    with pytest.raises(OSError, match="artifacts") as raised, temporary_folder("chex-test-"):
+        raise elsewhere
+    assert raised.value is elsewhere
+
+
 def test_a_machine_without_a_place_for_temporary_files_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def none_is_usable() -> str:
         raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
