@@ -6,6 +6,7 @@ one opens its own, with its own credentials.
 """
 
 import secrets
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, suppress
@@ -49,6 +50,9 @@ class Storage(ABC):
 
     Every method raises members of the `ArtifactError` family only.
     """
+
+    looked_at_together = sys.maxsize
+    """Keys of one call of `infos`: one listing tells of all of them."""
 
     def __init__(self, location: Location) -> None:
         self.location = location

@@ -6,22 +6,24 @@ that nobody reads and files beside the films do not count.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Dataset
 from chex_api.identity import identity_of, relevant
-from chex_jobs.artifacts.storage import open_storage
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.data.cells import Cells
+from chex_jobs.data.films import Films
+from chex_jobs.data.records import FilmTable
 
-Contents = Mapping[str, str]
-"""What each film's file holds, by the film's key: equal texts say equal content. A film that is not there has none."""
+Contents = Cells[str]
+"""What each film's file holds, [N] by place: equal texts say equal content. A film that is not there has an empty one."""
 
 
 def film_contents(
-    dataset: Dataset, films: Sequence[FilmRecord], on_looked_at: Callable[[int], None] = lambda _: None
+    dataset: Dataset, films: Films, on_looked_at: Callable[[int], None] = lambda _: None
 ) -> Contents:
     """Return the contents of films, each looked at once, and of no file beside them.
 
@@ -33,13 +35,23 @@ def film_contents(
     Raises:
         ArtifactError: storage fails.
     """
-    keys = list(dict.fromkeys(film.key for film in films))
     if dataset.source.phantom is not None:
         made = identity_of(relevant(dataset.source.phantom))
-        return {key: f"{made}:{key}" for key in keys}
+        return Cells.of(f"{made}:{key}" for key in films.keys)
     _, source = dataset.source.member()
-    infos = open_storage(source.uri).infos(keys, on_looked_at)
-    return {key: f"{info.size}:{info.etag}" for key, info in infos.items()}
+    return Cells.of(_looked_at(open_storage(source.uri), films.keys, on_looked_at))
+
+
+def _looked_at(storage: Storage, keys: Sequence[str], on_looked_at: Callable[[int], None]) -> Iterator[str]:
+    """Yield what each key holds; as many are looked at together as their storage looks at best."""
+    done = 0
+    for start in range(0, len(keys), storage.looked_at_together):
+        some = list(keys[start : start + storage.looked_at_together])
+        infos = storage.infos(dict.fromkeys(some), lambda looked, before=done: on_looked_at(before + looked))
+        done += len(some)
+        for key in some:
+            info = infos.get(key)
+            yield "" if info is None else f"{info.size}:{info.etag}"
 
 
 def films_digest(table: FilmTable, contents: Contents) -> str:
@@ -47,18 +59,18 @@ def films_digest(table: FilmTable, contents: Contents) -> str:
     digest = hashlib.sha256()
     names = sorted(table.metadata)
     digest.update(_line(names))
-    for row, film in enumerate(table.films):
+    metadata = (table.metadata[name] for name in names)
+    for film, content, *cells in zip(table.films, contents, *metadata, strict=True):
         told = [film.key, film.patient, film.study, film.view, film.report, film.official]
-        cells = [table.metadata[name][row] for name in names]
-        digest.update(_line([*told, contents.get(film.key), *cells]))
+        digest.update(_line([*told, content or None, *cells]))
     return digest.hexdigest()
 
 
-def labels_digest(films: Sequence[FilmRecord], values: npt.NDArray[np.float32]) -> str:
+def labels_digest(films: Films, values: npt.NDArray[np.float32]) -> str:
     """Return the SHA-256 over the answers to one task, by film."""
     digest = hashlib.sha256()
-    for film, value in zip(films, values.tolist(), strict=True):
-        digest.update(_line([film.key, None if value != value else value]))
+    for key, value in zip(films.keys, values.tolist(), strict=True):
+        digest.update(_line([key, None if value != value else value]))
     return digest.hexdigest()
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chex_jobs.artifacts.finished import FinishedArtifact
+from chex_jobs.data.cells import AT_ONCE
 from chex_jobs.data.decode import Film
 from chex_jobs.data.errors import DatasetError
 from chex_jobs.data.index import INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
@@ -31,8 +32,6 @@ class ChestXrayDataset:
         fold: int32 [N], the fold in which a film tests, -1 without folds.
         num_folds: 0 without folds.
         has_report: bool [N].
-        film_sha256: str [N], SHA-256 of size and pixels: films that are stored alike have equal ones, in any data set.
-        file_sha256: str [N], SHA-256 of the file that was decoded: equal whatever size it is stored in.
         unit: what is scored: `Image`, `Study` or `Patient`.
     """
 
@@ -55,8 +54,6 @@ class ChestXrayDataset:
         self.fold = self._numbers("fold")
         self.num_folds = int(done.summary["num_folds"])
         self.has_report = self._numbers("has_report")
-        self.film_sha256 = self._words("film_sha256")
-        self.file_sha256 = self._words("file_sha256")
         self.unit: Unit = cast(Unit, done.summary["unit"])
 
     @classmethod
@@ -91,6 +88,16 @@ class ChestXrayDataset:
     def films(self, ordinals: npt.ArrayLike) -> list[Film]:
         """Return films in the order asked for; see `film`."""
         return [self.film(int(ordinal)) for ordinal in np.asarray(ordinals)]
+
+    @property
+    def film_sha256(self) -> npt.NDArray[np.str_]:
+        """SHA-256 of size and pixels, str [N]: films that are stored alike have equal ones, in any data set."""
+        return self._words("film_sha256")
+
+    @property
+    def file_sha256(self) -> npt.NDArray[np.str_]:
+        """SHA-256 of the file that was decoded, str [N]: equal whatever size it is stored in."""
+        return self._words("file_sha256")
 
     @property
     def task_names(self) -> list[str]:
@@ -137,8 +144,11 @@ class ChestXrayDataset:
         """
         table = from_parquet(self._done.read_bytes(REPORTS))
         reports: list[str | None] = [None] * len(self)
-        for ordinal, report in zip(table["ordinal"].to_pylist(), table["report"].to_pylist(), strict=True):
-            reports[ordinal] = report
+        for batch in table.to_batches(max_chunksize=AT_ONCE):
+            for ordinal, report in zip(
+                *(batch[name].to_pylist() for name in ("ordinal", "report")), strict=True
+            ):
+                reports[ordinal] = report
         return reports
 
     def _shard(self, number: int) -> npt.NDArray[np.uint8]:

@@ -11,10 +11,11 @@ from chex_api.dataset import Dataset
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import Fault, Reason, is_git_lfs_pointer
 from chex_jobs.data.film_paths import nearest_films
+from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.findings import Finding, Kind, left_out
 from chex_jobs.data.merging import check_one_film_each, films_of, merged_labels
 from chex_jobs.data.patients import normal_patient_id
-from chex_jobs.data.records import MISSING, FilmReader, FilmRecord, FilmTable
+from chex_jobs.data.records import MISSING, FilmReader, FilmTable
 from chex_jobs.data.sources import open_source
 from chex_jobs.data.sources.folder import FileReader
 from chex_jobs.data.views import OTHER
@@ -107,25 +108,24 @@ def survey(dataset: Dataset) -> Declaration:
 
 
 def _of_views(dataset: Dataset, declared: FilmTable) -> FilmTable:
-    wanted = [row for row, film in enumerate(declared.films) if film.view in dataset.views]
+    seen, rows = list(declared.films.views), declared.films.rows
+    wanted = [place for place, view in enumerate(seen) if view in dataset.views]
     if not wanted:
         views = ", ".join(dataset.views)
         raise SourceError(
             f"data set {dataset.name!r}: none of {len(declared.films)} films has a view of {views}."
         )
-    others = [film for film in declared.films if film.view not in dataset.views]
+    others = [(int(rows[place]), view) for place, view in enumerate(seen) if view not in dataset.views]
     findings = [
-        *left_out("another view", sorted(film.row for film in others if film.view != OTHER)),
-        *left_out("view not listed", sorted(film.row for film in others if film.view == OTHER)),
+        *left_out("another view", sorted(row for row, view in others if view != OTHER)),
+        *left_out("view not listed", sorted(row for row, view in others if view == OTHER)),
     ]
     return replace(declared.select(wanted), findings=(*declared.findings, *findings))
 
 
 def _with_normal_ids(table: FilmTable) -> FilmTable:
     """Spell each patient's id in one way, before anything is split, grouped or compared by it."""
-    return replace(
-        table, films=tuple(replace(film, patient=normal_patient_id(film.patient)) for film in table.films)
-    )
+    return replace(table, films=table.films.with_patients(map(normal_patient_id, table.films.patients)))
 
 
 def _fault(film: FilmRecord) -> Fault | None:
@@ -145,7 +145,7 @@ def _fault(film: FilmRecord) -> Fault | None:
 def _several_rows(table: FilmTable, rows_of: Sequence[Sequence[int]]) -> Iterable[Finding]:
     several = [rows for rows in rows_of if len(rows) > 1]
     if several:
-        row = min(table.films[rows[0]].row for rows in several)
+        row = int(min(table.films.rows[rows[0]] for rows in several))
         yield Finding(kind=Kind.NOTICE, reason="films with several rows", count=len(several), row=row)
 
 
@@ -182,9 +182,9 @@ def _missing_files(missing: Sequence[FilmRecord], reader: FilmReader) -> Iterabl
         )
 
 
-def _odd_patients(films: Sequence[FilmRecord]) -> Iterable[Finding]:
+def _odd_patients(films: Films) -> Iterable[Finding]:
     """Tell ids that are hardly those of patients: one for each film, or one for a great part of them."""
-    counts = Counter(film.patient for film in films if film.patient)
+    counts = Counter(patient for patient in films.patients if patient)
     if not counts:
         return
     known = counts.total()

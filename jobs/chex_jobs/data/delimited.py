@@ -4,10 +4,13 @@ What a file does not say of itself and the manifest does not say of it is refuse
 one column of many, and a wrong encoding changes names without a word.
 """
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.tables import TableFormat
@@ -18,12 +21,14 @@ _SEP_LINE = re.compile(r"\A\s*\"?sep=(.)\"?[ \t]*(?:\r\n|\r|\n|\Z)", re.IGNORECA
 _UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF8_CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_HEAD_CHARACTERS = 4096
+_PIECE = 1 << 20
 _LONGEST_CELL = 1 << 24
 """Characters. Longer is a quote that was never closed."""
 
 
-def read_rows(file: str, content: bytes, form: TableFormat) -> list[list[str]]:
-    """Return the rows of cells of a text table, the header first.
+def read_rows(file: str, content: bytes, form: TableFormat) -> Iterator[list[str]]:
+    """Yield the rows of cells of a text table, the header first. The text is never there as a whole.
 
     Args:
         file: for messages.
@@ -33,29 +38,58 @@ def read_rows(file: str, content: bytes, form: TableFormat) -> list[list[str]]:
     Raises:
         SourceError: bytes that the encoding does not have, or a separator that the file does not tell.
     """
-    text = decoded(file, content, form.encoding)
-    match = _SEP_LINE.match(text)
+    text = _Text.of(file, content, form.encoding)
+    match = _SEP_LINE.match(text.head())
     if match:
-        text = text[match.end() :]
+        text = replace(text, skipped=match.end())
     said = form.separator or (match[1] if match else "")
-    return _rows(file, text, said) if said else _rows_by_header(file, text)
+    yield from _rows(text, said or _separator_of(text))
 
 
-def decoded(file: str, content: bytes, encoding: str) -> str:
-    """Return a file's text.
+@dataclass(frozen=True)
+class _Text:
+    """A file's text: how its bytes are read, and where its table begins.
 
-    Raises:
-        SourceError: a byte that the encoding does not have, with its row.
+    Attributes:
+        file: for messages.
+        content: its bytes, behind a mark of the encoding.
+        codec: of Python, by which all of them can be read.
+        skipped: characters before the table.
     """
-    if encoding == "Auto":
-        encoding = _told_encoding(content)
-    if encoding == "UTF16":
-        mark = _UTF16_MARKS.get(content[:2], "")
-        codec = mark or ("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
-        return _decode(file, content[2:] if mark else content, codec, "UTF16")
-    if encoding == "Windows1252":
-        return _decode(file, content, "cp1252", encoding)
-    return _decode(file, content.removeprefix(_UTF8_MARK), "utf-8", "UTF8")
+
+    file: str
+    content: bytes
+    codec: str
+    skipped: int = 0
+
+    @classmethod
+    def of(cls, file: str, content: bytes, encoding: str) -> "_Text":
+        """Find out how bytes are to be read. Raises `SourceError` for one that the encoding does not have, with its row."""
+        if encoding == "Auto":
+            encoding = _told_encoding(content)
+        codec, mark = {"Windows1252": ("cp1252", b""), "UTF8": ("utf-8", _UTF8_MARK)}.get(encoding, ("", b""))
+        if encoding == "UTF16":
+            told = _UTF16_MARKS.get(content[:2], "")
+            codec = told or ("utf-16-be" if content[:1] == b"\0" else "utf-16-le")
+            mark = content[:2] if told else b""
+        _check_decodes(file, content.removeprefix(mark), codec, encoding)
+        return cls(file, content.removeprefix(mark), codec)
+
+    def head(self) -> str:
+        """The first characters: more than a line that names a separator has, with what stands before it."""
+        return io.TextIOWrapper(io.BytesIO(self.content), encoding=self.codec, newline="").read(
+            _HEAD_CHARACTERS
+        )
+
+    def lines(self, newline: Literal["", "\n"] = "") -> io.TextIOWrapper:
+        """The lines of the table; those before its header that hold nothing are none."""
+        stream = io.TextIOWrapper(io.BytesIO(self.content), encoding=self.codec, newline=newline)
+        stream.read(self.skipped)
+        place = stream.tell()
+        while stream.read(1) in ("\r", "\n"):
+            place = stream.tell()
+        stream.seek(place)
+        return stream
 
 
 def _told_encoding(content: bytes) -> str:
@@ -71,9 +105,17 @@ def _told_encoding(content: bytes) -> str:
     return "UTF8"
 
 
-def _decode(file: str, content: bytes, codec: str, encoding: str) -> str:
+def _check_decodes(file: str, content: bytes, codec: str, encoding: str) -> None:
+    decoder = codecs.getincrementaldecoder(codec)()
     try:
-        return content.decode(codec)
+        for start in range(0, len(content), _PIECE):
+            decoder.decode(content[start : start + _PIECE])
+        decoder.decode(b"", final=True)
+        return
+    except UnicodeDecodeError:
+        pass
+    try:
+        content.decode(codec)  # all at once, so that the error tells where
     except UnicodeDecodeError as error:
         before = content[: error.start].decode(codec, errors="replace")
         row = len(re.findall(r"\r\n|\r|\n", before))
@@ -85,29 +127,29 @@ def _decode(file: str, content: bytes, codec: str, encoding: str) -> str:
         ) from error
 
 
-def _rows_by_header(file: str, text: str) -> list[list[str]]:
-    """Read with the one separator that parts the header and gives every row as many cells."""
-    header = text.lstrip("\r\n").partition("\n")[0]
+def _separator_of(text: _Text) -> str:
+    """Return the one separator that parts the header and gives every row as many cells."""
+    header = text.lines(newline="\n").readline()
     candidates = [separator for separator in SEPARATORS if separator in header]
     if len(candidates) <= 1:
-        return _rows(file, text, candidates[0] if candidates else ",")
-    fitting = [separator for separator in candidates if _fits(file, text, separator)]
+        return candidates[0] if candidates else ","
+    fitting = [separator for separator in candidates if _fits(text, separator)]
     if len(fitting) != 1:
         names = " and ".join(_NAMES[separator] for separator in fitting or candidates)
         raise SourceError(
-            f"{file}: its header holds {names}, {'each' if fitting else 'none'} of which parts every row alike; say "
+            f"{text.file}: its header holds {names}, {'each' if fitting else 'none'} of which parts every row alike; say "
             "source.table.separator."
         )
-    return _rows(file, text, fitting[0])
+    return fitting[0]
 
 
-def _fits(file: str, text: str, separator: str) -> bool:
+def _fits(text: _Text, separator: str) -> bool:
+    rows = _rows(text, separator)
     try:
-        header, *rows = _rows(file, text, separator)
+        width = _width(next(rows, []))
+        return width > 1 and all(len(row) >= width >= _width(row) for row in rows if any(row))
     except SourceError:
         return False
-    width = _width(header)
-    return width > 1 and all(len(row) >= width >= _width(row) for row in rows if any(row))
 
 
 def _width(row: Sequence[str]) -> int:
@@ -115,13 +157,13 @@ def _width(row: Sequence[str]) -> int:
     return max((index for index, cell in enumerate(row, start=1) if cell.strip()), default=0)
 
 
-def _rows(file: str, text: str, separator: str) -> list[list[str]]:
-    """Return all rows; lines before the header that hold nothing are none."""
+def _rows(text: _Text, separator: str) -> Iterator[list[str]]:
+    """Yield all rows."""
     before = csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=separator)
+    reader = csv.reader(text.lines(), delimiter=separator)
     try:
-        return list(reader)
+        yield from reader
     except csv.Error as error:
-        raise SourceError(f"{file}, line {reader.line_num}: {error}.") from error
+        raise SourceError(f"{text.file}, line {reader.line_num}: {error}.") from error
     finally:
         csv.field_size_limit(before)

@@ -4,8 +4,7 @@ Patients, studies and films are numbers here; what they stand for lies in the pr
 """
 
 import io
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from chex_jobs.data.ages import age_in_years, is_age_column
+from chex_jobs.data.cells import Cells
+from chex_jobs.data.films import Films
 
 INDEX = "index.parquet"
 PATIENTS = "private/patients.parquet"
@@ -22,8 +23,6 @@ DECODED = "private/decoded.parquet"
 QUARANTINE = "private/quarantine.parquet"
 
 META_PREFIX = "meta:"
-
-_Value = TypeVar("_Value", bound=Hashable)
 
 FIXED_COLUMNS = pa.schema(
     [
@@ -54,13 +53,21 @@ def index_table(
 
     Ages are capped here, whatever source wrote them: no index holds one that identifies somebody.
     """
-    arrays = [pa.array(fixed[field.name], field.type) for field in FIXED_COLUMNS]
+    arrays = [_arrow(fixed[field.name], field.type) for field in FIXED_COLUMNS]
     names = list(FIXED_COLUMNS.names)
     for name, cells in metadata.items():
-        stored = [age_in_years(cell) for cell in cells] if is_age_column(name) else cells
-        arrays.append(pa.array(stored, pa.string()))
+        stored = Cells.of(map(age_in_years, cells) if is_age_column(name) else cells)
+        arrays.append(stored.text)
         names.append(META_PREFIX + name)
     return pa.Table.from_arrays(arrays, names=names)
+
+
+def _arrow(values: Sequence[object] | npt.NDArray, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if isinstance(values, Cells):
+        return values.text.cast(kind)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "S":  # digits of digests
+        return pa.array(values, pa.binary()).cast(kind)
+    return pa.array(values, kind)
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -75,10 +82,12 @@ def from_parquet(content: bytes) -> pa.Table:
     return pyarrow.parquet.read_table(pa.BufferReader(content))
 
 
-def numbered(values: Sequence[_Value]) -> tuple[npt.NDArray[np.int32], list[_Value]]:
-    """Number values in order of first appearance; return the number of each and the values by number."""
-    number_of: dict[_Value, int] = {}
-    numbers = np.fromiter(
-        (number_of.setdefault(value, len(number_of)) for value in values), np.int32, len(values)
+def numbered_studies(films: Films) -> npt.NDArray[np.int32]:
+    """Number studies, int32 [N], in order of first appearance: ids are unique within a patient; a film without one is its own."""
+    told = zip(films.patients, films.studies, films.keys, strict=True)
+    # No patient holds a zero character: normal forms have none.
+    names = (
+        f"{patient}\0id\0{study}" if study else f"{patient}\0film\0{key}" for patient, study, key in told
     )
-    return numbers, list(number_of)
+    numbers, _ = Cells.of(names).numbered()
+    return numbers

@@ -20,20 +20,25 @@ from chex_api.dataset import Dataset
 from chex_api.stage import LabelReference
 from chex_jobs.artifacts import ArtifactStore, AttemptWriter, FileRecord, FinishedArtifact
 from chex_jobs.data import index
-from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm, Outcome, close_decoder, process_chunk
+from chex_jobs.data.cells import Cells
+from chex_jobs.data.chunks import Chunk, ChunkResult, Outcome, close_decoder, process_chunk
 from chex_jobs.data.contents import Contents, film_contents, films_digest
 from chex_jobs.data.declaration import Declaration, declare
+from chex_jobs.data.decoded_films import NO_SHARD, DecodedFilms
 from chex_jobs.data.duplicates import duplicates
 from chex_jobs.data.errors import QuarantineError, SourceError
 from chex_jobs.data.faults import Fault
+from chex_jobs.data.films import Films
 from chex_jobs.data.label_objects import write_labels
 from chex_jobs.data.quarantine import check_share, counts_by_reason, quarantine_table
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.shards import films_per_shard, shard_path
 from chex_jobs.data.splits import assign
 from chex_jobs.data.summary import part_counts
-from chex_jobs.data.takeover import NO_SHARD, decoded_table, fingerprint, taken_over
+from chex_jobs.data.takeover import decoded_table, fingerprint, taken_over
 
+_UNNUMBERED = 2**31 - 1
+"""Shard of a film that was taken over, before all of those have their numbers."""
 _RECORD = re.compile(r"/private/chunks/chunk-(\d+)\.json$")
 
 
@@ -75,15 +80,14 @@ class _Work:
     """What is known so far of each row of `table`. Faults, films and shards grow as chunks end."""
 
     table: FilmTable
-    films: Sequence[str]
-    """Fingerprint of each film, by which a later ingest takes it over; empty for one that is not there."""
+    prints: npt.NDArray[np.bytes_]
+    """Fingerprint of each film, 64 hex digits, by which a later ingest takes it over; empty for one that is not there."""
+    decoded: DecodedFilms
     faults: dict[int, Fault]
     outcomes: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     """Labels by which patients are dealt out to folds."""
     declared_faults: frozenset[int] = frozenset()
     """Rows that were faulty before any film was opened: what is wrong is not the film."""
-    decoded: dict[int, DecodedFilm] = field(default_factory=dict)
-    shard_of: dict[int, int] = field(default_factory=dict)
     shards: dict[int, FileRecord] = field(default_factory=dict)
 
 
@@ -126,37 +130,40 @@ def ingest(
     _check_unchanged(dataset, declaration, contents, digest)
     work = _Work(
         declaration.table,
-        [_fingerprint(film, contents, dataset) for film in declaration.table.films],
+        _fingerprints(contents, dataset),
+        DecodedFilms(len(contents)),
         dict(declaration.faults),
         {task: declaration.labels[task] for task in outcomes},
         frozenset(declaration.faults),
     )
     _check_quarantine(dataset, work, attempt)
+    del contents
     taken_shards = _take_over(work, ArtifactStore(attempt.artifact.storage))
     rows_of = _rows_by_chunk(work, films_per_shard(dataset.stored_short_side))
     records = _earlier_records(attempt)
-    chunks = [
-        Chunk(
+
+    def chunk(number: int) -> Chunk:
+        films = work.table.films.select(rows_of[number])
+        return Chunk(
             number=number,
-            keys=tuple(work.table.films[row].key for row in rows),
+            keys=tuple(films.keys),
             reader=declaration.reader,
             short_side=dataset.stored_short_side,
             attempt=attempt.artifact.attempt(attempt.attempt_id),
-            stamps=tuple((work.table.films[row].size_bytes, work.table.films[row].mark) for row in rows),
+            stamps=tuple(zip(films.sizes.tolist(), films.marks, strict=True)),
             records=tuple(records.get(number, ())),
         )
-        for number, rows in enumerate(rows_of)
-    ]
+
     on_progress(_progress(work))
-    with closing(mapper(process_chunk, chunks)) as results:
+    with closing(mapper(process_chunk, map(chunk, range(len(rows_of))))) as results:
         for result in results:
             _enter(work, rows_of[result.number], result)
             on_progress(_progress(work))
             _check_quarantine(dataset, work, attempt)
-    _number_taken_shards(work, taken_shards, first=len(chunks))
+    _number_taken_shards(work, taken_shards, first=len(rows_of))
     attempt.write_bytes(index.DECODED, index.to_parquet(decoded_table(_fates(work))))
-    digests = {row: film.film_sha256 for row, film in work.decoded.items()}
-    work.faults |= duplicates(digests, [film.patient for film in work.table.films])
+    rows = work.decoded.rows
+    work.faults |= duplicates(rows, work.decoded.film_sha256[rows], work.table.films.patients)
     _check_quarantine(dataset, work, attempt)
     store = ArtifactStore(attempt.artifact.storage)
     generated = dataset.source.phantom is not None
@@ -174,26 +181,29 @@ def _check_unchanged(dataset: Dataset, declaration: Declaration, contents: Conte
         )
 
 
-def _fingerprint(film: FilmRecord, contents: Contents, dataset: Dataset) -> str:
-    content = contents.get(film.key)
-    return "" if content is None else fingerprint(content, dataset.stored_short_side)
+def _fingerprints(contents: Contents, dataset: Dataset) -> npt.NDArray[np.bytes_]:
+    short_side = dataset.stored_short_side
+    told = (fingerprint(content, short_side) if content else "" for content in contents)
+    return np.fromiter(told, "S64", len(contents))
 
 
 def _take_over(work: _Work, store: ArtifactStore) -> dict[int, FileRecord]:
     """Enter every film that a finished ingest holds; return the shard of each such row."""
-    rows = [row for row, film in enumerate(work.films) if film and row not in work.faults]
-    found = taken_over(store, {work.films[row] for row in rows})
+    rows = np.array(
+        [row for row, print_ in enumerate(work.prints) if print_ and row not in work.faults], np.int64
+    )
+    order = rows[np.argsort(work.prints[rows], kind="stable")]
+    in_order = work.prints[order]
     shards: dict[int, FileRecord] = {}
-    for row in rows:
-        taken = found.get(work.films[row])
-        if taken is None:
-            continue
-        if isinstance(taken.outcome, Fault):
-            work.faults[row] = taken.outcome
-            continue
-        assert taken.shard is not None
-        work.decoded[row] = taken.outcome
-        shards[row] = taken.shard
+    for film, taken in taken_over(store, {each.decode() for each in work.prints[rows].tolist()}):
+        begin, end = (np.searchsorted(in_order, film.encode(), side) for side in ("left", "right"))
+        for row in order[begin:end].tolist():
+            if isinstance(taken.outcome, Fault):
+                work.faults[row] = taken.outcome
+                continue
+            assert taken.shard is not None
+            work.decoded.enter(row, taken.outcome, _UNNUMBERED)
+            shards[row] = taken.shard
     return shards
 
 
@@ -204,19 +214,21 @@ def _number_taken_shards(work: _Work, shards: Mapping[int, FileRecord], first: i
     for key, number in numbers.items():
         work.shards[number] = replace(records[key], path=shard_path(number))
     for row, record in shards.items():
-        work.shard_of[row] = numbers[record.shared]
+        work.decoded.shard[row] = numbers[record.shared]
 
 
 def _fates(work: _Work) -> Iterator[tuple[str, int, Outcome]]:
     """What became of each film whose file was there, before equal films are set aside."""
-    for row, film in enumerate(work.films):
-        outcome = work.decoded.get(row) or work.faults.get(row)
+    for row, film in enumerate(work.prints.tolist()):
+        outcome = work.decoded.film(row) or work.faults.get(row)
         if film and outcome is not None and row not in work.declared_faults:
-            yield film, work.shard_of.get(row, NO_SHARD), outcome
+            yield film.decode(), int(work.decoded.shard[row]), outcome
 
 
-def _rows_by_chunk(work: _Work, size: int) -> list[list[int]]:
-    rows = [row for row in range(len(work.table.films)) if row not in work.faults and row not in work.decoded]
+def _rows_by_chunk(work: _Work, size: int) -> list[npt.NDArray[np.int64]]:
+    is_left = work.decoded.shard == NO_SHARD
+    is_left[list(work.faults)] = False
+    rows = np.flatnonzero(is_left)
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
@@ -230,18 +242,18 @@ def _earlier_records(attempt: AttemptWriter) -> dict[int, list[str]]:
     return found
 
 
-def _enter(work: _Work, rows: list[int], result: ChunkResult) -> None:
+def _enter(work: _Work, rows: npt.NDArray[np.int64], result: ChunkResult) -> None:
     work.shards[result.number] = result.shard
-    for row, outcome in zip(rows, result.outcomes, strict=True):
+    for row, outcome in zip(rows.tolist(), result.outcomes, strict=True):
         if isinstance(outcome, Fault):
             work.faults[row] = outcome
         else:
-            work.decoded[row] = outcome
-            work.shard_of[row] = result.number
+            work.decoded.enter(row, outcome, result.number)
 
 
 def _progress(work: _Work) -> IngestProgress:
-    return IngestProgress(len(work.decoded) + len(work.faults), len(work.table.films), len(work.faults))
+    decoded = int(np.count_nonzero(work.decoded.shard != NO_SHARD))
+    return IngestProgress(decoded + len(work.faults), len(work.table.films), len(work.faults))
 
 
 def _check_quarantine(dataset: Dataset, work: _Work, attempt: AttemptWriter) -> None:
@@ -252,90 +264,84 @@ def _check_quarantine(dataset: Dataset, work: _Work, attempt: AttemptWriter) -> 
 
 
 def _write_quarantine(work: _Work, attempt: AttemptWriter) -> None:
-    keys = [film.key for film in work.table.films]
-    attempt.write_bytes(index.QUARANTINE, index.to_parquet(quarantine_table(keys, work.faults)))
+    table = quarantine_table(work.table.films.keys, work.faults)
+    attempt.write_bytes(index.QUARANTINE, index.to_parquet(table))
 
 
 def _commit(
     dataset: Dataset, seed: int, work: _Work, attempt: AttemptWriter, environment: Mapping[str, Any]
 ) -> FinishedArtifact:
     """Number what is left, split it, write index and private tables, and commit."""
-    rows = [row for row in sorted(work.decoded) if row not in work.faults]
-    if not rows:
+    rows = work.decoded.rows
+    rows = rows[~np.isin(rows, list(work.faults))]
+    if not len(rows):
         raise QuarantineError(
             f"data set {dataset.name!r}: none of {len(work.table.films)} films can be used."
         )
-    films = [work.table.films[row] for row in rows]
-    patient_ids = [film.patient for film in films]
+    films, decoded = work.table.films.select(rows), work.decoded
     outcomes = {task: labels[rows] for task, labels in work.outcomes.items()}
-    assignment = assign(dataset.split, seed, patient_ids, [film.official for film in films], outcomes)
-    patients, known_patients = index.numbered(patient_ids)
-    studies, _ = index.numbered([(film.patient, film.study or ("", film.key)) for film in films])
-    places = [work.decoded[row].place for row in rows]
-    kept = work.table.select(rows)
+    assignment = assign(dataset.split, seed, films.patients, films.officials, outcomes)
+    patients, known_patients = films.patients.numbered()
+    studies = index.numbered_studies(films)
+    has_report = np.array([report is not None for report in films.reports])
     table = index.index_table(
         {
             "ordinal": range(len(rows)),
             "row": rows,
-            "shard": [work.shard_of[row] for row in rows],
-            "offset": [place.offset for place in places],
-            "height": [place.height for place in places],
-            "width": [place.width for place in places],
+            "shard": decoded.shard[rows],
+            "offset": decoded.offset[rows],
+            "height": decoded.height[rows],
+            "width": decoded.width[rows],
             "patient": patients,
             "study": studies,
-            "view": [film.view for film in films],
+            "view": films.views,
             "split": assignment.split,
             "fold": assignment.fold,
-            "has_report": [film.report is not None for film in films],
-            "film_sha256": [work.decoded[row].film_sha256 for row in rows],
-            "file_sha256": [work.decoded[row].file_sha256 for row in rows],
+            "has_report": has_report,
+            "film_sha256": decoded.film_sha256[rows],
+            "file_sha256": decoded.file_sha256[rows],
         },
-        kept.metadata,
+        {name: Cells.of(cells).select(rows) for name, cells in work.table.metadata.items()},
     )
-    for number in sorted({work.shard_of[row] for row in rows}):
+    for number in np.unique(decoded.shard[rows]).tolist():
         attempt.adopt(work.shards[number])
     attempt.write_bytes(index.INDEX, index.to_parquet(table))
-    _write_private(work, rows, known_patients, attempt)
+    _write_private(films, known_patients, attempt)
+    _write_quarantine(work, attempt)
     return attempt.commit(
         summary={
             "films": len(rows),
             "patients": len(known_patients),
             "studies": int(studies.max(initial=-1)) + 1,
-            "with_report": sum(film.report is not None for film in films),
+            "with_report": int(has_report.sum()),
             "unit": dataset.unit,
             "num_folds": assignment.num_folds,
             "parts": part_counts(assignment, patients),
             "declared": len(work.table.films),
             "quarantined": counts_by_reason(work.faults.values()),
             "left_out": dict(work.table.left_out),
-            "bytes": sum(place.height * place.width for place in places),
+            "bytes": int((decoded.height[rows].astype(np.int64) * decoded.width[rows]).sum()),
         },
         environment=environment,
     )
 
 
-def _write_private(work: _Work, rows: list[int], patients: list[str], attempt: AttemptWriter) -> None:
-    """Write what identifies people: ids, files, reports, and the films that were set aside."""
-    films = [work.table.films[row] for row in rows]
-    told = [ordinal for ordinal, film in enumerate(films) if film.report is not None]
+def _write_private(films: Films, patients: Cells[str], attempt: AttemptWriter) -> None:
+    """Write what identifies people: ids, files and reports."""
+    ordinals = pa.array(np.arange(len(films)), pa.int32())
+    reports = films.reports.text
+    is_told = reports.is_valid()
     tables = {
         index.PATIENTS: pa.table(
-            {"patient": pa.array(range(len(patients)), pa.int32()), "id": pa.array(patients)}
+            {"patient": pa.array(np.arange(len(patients)), pa.int32()), "id": patients.text}
         ),
         index.REPORTS: pa.table(
             {
-                "ordinal": pa.array(told, pa.int32()),
-                "report": pa.array([films[ordinal].report for ordinal in told], pa.string()),
+                "ordinal": ordinals.filter(is_told.combine_chunks()),
+                "report": reports.drop_null(),
             }
         ),
-        index.FILMS: pa.table(
-            {
-                "ordinal": pa.array(range(len(films)), pa.int32()),
-                "file": pa.array([film.key for film in films], pa.string()),
-                "study": pa.array([film.study for film in films], pa.string()),
-            }
-        ),
+        index.FILMS: pa.table({"ordinal": ordinals, "file": films.keys.text, "study": films.studies.text}),
     }
     for path, table in tables.items():
         attempt.write_bytes(path, index.to_parquet(table))
-    _write_quarantine(work, attempt)

@@ -11,40 +11,45 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Merge, Task
+from chex_jobs.data.cells import Cells
 from chex_jobs.data.columns import PLAIN, ColumnFormat
 from chex_jobs.data.errors import ColumnError, SourceError
+from chex_jobs.data.films import Films
 from chex_jobs.data.filters import rows_kept
 from chex_jobs.data.findings import Finding
 from chex_jobs.data.labels import UNKNOWN, read_labels
 from chex_jobs.data.records import FilmTable
 
 Labels = npt.NDArray[np.float32]
+_ONE: Sequence[float] = ()
+"""Stands for what a film of one row says, which is what the row says."""
 
-_FACTS: tuple[tuple[str, Callable[..., object]], ...] = (
-    ("patients", lambda film: film.patient),
-    ("studies", lambda film: film.study),
-    ("views", lambda film: film.view),
-    ("reports", lambda film: film.report),
-    ("official parts of the split", lambda film: film.official),
+_FACTS: tuple[tuple[str, Callable[[Films], Sequence[str | None]]], ...] = (
+    ("patients", lambda films: films.patients),
+    ("studies", lambda films: films.studies),
+    ("views", lambda films: films.views),
+    ("reports", lambda films: films.reports),
+    ("official parts of the split", lambda films: films.officials),
 )
 
 
-def films_of(table: FilmTable) -> list[list[int]]:
+def films_of(table: FilmTable) -> list[range]:
     """Return the rows of each film, in the order of the table."""
-    keys = enumerate(film.key for film in table.films)
-    return [[row for row, _ in rows] for _, rows in itertools.groupby(keys, key=lambda item: item[1])]
+    lengths = (sum(1 for _ in same) for _, same in itertools.groupby(table.films.keys))
+    ends = itertools.accumulate(lengths, initial=0)
+    return [range(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def check_one_film_each(table: FilmTable, films: Sequence[Sequence[int]]) -> None:
     """Raise `SourceError` where the rows of a film differ in what a film has only one of. Names all that differs."""
     several = [rows for rows in films if len(rows) > 1]
-    facts = [(what, [fact(film) for film in table.films]) for what, fact in _FACTS]
-    facts += [(f"values of column {name!r}", list(cells)) for name, cells in table.metadata.items()]
+    facts = [(what, fact(table.films)) for what, fact in _FACTS]
+    facts += [(f"values of column {name!r}", cells) for name, cells in table.metadata.items()]
     told: list[str] = []
     for what, values in facts:
         differing = [rows for rows in several if len({values[row] for row in rows}) > 1]
         if differing:
-            row = table.films[differing[0][0]].row
+            row = table.films.rows[differing[0][0]]
             told.append(f"{len(differing)} films have rows with different {what} (row {row})")
     if told:
         raise SourceError(
@@ -85,16 +90,19 @@ def _of_task(
 ) -> tuple[Labels, tuple[Finding, ...]]:
     formats: Mapping[str, ColumnFormat] = table.formats
     answering = rows_kept(task.where, table.columns, formats, len(table.films), f"task {task.name!r}: where")
-    cells = [table.columns[task.column][row] for row in answering]
-    numbers = [table.films[row].row for row in answering]
-    told = read_labels(task, cells, formats.get(task.column, PLAIN), numbers)
-    of_row = dict(zip(answering, told.values.tolist(), strict=True))
-    said = [[of_row[row] for row in rows if row in of_row] for rows in films]
+    cells = Cells.of(table.columns[task.column]).select(answering)
+    told = read_labels(task, cells, formats.get(task.column, PLAIN), table.films.rows[answering].tolist())
+    of_row, answers = np.full(len(table.films), np.nan, np.float32), np.zeros(len(table.films), np.bool_)
+    of_row[answering], answers[answering] = told.values, True
+    said = [[float(of_row[row]) for row in rows if answers[row]] if len(rows) > 1 else _ONE for rows in films]
     if task.merge is None:
         _check_agreement(task, table, films, said)
     blank = UNKNOWN if task.blank_is_unknown() else 0.0
-    values = [_merged(task.merge, each) if each else blank for each in said]
-    return np.array(values, np.float32), told.findings
+    values = np.where(answers, of_row, np.float32(blank))[[rows[0] for rows in films]]
+    for film, each in enumerate(said):
+        if each is not _ONE:
+            values[film] = _merged(task.merge, each) if each else blank
+    return values, told.findings
 
 
 def _check_agreement(
@@ -104,7 +112,7 @@ def _check_agreement(
     if disagreeing:
         raise ColumnError(
             f"task {task.name!r}: {len(disagreeing)} films have several rows that disagree in column {task.column!r} (row "
-            f"{table.films[disagreeing[0][0]].row}); say the task's `merge` (any, all, majority or meanAbove), or with its "
+            f"{table.films.rows[disagreeing[0][0]]}); say the task's `merge` (any, all, majority or meanAbove), or with its "
             "`where` which rows answer it."
         )
 

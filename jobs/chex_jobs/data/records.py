@@ -8,45 +8,15 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from chex_jobs.data.cells import Cells
 from chex_jobs.data.columns import ColumnFormat
-from chex_jobs.data.faults import Fault
+from chex_jobs.data.films import Films
 from chex_jobs.data.findings import Finding, Kind
-from chex_jobs.data.splits import UNUSED
 
 MISSING = -1
 """Size of a film that the source names and does not have."""
 MADE = -2
 """Size of a film that is made on demand."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilmRecord:
-    """One film as its source declares it. Patient, study, key and report are private.
-
-    Attributes:
-        key: path below the source's URI, and the order of films everywhere.
-        patient: the source's patient id; empty if the row has none.
-        study: the source's study id, unique within the patient; empty: the film is a study of its own.
-        view: one of `chex_jobs.data.views`.
-        size_bytes: of the film's file; `MISSING` if there is no such file, `MADE` if the source makes its films.
-        mark: changes when the film's file is written again (`chex_jobs.artifacts.storage.ObjectStamp`); empty if there
-            is none.
-        report: the report's text, or None.
-        official: published part of the split, one of `chex_jobs.data.splits`.
-        fault: why the film cannot be used, where its source knows that already.
-        row: number of the row in the source's table, 1 for the first after the header; for messages.
-    """
-
-    key: str
-    patient: str
-    study: str = ""
-    view: str
-    size_bytes: int
-    mark: str = ""
-    report: str | None = None
-    official: str = UNUSED
-    fault: Fault | None = None
-    row: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +34,7 @@ class FilmTable:
             X-ray`): they are not faults and do not count as quarantined.
     """
 
-    films: tuple[FilmRecord, ...]
+    films: Films
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
     metadata: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -76,18 +46,26 @@ class FilmTable:
         return {finding.reason: finding.count for finding in self.findings if finding.kind is Kind.LEFT_OUT}
 
     def __post_init__(self) -> None:
-        keys = [film.key for film in self.films]
-        assert all(a <= b for a, b in itertools.pairwise(keys)), "films must be in ascending order of keys"
-        assert all(len(cells) == len(keys) for cells in (*self.columns.values(), *self.metadata.values()))
+        for name in ("columns", "metadata"):
+            packed = {column: Cells.of(cells) for column, cells in getattr(self, name).items()}
+            object.__setattr__(self, name, packed)
+        assert all(a <= b for a, b in itertools.pairwise(self.films.keys)), (
+            "films must be in ascending order of keys"
+        )
+        assert all(
+            len(cells) == len(self.films) for cells in (*self.columns.values(), *self.metadata.values())
+        )
 
-    def select(self, rows: Sequence[int]) -> "FilmTable":
+    def select(self, rows: Sequence[int] | npt.NDArray[np.integer]) -> "FilmTable":
         """Return the table with the given rows only, in the order given (ascending)."""
 
-        def kept(columns: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-            return {name: [cells[row] for row in rows] for name, cells in columns.items()}
+        def kept(columns: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+            return {name: Cells.of(cells).select(rows) for name, cells in columns.items()}
 
+        if len(rows) == len(self.films):  # all of them
+            return self
         return FilmTable(
-            films=tuple(self.films[row] for row in rows),
+            films=self.films.select(rows),
             columns=kept(self.columns),
             formats=self.formats,
             metadata=kept(self.metadata),

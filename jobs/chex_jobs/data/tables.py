@@ -4,14 +4,17 @@ import datetime as dt
 import io
 import unicodedata
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
 from chex_api.dataset import DecimalMark
+from chex_jobs.data.cells import AT_ONCE, Cells, chunked, encoded, in_parts
 from chex_jobs.data.columns import ColumnFormat, nearest
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import is_git_lfs_pointer
@@ -48,7 +51,7 @@ class RawTable:
     """
 
     file: str
-    columns: dict[str, list[str]]
+    columns: Mapping[str, Sequence[str]]
     num_rows: int
     numbers: Sequence[int] = ()
     formats: Mapping[str, ColumnFormat] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class RawTable:
         """Return the number of a row in the file."""
         return self.numbers[row] if self.numbers else row + 1
 
-    def column(self, name: str, field: str = "") -> list[str]:
+    def column(self, name: str, field: str = "") -> Sequence[str]:
         """Return the cells of a column.
 
         Args:
@@ -85,7 +88,7 @@ class RawTable:
         if missing:
             raise ColumnError(" ".join(missing))
 
-    def any_column(self, names: Iterable[str]) -> list[str]:
+    def any_column(self, names: Iterable[str]) -> Sequence[str]:
         """Return the first column there is of several spellings that a published format has used."""
         spellings = list(names)
         for name in spellings:
@@ -93,15 +96,21 @@ class RawTable:
                 return self.columns[name]
         return self.column(spellings[0])
 
-    def optional_column(self, name: str) -> list[str]:
+    def optional_column(self, name: str) -> Sequence[str]:
         """Return the cells of a column, or blank cells when there is no such column."""
         return self.columns.get(name) or [""] * self.num_rows
 
     def select(self, rows: Sequence[int]) -> "RawTable":
         """Return the given rows only; they keep their numbers."""
-        kept = {name: [cells[row] for row in rows] for name, cells in self.columns.items()}
-        numbers = [self.number(row) for row in rows]
+        if len(rows) == self.num_rows and np.array_equal(rows, np.arange(self.num_rows)):
+            return self  # most tables are in the order of their films, and a copy takes as much memory again
+        kept = {name: Cells.of(cells).select(rows) for name, cells in self.columns.items()}
+        numbers = array("q", (self.number(row) for row in rows))
         return replace(self, columns=kept, num_rows=len(rows), numbers=numbers)
+
+    def only(self, names: Collection[str]) -> "RawTable":
+        """Return the table with some of its columns: what nobody reads takes no room."""
+        return replace(self, columns={name: cells for name, cells in self.columns.items() if name in names})
 
 
 def parse_table(file: str, content: bytes, form: TableFormat | None = None) -> RawTable:
@@ -155,10 +164,7 @@ def parse_parquet(file: str, contents: Mapping[str, bytes], form: TableFormat | 
     except pa.ArrowTypeError as error:
         raise SourceError(f"{file}: a column has several types in its Parquet files: {error}.") from error
     check_names(file, table.column_names)
-    columns = {
-        name: [cell_text(value, form.decimal_mark) for value in table.column(name).to_pylist()]
-        for name in table.column_names
-    }
+    columns = {name: Cells.of(_texts(table.column(name), form.decimal_mark)) for name in table.column_names}
     typed_lists = {column.name for column in table.schema if _is_list(column.type)}
     formats = dict.fromkeys(typed_lists, ColumnFormat(separators=LIST_SEPARATOR))
     return RawTable(file, columns, table.num_rows, formats=formats)
@@ -174,6 +180,11 @@ def _parquet_part(path: str, content: bytes, file: str) -> pa.Table:
         if equals and name not in table.column_names:
             table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
     return table
+
+
+def _texts(column: pa.ChunkedArray, mark: DecimalMark) -> Iterator[str]:
+    for start in range(0, len(column), AT_ONCE):
+        yield from (cell_text(value, mark) for value in column.slice(start, AT_ONCE).to_pylist())
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -214,33 +225,50 @@ def _unpacked(file: str, content: bytes) -> bytes:
     return unpacked.getvalue()
 
 
-def _with_header(file: str, rows: list[list[str]]) -> RawTable:
+def _with_header(file: str, rows: Iterable[list[str]]) -> RawTable:
     """Return the table of rows of cells, the first of which names the columns.
 
     Columns without a name are dropped where they hold nothing, as are rows that hold nothing: spreadsheets write both.
     """
-    if not rows:
+    rest = iter(rows)
+    first = next(rest, None)
+    if first is None:
         raise SourceError(f"{file} is empty: not even a header.")
-    header = [unicodedata.normalize("NFC", name.strip()) for name in rows[0]]
+    header = [unicodedata.normalize("NFC", name.strip()) for name in first]
     while header and not header[-1]:
         header.pop()
-    kept: list[list[str]] = []
-    numbers: list[int] = []
-    for number, row in enumerate(rows[1:], start=1):
-        if not any(cell.strip() for cell in row):
-            continue
-        kept.append(_fitted(file, number, row, len(header)))
-        numbers.append(number)
-    unnamed = [index for index, name in enumerate(header) if not name]
-    for index in unnamed:
-        filled = next((number for number, row in zip(numbers, kept, strict=True) if row[index].strip()), None)
-        if filled is not None:
+    parts: list[list[pa.Array]] = [[] for _ in header]
+    numbers = array("q")
+    filled: dict[int, int] = {}
+    for some in in_parts(_rows_with_cells(file, rest, len(header), numbers, filled)):
+        for column, cells in zip(parts, zip(*some, strict=True), strict=True):
+            column.append(encoded(cells))
+    for index, name in enumerate(header):
+        if not name and index in filled:
             raise SourceError(
-                f"{file}: column {index + 1} has no name, yet row {filled} after the header has a cell there."
+                f"{file}: column {index + 1} has no name, yet row {filled[index]} after the header has a cell there."
             )
     check_names(file, [name for name in header if name])
-    columns = {name: [row[index] for row in kept] for index, name in enumerate(header) if name}
-    return RawTable(file, columns, len(kept), numbers)
+    columns: dict[str, Sequence[str]] = {
+        name: Cells(chunked(part)) for name, part in zip(header, parts, strict=True) if name
+    }
+    return RawTable(file, columns, len(numbers), numbers)
+
+
+def _rows_with_cells(
+    file: str, rows: Iterator[list[str]], width: int, numbers: array, filled: dict[int, int]
+) -> Iterator[list[str]]:
+    """Yield the rows that hold anything; their numbers, and the first row that fills a column, are left behind."""
+    for number, row in enumerate(rows, start=1):
+        if not any(cell.strip() for cell in row):
+            continue
+        numbers.append(number)
+        fitted = _fitted(file, number, row, width)
+        if len(filled) < width:
+            for index, cell in enumerate(fitted):
+                if index not in filled and cell.strip():
+                    filled[index] = number
+        yield fitted
 
 
 def _fitted(file: str, number: int, row: list[str], width: int) -> list[str]:

@@ -7,19 +7,20 @@ decoded. Shards stay in the folder of the ingest that wrote them; manifests of o
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from chex_api.plan import IMPLEMENTATION_VERSIONS
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, FileRecord, FinishedArtifact
+from chex_jobs.data.cells import AT_ONCE, in_parts
 from chex_jobs.data.chunks import DecodedFilm, Outcome
+from chex_jobs.data.decoded_films import NO_SHARD
 from chex_jobs.data.faults import Fault, Reason
 from chex_jobs.data.index import DECODED, from_parquet
 from chex_jobs.data.shards import Place, shard_path
 
-NO_SHARD = -1
 NOT_OF_THE_FILE = (Reason.DECODER_LIMIT, Reason.MISSING_FILE)
 """Faults that another machine or another day may not meet: such a film is looked at again."""
 
@@ -58,49 +59,54 @@ def decoded_table(fates: Iterable[tuple[str, int, Outcome]]) -> pa.Table:
     Args:
         fates: fingerprint, number of the shard (`NO_SHARD` for a faulty film) and outcome of each film.
     """
-    columns: list[list[object]] = [[] for _ in SCHEMA]
-    for fate in fates:
-        for column, cell in zip(columns, _row(*fate), strict=True):
-            column.append(cell)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    batches = [
+        pa.RecordBatch.from_arrays(
+            [
+                pa.array(cells, field.type)
+                for cells, field in zip(zip(*rows, strict=True), SCHEMA, strict=True)
+            ],
+            schema=SCHEMA,
+        )
+        for rows in in_parts(_row(*fate) for fate in fates)
+    ]
+    return pa.Table.from_batches(batches, SCHEMA)
 
 
-def taken_over(store: ArtifactStore, films: Collection[str]) -> dict[str, TakenOver]:
-    """Return those films, by fingerprint, that a finished ingest of this storage holds; the newest ingest comes first."""
-    wanted, found = set(films), dict[str, TakenOver]()
+def taken_over(store: ArtifactStore, films: Collection[str]) -> Iterator[tuple[str, TakenOver]]:
+    """Yield those films, by fingerprint, that a finished ingest of this storage holds; each once, of the newest ingest."""
+    wanted = set(films)
     if not wanted:
-        return found
+        return
     for done in store.finished_stages("ingest"):
         if DECODED not in done.files:
             continue
-        for film, taken in _films_of(done, wanted - found.keys()).items():
-            found[film] = taken
-        if len(found) == len(wanted):
-            break
-    return found
+        for film, taken in _films_of(done, wanted):
+            wanted.discard(film)
+            yield film, taken
+        if not wanted:
+            return
 
 
-def _films_of(done: FinishedArtifact, wanted: Collection[str]) -> dict[str, TakenOver]:
-    """Films of one ingest, as far as its table can be read and its shards are there."""
+def _films_of(done: FinishedArtifact, wanted: Collection[str]) -> Iterator[tuple[str, TakenOver]]:
+    """Films of one ingest, as far as its table can be read and its shards are there. `wanted` may shrink meanwhile."""
     try:
         table = from_parquet(done.read_bytes(DECODED))
         shards = _shards_there(done)
     except ArtifactError:
-        return {}
-    found: dict[str, TakenOver] = {}
-    columns = [table[name].to_pylist() for name in SCHEMA.names]
-    for film, number, offset, height, width, sha256, file_sha256, reason, detail in zip(
-        *columns, strict=True
-    ):
-        if film not in wanted:
-            continue
-        if reason:
-            if Reason(reason) not in NOT_OF_THE_FILE:
-                found[film] = TakenOver(Fault(Reason(reason), detail), None)
-        elif (shard := shards.get(shard_path(number))) is not None:
-            found[film] = TakenOver(DecodedFilm(Place(offset, height, width), sha256, file_sha256), shard)
-    return found
+        return
+    for batch in table.to_batches(max_chunksize=AT_ONCE):
+        columns = [batch.column(name).to_pylist() for name in SCHEMA.names]
+        for film, number, offset, height, width, sha256, file_sha256, reason, detail in zip(
+            *columns, strict=True
+        ):
+            if film not in wanted:
+                continue
+            if reason:
+                if Reason(reason) not in NOT_OF_THE_FILE:
+                    yield film, TakenOver(Fault(Reason(reason), detail), None)
+            elif (shard := shards.get(shard_path(number))) is not None:
+                place = Place(offset, height, width)
+                yield film, TakenOver(DecodedFilm(place, sha256, file_sha256), shard)
 
 
 def _shards_there(done: FinishedArtifact) -> Mapping[str, FileRecord]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from chex_api.dataset import Dataset
 from chex_jobs.data.dataset import Unit
-from chex_jobs.data.index import numbered
+from chex_jobs.data.index import numbered_studies
 from chex_jobs.data.splits import assign
 from chex_jobs.preflight.looking import Look
 
@@ -29,14 +29,14 @@ class DeclaredFilms:
     def __init__(self, dataset: Dataset, look: Look, seed: int, outcomes: Sequence[str] = ()) -> None:
         """`outcomes` are the tasks by which folds are dealt out. Raises `SplitError`."""
         declared = look.declaration
-        self._rows = [row for row in range(len(declared.table.films)) if row not in declared.faults]
+        rows = np.arange(len(declared.table.films))
+        self._rows = rows[~np.isin(rows, list(declared.faults))]
         self._labels = declared.labels
-        films = [declared.table.films[row] for row in self._rows]
-        ids = [film.patient for film in films]
+        films = declared.table.films.select(self._rows)
         dealt_by = {task: self.labels(task) for task in outcomes}
-        assignment = assign(dataset.split, seed, ids, [film.official for film in films], dealt_by)
-        self.patients, _ = numbered(ids)
-        self.studies, _ = numbered([(film.patient, film.study or ("", film.key)) for film in films])
+        assignment = assign(dataset.split, seed, films.patients, films.officials, dealt_by)
+        self.patients, _ = films.patients.numbered()
+        self.studies = numbered_studies(films)
         self.split = np.array(assignment.split, dtype=np.str_)
         self.fold = assignment.fold
         self.num_folds = assignment.num_folds

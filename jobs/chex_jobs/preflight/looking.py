@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from chex_api.dataset import Dataset
 from chex_api.plan import label_key
 from chex_jobs.artifacts import ArtifactStore
+from chex_jobs.data.cells import Cells
 from chex_jobs.data.contents import Contents, film_contents, films_digest, labels_digest
 from chex_jobs.data.declaration import Declaration, survey
 from chex_jobs.data.errors import SplitError
@@ -16,7 +17,7 @@ from chex_jobs.data.takeover import fingerprint, taken_over
 
 @dataclass(frozen=True)
 class Look:
-    """What a data set declares, and what its films hold by key. Private: names of files and people."""
+    """What a data set declares, and what its films hold, by row. Private: names of files and people."""
 
     declaration: Declaration
     contents: Contents
@@ -27,9 +28,10 @@ class Look:
             yield str(contradiction), ""
         if unusable := self._unusable(dataset):
             yield unusable, self._example()
-        films = [film for film in self.declaration.table.films if film.patient]
+        films = self.declaration.table.films
+        known = films.select([row for row, patient in enumerate(films.patients) if patient])
         try:
-            assign(dataset.split, seed, [film.patient for film in films], [film.official for film in films])
+            assign(dataset.split, seed, known.patients, known.officials)
         except SplitError as error:
             yield str(error), ""
 
@@ -54,13 +56,13 @@ class Look:
 
     def to_decode(self, dataset: Dataset, store: ArtifactStore) -> int:
         """How many of its films no finished ingest of a storage has decoded yet."""
-        faults, films = self.declaration.faults, self.declaration.table.films
+        faults = self.declaration.faults
         known = {
-            fingerprint(self.contents[film.key], dataset.stored_short_side)
-            for row, film in enumerate(films)
-            if row not in faults and film.key in self.contents
+            fingerprint(content, dataset.stored_short_side)
+            for row, content in enumerate(self.contents)
+            if row not in faults and content
         }
-        return len(known) - len(taken_over(store, known))
+        return len(known) - sum(1 for _ in taken_over(store, known))
 
     def digests(self, dataset: Dataset, tasks: Iterable[str]) -> dict[str, str]:
         """The digests that the plan needs of a data set whose films are files: of its films, and of each task's labels."""
@@ -86,7 +88,7 @@ def look_at(dataset: Dataset, on_looked_at: Callable[[int, int], None] = lambda 
     if declaration.contradictions or len(declaration.faults) > dataset.quarantine.max_share * len(
         declaration.table.films
     ):
-        return Look(declaration, {})
+        return Look(declaration, Cells.of(()))
     films = declaration.table.films
     contents = film_contents(dataset, films, lambda done: on_looked_at(done, len(films)))
     return Look(declaration, contents)

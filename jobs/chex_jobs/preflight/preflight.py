@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 from chex_api.dataset import Dataset
 from chex_api.faults import Fault
 from chex_api.identity import identity_of
@@ -79,19 +81,16 @@ def run_preflight(
         if dataset.name not in used:
             continue
         try:
-            look = look_at(dataset, partial(on_looked_at, dataset.name))
-            faults = [Fault(f"spec.datasets[{index}]", *told) for told in look.faults(dataset, spec.seed)]
-            if faults:
-                found.faults.extend(faults)
-                continue
-            datasets[dataset.name] = outlook_of(spec, dataset, look)
-            if with_work_left:
-                to_decode[dataset.name] = look.to_decode(dataset, ArtifactStore.open(spec.artifacts.uri))
-            inventories[dataset.name] = _take_inventory(dataset, spec.seed, look)
-            if dataset.source.phantom is None:
-                digests |= look.digests(dataset, used_tasks(spec, dataset))
+            seen = _seen(spec, dataset, partial(on_looked_at, dataset.name), with_work_left=with_work_left)
         except (ArtifactError, DataError) as error:
             found.add(f"spec.datasets[{index}]", error)
+            continue
+        if isinstance(seen, list):
+            found.faults.extend(Fault(f"spec.datasets[{index}]", *told) for told in seen)
+            continue
+        datasets[dataset.name], inventories[dataset.name] = seen.outlook, seen.inventory
+        to_decode |= {dataset.name: seen.to_decode} if with_work_left else {}
+        digests |= seen.digests
     if not found.faults:
         found.faults.extend(leakage_faults(spec, inventories))
     found.faults.extend(_size_faults(spec, datasets))
@@ -100,6 +99,33 @@ def run_preflight(
     if found.faults:
         raise PreflightFailed(found.faults, by_input=found.by_input)
     return PreflightReport(digests, datasets, to_decode, not_trained(spec, datasets))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is kept of a look at a data set: of a large one the look itself takes most of the memory."""
+
+    outlook: DatasetOutlook
+    inventory: Inventory
+    to_decode: int
+    digests: dict[str, str]
+
+
+def _seen(
+    spec: JobSpec, dataset: Dataset, on_looked_at: Callable[[int, int], None], *, with_work_left: bool
+) -> _Seen | list[tuple[str, str]]:
+    """Look at a data set: what is to be known of it, or all that is wrong with it, each with an example."""
+    look = look_at(dataset, on_looked_at)
+    faults = list(look.faults(dataset, spec.seed))
+    if faults:
+        return faults
+    store = ArtifactStore.open(spec.artifacts.uri)
+    return _Seen(
+        outlook=outlook_of(spec, dataset, look),
+        inventory=_take_inventory(dataset, spec.seed, look),
+        to_decode=look.to_decode(dataset, store) if with_work_left else 0,
+        digests=look.digests(dataset, used_tasks(spec, dataset)) if dataset.source.phantom is None else {},
+    )
 
 
 def _size_faults(spec: JobSpec, datasets: Mapping[str, DatasetOutlook]) -> Iterator[Fault]:
@@ -150,18 +176,22 @@ def _digest_of_weights(location: Location) -> str:
 
 
 def _take_inventory(dataset: Dataset, seed: int, look: Look) -> Inventory:
-    declaration = look.declaration
-    etags = {} if dataset.source.phantom is not None else look.contents  # generated films have no files
-    usable = [film for row, film in enumerate(declaration.table.films) if row not in declaration.faults]
-    patients = [film.patient for film in usable]
-    assignment = assign(dataset.split, seed, patients, [film.official for film in usable])
-    part_of = assignment.split if not assignment.num_folds else (_EVERY_PART,) * len(usable)
+    declared = look.declaration
+    rows = np.arange(len(declared.table.films))
+    rows = rows[~np.isin(rows, list(declared.faults))]
+    films = declared.table.films.select(rows)
+    assignment = assign(dataset.split, seed, films.patients, films.officials)
+    part_of = np.array(assignment.split if not assignment.num_folds else [_EVERY_PART] * len(rows))
+    numbers, patients = films.patients.numbered()
+    ids = list(patients)
+    is_made = dataset.source.phantom is not None  # generated films have no files
+    contents = [] if is_made else list(look.contents.select(rows))
 
     def of(*parts: str) -> Part:
-        films = [film for film, part in zip(usable, part_of, strict=True) if part in (*parts, _EVERY_PART)]
+        chosen = np.isin(part_of, (*parts, _EVERY_PART)).nonzero()[0]
         return Part(
-            frozenset(film.patient for film in films),
-            frozenset(etags[film.key] for film in films if film.key in etags),
+            frozenset(ids[number] for number in np.unique(numbers[chosen])),
+            frozenset(contents[place] for place in chosen if contents[place]) if contents else frozenset(),
         )
 
     return Inventory(dataset.domain(), of(TRAIN), of(VALIDATE), of(TEST), of(TRAIN, VALIDATE, TEST, UNUSED))

@@ -16,8 +16,9 @@ from chex_api.dataset import CovidChestXray
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat, is_blank
+from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.findings import left_out
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.tables import RawTable
 from chex_jobs.data.views import OTHER, projection_of, view_of
@@ -45,7 +46,7 @@ class CovidChestXraySource:
         table, keys = table.select(order), [keys[row] for row in order]
         stamps = folder.stamps_of(self._storage, keys)
         views = table.column("view")
-        films = tuple(
+        films = Films.of(
             FilmRecord(
                 key=key,
                 patient="" if is_blank(patient) else patient.strip(),

@@ -12,8 +12,9 @@ from dataclasses import replace
 from chex_api.dataset import DicomFolder, Table, TableImage
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.faults import Fault, Reason
+from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.findings import Finding, Kind
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.dicom_header import Header
 from chex_jobs.data.sources.header_columns import check_header_names, read_headers
@@ -67,7 +68,7 @@ class DicomFolderSource:
         ]
         return replace(
             films,
-            films=tuple(_judged(film, pictures[film.key]) for film in films.films),
+            films=Films.of(_judged(film, pictures[film.key]) for film in films.films),
             findings=(*films.findings, *findings),
         )
 

@@ -98,13 +98,13 @@ def with_films_by_element(
     ]
     table = table.select([row for row, _ in found])
     paths = [path for _, path in found]
-    table = replace(table, columns=table.columns | {FILM_PATH: paths})
+    table = replace(table, columns={**table.columns, FILM_PATH: paths})
     return _with_cells(table, names, [headers.get(path) for path in paths])
 
 
 def _with_cells(table: RawTable, names: Collection[str], headers: Sequence[Header | None]) -> RawTable:
     cells = {name: [each.cells[keyword_of(name)] if each else "" for each in headers] for name in names}
-    return replace(table, columns=table.columns | cells)
+    return replace(table, columns={**table.columns, **cells})
 
 
 def _read_header(storage: Storage, key: str, keywords: Collection[str]) -> Header | None:

@@ -18,7 +18,8 @@ from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat, is_blank
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.films import FilmRecord, Films
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
 from chex_jobs.data.views import projection_of, view_of
@@ -48,7 +49,7 @@ class NihChestXray14Source:
         table, keys = table.select(order), [keys[row] for row in order]
         patients, visits = table.column("Patient ID"), table.column("Follow-up #")
         positions = table.column("View Position")
-        films = tuple(
+        films = Films.of(
             FilmRecord(
                 key=key,
                 patient="" if is_blank(patient) else patient.strip(),

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Phantom
+from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.phantom.findings import FINDING_NAMES
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import FindingPrevalence, PhantomSettings
-from chex_jobs.data.records import MADE, FilmRecord, FilmTable
+from chex_jobs.data.records import MADE, FilmTable
 from chex_jobs.data.tables import RawTable
 from chex_jobs.data.views import view_of
 
@@ -55,7 +56,7 @@ class PhantomSource:
         found = {name: ["1" if row.findings[name] else "0" for row in rows] for name in FINDING_NAMES}
         table = RawTable(FILE, found, len(rows))
         return FilmTable(
-            films=tuple(
+            films=Films.of(
                 FilmRecord(
                     key=row.key,
                     patient=row.patient,

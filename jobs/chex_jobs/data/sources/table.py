@@ -4,17 +4,19 @@ The manifest says which column is what. Patient and study ids, the column that n
 the private part of the artifact only; subgroup columns are kept beside the films, so they must not identify anybody.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from chex_api.dataset import Table
 from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.data import ages
+from chex_jobs.data.cells import Cells
 from chex_jobs.data.columns import ColumnFormat, folded, is_blank
 from chex_jobs.data.film_paths import film_path
+from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.filters import rows_kept
 from chex_jobs.data.findings import Finding, Kind, left_out, spellings_found
 from chex_jobs.data.patient_pattern import PatientPattern
-from chex_jobs.data.records import FilmRecord, FilmTable
+from chex_jobs.data.records import FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.header_names import FILM_PATH, header_names, shown_name
 from chex_jobs.data.tables import RawTable, TableFormat
@@ -56,10 +58,11 @@ class TableSource:
             *left_out("where", _numbers(table, set(range(table.num_rows)) - set(wanted))),
             *left_out("no film named", _numbers(table, set(wanted) - set(named))),
         ]
-        keys = {row: self._path(images[row]) for row in named}
-        order = sorted(named, key=lambda row: (keys[row], row))
-        table = table.select(order)
-        films = self._records(table, [keys[row] for row in order])
+        paths = [self._path(images[row]) for row in named]
+        order = sorted(range(len(named)), key=lambda place: (paths[place], named[place]))
+        read = {*columns, *(name for name, _ in self._asked())}
+        table = table.only(read).select([named[place] for place in order])
+        films = self._records(table, [paths[place] for place in order])
         findings += self._reports_left_out(table, films)
         findings += self._views_not_listed(table, films)
         return FilmTable(
@@ -144,27 +147,28 @@ class TableSource:
             for form in [table.formats.get(name) or said.get(name, ColumnFormat())]
         }
 
-    def _records(self, table: RawTable, keys: list[str]) -> tuple[FilmRecord, ...]:
+    def _records(self, table: RawTable, keys: list[str]) -> Films:
         spec = self._spec
         patients = self._patients(table)
         studies = table.column(spec.study_column) if spec.study_column else [""] * table.num_rows
         views = self._views(table)
         stamps = folder.stamps_of(self._storage, keys)
-        return tuple(
+        told = zip(keys, patients, studies, views, self._told_reports(table), strict=True)
+        return Films.of(
             FilmRecord(
                 key=key,
-                patient=patients[row],
-                study="" if is_blank(studies[row], self._missing) else studies[row].strip(),
-                view=views[row],
+                patient=patient,
+                study="" if is_blank(study, self._missing) else study.strip(),
+                view=view,
                 size_bytes=stamps[key].size,
                 mark=stamps[key].mark,
-                report=self._report(table, row),
+                report=self._report(reports),
                 row=table.number(row),
             )
-            for row, key in enumerate(keys)
+            for row, (key, patient, study, view, reports) in enumerate(told)
         )
 
-    def _patients(self, table: RawTable) -> list[str]:
+    def _patients(self, table: RawTable) -> Iterator[str]:
         """Return the patient of each row; empty where nobody is known, or where the pattern is not found."""
         spec = self._spec
         pattern = PatientPattern(spec.patient_pattern) if spec.patient_pattern else None
@@ -173,27 +177,33 @@ class TableSource:
             patient = pattern.find(cell.strip()).strip() if pattern else cell.strip()
             nobody = is_blank(patient, self._missing | NOBODY)
             found[cell] = "" if nobody else patient
-        return [found[cell] for cell in table.column(spec.patient_column)]
+        return (found[cell] for cell in table.column(spec.patient_column))
 
-    def _told_reports(self, table: RawTable, row: int) -> dict[str, str]:
-        """Return the columns of a row that hold text of a report, with the text."""
+    def _told_reports(self, table: RawTable) -> Iterator[dict[str, str]]:
+        """Yield the columns of each row that hold text of a report, with the text."""
         spec = self._spec
         names = spec.report_columns or ((spec.report_column,) if spec.report_column else ())
-        cells = {name: table.columns[name][row] for name in names}
-        return {name: cell for name, cell in cells.items() if not is_blank(cell, self._missing)}
+        if not names:
+            yield from ({} for _ in range(table.num_rows))
+        for row in zip(*(table.columns[name] for name in names), strict=True):
+            yield {
+                name: cell for name, cell in zip(names, row, strict=True) if not is_blank(cell, self._missing)
+            }
 
-    def _report(self, table: RawTable, row: int) -> str | None:
+    def _report(self, told: dict[str, str]) -> str | None:
         """Return the wanted text of a row; None where there is no report, or none of its sections is wanted."""
-        told, wanted = self._told_reports(table, row), self._spec.report_sections
+        wanted = self._spec.report_sections
         if self._spec.report_columns:
             return select_from_columns(told, wanted) or None
         return select_sections(told[self._spec.report_column], wanted) or None if told else None
 
-    def _reports_left_out(self, table: RawTable, films: tuple[FilmRecord, ...]) -> list[Finding]:
+    def _reports_left_out(self, table: RawTable, films: Films) -> list[Finding]:
         silent = [
-            film.row
-            for row, film in enumerate(films)
-            if film.report is None and self._told_reports(table, row)
+            row
+            for row, kept, told in zip(
+                films.rows.tolist(), films.reports, self._told_reports(table), strict=True
+            )
+            if kept is None and told
         ]
         reason = "none of reportSections is found in the report"
         return (
@@ -214,12 +224,13 @@ class TableSource:
             view[cell] = view_of("" if is_missing else cell, mapping.frontal, mapping.lateral)
         return [view[cell] for cell in cells]
 
-    def _views_not_listed(self, table: RawTable, films: tuple[FilmRecord, ...]) -> list[Finding]:
+    def _views_not_listed(self, table: RawTable, films: Films) -> list[Finding]:
         mapping = self._spec.view
         if mapping is None:
             return []
         cells = table.column(mapping.column)
-        unlisted = [(cells[row], film.row) for row, film in enumerate(films) if film.view == OTHER]
+        told = zip(cells, films.rows.tolist(), films.views, strict=True)
+        unlisted = [(cell, row) for cell, row, view in told if view == OTHER]
         return spellings_found(
             Kind.NOT_UNDERSTOOD,
             "is neither a frontal nor a lateral view",
@@ -228,8 +239,8 @@ class TableSource:
             may_be_told=len(set(unlisted)) < len(cells) or len(set(cells)) < len(cells),
         )
 
-    def _metadata(self, table: RawTable) -> dict[str, list[str]]:
-        metadata: dict[str, list[str]] = {}
+    def _metadata(self, table: RawTable) -> dict[str, Sequence[str]]:
+        metadata: dict[str, Sequence[str]] = {}
         if self._spec.view is not None:
             metadata["view"] = [projection_of(cell) for cell in table.column(self._spec.view.column)]
         for name in self._spec.subgroup_columns:
@@ -242,7 +253,7 @@ class TableSource:
             is_comma = self._spec.decimal_mark == "Comma"
             metadata[ages.COLUMN] = [cell.replace(",", ".") if is_comma else cell for cell in cells]
         return {
-            name: [ages.age_in_years(cell) for cell in cells] if ages.is_age_column(name) else cells
+            name: Cells.of(map(ages.age_in_years, cells)) if ages.is_age_column(name) else Cells.of(cells)
             for name, cells in metadata.items()
         }
 
