@@ -48,8 +48,16 @@ class FilmContents(Protocol):
     """What is needed of `chex_jobs.data.dataset.ChestXrayDataset`."""
 
     patients: npt.NDArray[np.int32]
-    film_sha256: npt.NDArray[np.str_]
-    file_sha256: npt.NDArray[np.str_]
+
+    @property
+    def film_sha256(self) -> npt.NDArray[np.str_]:
+        """Digest of the pixels of each film, [N]."""
+        ...
+
+    @property
+    def file_sha256(self) -> npt.NDArray[np.str_]:
+        """Digest of the file of each film, [N]."""
+        ...
 
     def patient_ids(self) -> list[str]:
         """The id of each patient by number, in its normal form."""
