@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chex_jobs.data.dataset import Unit
-from chex_jobs.data.decode import Film
+from chex_jobs.data.pixels import Film
 from chex_jobs.data.splits import roles
 from chex_jobs.evaluation.evaluation_data import Films
 from chex_jobs.sweep.draws import LabelSet, sample

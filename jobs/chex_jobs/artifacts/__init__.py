@@ -5,17 +5,18 @@ does not: this package knows neither stages nor models.
 
     errors        the exceptions, as one tree
     location      storage URIs and keys
-    storage       the interface; file_storage and s3_storage implement it
+    storage       the interface; file_storage and s3_storage implement it, backends opens the one of a URI
     manifest      what makes a piece of work finished
-    store         ArtifactStore and Artifact: where work lies
-    attempt       AttemptWriter: writing and committing
+    store         ArtifactStore: where work lies
+    artifact      Artifact and AttemptWriter: a piece of work, writing and committing it
     finished      FinishedArtifact: reading what was committed
     checkpoints   CheckpointStore: what a killed attempt leaves for the next
     cache         local copies of S3 objects
     tensors       safetensors files
 """
 
-from chex_jobs.artifacts.attempt import AttemptWriter
+from chex_jobs.artifacts.artifact import Artifact, AttemptWriter
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.checkpoints import Checkpoint, CheckpointStore, CommitRecord
 from chex_jobs.artifacts.errors import (
     ArtifactError,
@@ -29,8 +30,8 @@ from chex_jobs.artifacts.errors import (
 )
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.artifacts.manifest import FileRecord
-from chex_jobs.artifacts.storage import ObjectInfo, Storage, open_storage
-from chex_jobs.artifacts.store import Artifact, ArtifactStore
+from chex_jobs.artifacts.storage import ObjectInfo, Storage
+from chex_jobs.artifacts.store import ArtifactStore
 
 __all__ = [
     "Artifact",

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.cache import local_file
 from chex_jobs.artifacts.errors import CorruptArtifact, InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.hashing import check_bytes, check_file, sha256_of
 from chex_jobs.artifacts.manifest import MANIFEST_NAME, FileRecord, Manifest
-from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.storage import Storage
 from chex_jobs.artifacts.tensors import Framework, load_tensors
 
 

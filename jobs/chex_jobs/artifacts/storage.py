@@ -165,24 +165,8 @@ class Storage(ABC):
         self.delete(key)
         return honoured
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return open_storage, (self.uri,)
+    def __reduce__(self) -> tuple[object, tuple[Location]]:
+        return type(self), (self.location,)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.uri!r})"
-
-
-def open_storage(uri: str) -> Storage:
-    """Open `file:///directory` or `s3://bucket/prefix`, for artifacts, sources and weights alike.
-
-    Nothing is contacted yet; boto3 is imported only at the first request to an S3 URI. Raises
-    `InvalidLocation`.
-    """
-    location = Location.parse(uri)
-    if location.scheme == "file":
-        from chex_jobs.artifacts.file_storage import FileStorage
-
-        return FileStorage(location)
-    from chex_jobs.artifacts.s3_storage import S3Storage
-
-    return S3Storage(location)

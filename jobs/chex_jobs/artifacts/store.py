@@ -2,72 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from chex_jobs.artifacts.attempt import AttemptWriter
-from chex_jobs.artifacts.checkpoints import CHECKPOINTS
+from chex_jobs.artifacts.artifact import Artifact, checked_word
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.errors import CorruptArtifact, InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.artifacts.hashing import sha256_of
 from chex_jobs.artifacts.manifest import MANIFEST_NAME, Manifest
-from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.storage import Storage
 
 STAGES = "stages"
 
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
-_WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One piece of work, by its identity: perhaps finished, perhaps begun, perhaps neither. Pickles."""
-
-    storage: Storage
-    folder: str
-    kind: str
-    name: str
-    identity: str
-    identified: Mapping[str, Any] = field(default_factory=dict)
-    """What the identity is the digest of, for the manifest to keep; empty for an object."""
-
-    @property
-    def uri(self) -> str:
-        """Its folder."""
-        return self.storage.uri_of(self.folder)
-
-    @property
-    def manifest_key(self) -> str:
-        """Key of its manifest below the storage's root."""
-        return f"{self.folder}/{MANIFEST_NAME}"
-
-    @property
-    def manifest_uri(self) -> str:
-        return self.storage.uri_of(self.manifest_key)
-
-    def finished(self) -> FinishedArtifact | None:
-        """The finished artifact, or None if it has no manifest. One small read; files are checked when read.
-
-        Raises `CorruptArtifact` for a manifest that is damaged, `IdentityMismatch` for one of other work.
-        """
-        try:
-            data = self.storage.read_bytes(self.manifest_key)
-        except ObjectNotFound:
-            return None
-        manifest = Manifest.decode(data, self.manifest_uri)
-        manifest.check_is(self.kind, self.name, self.identity, self.manifest_uri)
-        return FinishedArtifact(self.storage, self.folder, manifest, sha256_of(data))
-
-    def attempt(self, attempt_id: str) -> AttemptWriter:
-        """Begin, or go on with, the attempt of this id: letters, digits, `.`, `_`, `-`. Writes nothing yet."""
-        return AttemptWriter(self, _checked_word("attempt id", attempt_id))
-
-    def remove_checkpoints(self) -> None:
-        """Delete the checkpoints of all attempts. They are in no manifest: nothing that is finished reads them."""
-        inside = [key for key in self.storage.sizes(f"{self.folder}/attempts") if f"/{CHECKPOINTS}/" in key]
-        # Records first: files without a record are nothing, a record without files is a damaged checkpoint.
-        for key in sorted(inside, key=lambda key: not key.endswith(".json")):
-            self.storage.delete(key)
 
 
 @dataclass(frozen=True)
@@ -90,8 +38,8 @@ class ArtifactStore:
         self, kind: str, name: str, identity: str, identified: Mapping[str, Any] | None = None
     ) -> Artifact:
         """A stage of a plan: `stages/<kind>-<name>-<identity12>/`. `identity` is 64 hex digits, of `identified`."""
-        _checked_word("stage kind", kind)
-        _checked_word("stage name", name)
+        checked_word("stage kind", kind)
+        checked_word("stage name", name)
         folder = f"{STAGES}/{kind}-{name}-{_short(identity)}"
         return Artifact(self.storage, folder, kind, name, identity, identified or {})
 
@@ -115,7 +63,7 @@ class ArtifactStore:
 
     def object(self, kind: str, identity: str) -> Artifact:
         """A part of a stage that is worth keeping by itself: `objects/<kind>-<identity12>/`."""
-        _checked_word("object kind", kind)
+        checked_word("object kind", kind)
         return Artifact(self.storage, f"objects/{kind}-{_short(identity)}", kind, "", identity)
 
 
@@ -132,11 +80,3 @@ def _short(identity: str) -> str:
     if not _IDENTITY.fullmatch(identity):
         raise InvalidLocation(f"identity {identity!r} is not 64 lower-case hex digits")
     return identity[:12]
-
-
-def _checked_word(what: str, word: str) -> str:
-    if not _WORD.fullmatch(word):
-        raise InvalidLocation(
-            f"{what} {word!r} must be letters, digits, '.', '_' and '-', and begin and end with the first two"
-        )
-    return word

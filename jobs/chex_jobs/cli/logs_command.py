@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from chex_api.status import StageStatus
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.errors import StorageDenied
-from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.cli.attempt_pods import ATTEMPT_LABEL, log_source, why_not_begun
 from chex_jobs.cli.cluster_job import ALIVE, ClusterJob, stage_that_matters
 from chex_jobs.cli.kubectl import Kubectl, Plain

@@ -23,9 +23,9 @@ import numpy.typing as npt
 from chex_jobs.artifacts import AttemptWriter, CorruptArtifact, FileRecord, ObjectNotFound
 from chex_jobs.artifacts.hashing import check_bytes
 from chex_jobs.artifacts.sealed_json import seal, unseal
-from chex_jobs.data.decode import Film, shrink
 from chex_jobs.data.faults import Fault, FilmError, Reason
 from chex_jobs.data.limited_decoder import LimitedDecoder
+from chex_jobs.data.pixels import Film, shrink
 from chex_jobs.data.records import FilmReader
 from chex_jobs.data.shards import Place, encode_shard, shard_path
 

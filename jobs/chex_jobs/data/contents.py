@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from chex_api.dataset import Dataset
 from chex_api.identity import identity_of, relevant
-from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.backends import open_storage
+from chex_jobs.artifacts.storage import Storage
 from chex_jobs.data.cells import Cells
 from chex_jobs.data.films import Films
 from chex_jobs.data.records import FilmTable

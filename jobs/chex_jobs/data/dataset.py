@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.cells import AT_ONCE
-from chex_jobs.data.decode import Film
 from chex_jobs.data.errors import DatasetError
 from chex_jobs.data.index import INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
 from chex_jobs.data.label_objects import read_labels
+from chex_jobs.data.pixels import Film
 from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
 
 Unit = Literal["Image", "Study", "Patient"]

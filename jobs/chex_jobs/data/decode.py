@@ -22,12 +22,7 @@ import numpy.typing as npt
 import simplejpeg
 
 from chex_jobs.data.faults import FilmError, Reason, is_git_lfs_pointer
-
-Film = npt.NDArray[np.uint8]
-"""A grey picture, uint8 [height, width], 0 black."""
-
-MAX_PIXELS = 80_000_000
-"""Largest detectors give about 20 million; four times that leaves room for stitched films."""
+from chex_jobs.data.pixels import Film, check_pixels, shrink, stored_size, stretched
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
@@ -56,38 +51,6 @@ def decode_film(data: bytes, short_side: int) -> Film:
 def is_dicom(data: bytes) -> bool:
     """Tell whether a file, or its beginning, is a DICOM object."""
     return data[_DICOM_OFFSET : _DICOM_OFFSET + 4] == b"DICM" or data.startswith(_DICOM_WITHOUT_PREAMBLE)
-
-
-def check_pixels(height: int, width: int) -> None:
-    """Raise `FilmError` for a size, read from a header, that no film has."""
-    if height <= 0 or width <= 0:
-        raise FilmError(Reason.UNREADABLE, f"the header says {width} x {height} pixels")
-    if height * width > MAX_PIXELS:
-        raise FilmError(Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels, more than {MAX_PIXELS}")
-
-
-def stored_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Return height and width of the stored film: aspect kept to the nearest pixel, never enlarged."""
-    if min(height, width) <= short_side:
-        return height, width
-    scale = short_side / min(height, width)
-    return max(short_side, round(height * scale)), max(short_side, round(width * scale))
-
-
-def shrink(film: npt.NDArray, short_side: int) -> npt.NDArray:
-    """Shrink a picture [H, W] or [H, W, C] by averaging areas, which keeps fine texture from turning into moire."""
-    height, width = stored_size(film.shape[0], film.shape[1], short_side)
-    if (height, width) == film.shape[:2]:
-        return film
-    return cv2.resize(film, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def stretched(film: npt.NDArray) -> Film:
-    """Map a picture linearly from its own smallest and largest value to 0 and 255."""
-    low, high = float(film.min()), float(film.max())
-    if low == high:
-        return np.zeros(film.shape, np.uint8)
-    return np.rint((film.astype(np.float32) - low) * (255.0 / (high - low))).astype(np.uint8)
 
 
 def _decoded(data: bytes, short_side: int) -> Film:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.tables import TableFormat
+from chex_jobs.data.table_format import TableFormat
 
 SEPARATORS = (",", ";", "\t", "|")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|"}

@@ -11,9 +11,9 @@ from typing import IO, Self
 
 import numpy as np
 
-from chex_jobs.data.decode import Film
 from chex_jobs.data.decoder_process import FAULT, REPLY, REQUEST
 from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.pixels import Film
 
 ADDRESS_SPACE_BYTES = 3 << 30
 """`RLIMIT_AS` of the decoder: libraries map 0.3 GiB, and the largest legal film (16 bits, RGBA) needs about 1.5."""

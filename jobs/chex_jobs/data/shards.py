@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from chex_jobs.data.decode import Film
 from chex_jobs.data.errors import ShardError
+from chex_jobs.data.pixels import Film
 
 SHARD_BYTES = 128 << 20
 """What a shard of films of the stored size comes to, about: large enough to copy fast, small enough to lose."""

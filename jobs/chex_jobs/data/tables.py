@@ -1,13 +1,11 @@
 """Reading a source's table, however it is stored, into cells of text."""
 
-import datetime as dt
 import io
 import unicodedata
 import zlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,26 +14,15 @@ import pyarrow.parquet
 from chex_api.dataset import DecimalMark
 from chex_jobs.data.cells import AT_ONCE, Cells, chunked, encoded, in_parts
 from chex_jobs.data.columns import ColumnFormat, nearest
+from chex_jobs.data.delimited import read_rows
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import is_git_lfs_pointer
+from chex_jobs.data.table_format import LIST_SEPARATOR, TableFormat, cell_text
 
 MAX_TABLE_BYTES = 2 << 30
 """Of an unpacked table. A million rows with a page of report each have less; a small file that unpacks to more is a bomb."""
-LIST_SEPARATOR = "\x1f"
-"""Between the values of a cell that the file itself types as a list; no text holds this character."""
-
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1 << 24
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableFormat:
-    """How the manifest says that a table is written; see the fields of `chex_api.dataset.Table`."""
-
-    sheet: str = ""
-    separator: str = ""
-    encoding: str = "Auto"
-    decimal_mark: DecimalMark = "Point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +122,6 @@ def parse_table(file: str, content: bytes, form: TableFormat | None = None) -> R
         from chex_jobs.data.workbooks import read_sheet
 
         return _with_header(file, read_sheet(file, content, form))
-    from chex_jobs.data.delimited import read_rows
-
     if file.endswith(".gz"):
         content = _unpacked(file, content)
     return _with_header(file, read_rows(file, content, form))
@@ -189,21 +174,6 @@ def _texts(column: pa.ChunkedArray, mark: DecimalMark) -> Iterator[str]:
 
 def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-
-
-def cell_text(value: Any, mark: DecimalMark) -> str:
-    """Return a typed value as a cell of text, numbers with the table's decimal mark."""
-    if value is None:
-        return ""
-    if isinstance(value, list | tuple):
-        return LIST_SEPARATOR.join(cell_text(each, mark) for each in value)
-    if isinstance(value, float) and mark == "Comma":
-        return str(value).replace(".", ",")
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    return str(value)
 
 
 def _unpacked(file: str, content: bytes) -> bytes:

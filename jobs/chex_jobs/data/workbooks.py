@@ -15,7 +15,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from chex_api.dataset import DecimalMark
 from chex_jobs.data.columns import nearest
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.tables import TableFormat, cell_text
+from chex_jobs.data.table_format import TableFormat, cell_text
 
 MAX_UNPACKED_BYTES = 1 << 30
 """Of all members together. A sheet holds 1,048,576 rows at most; with thirty columns of numbers they are about 1 GB of XML."""

@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.errors import ArtifactError
-from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.executor.chunk_writer import ChunkWriter
 from chex_jobs.executor.redaction import Redactor, secrets_of
 

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 
 from chex_api.stage import StageSpec
-from chex_jobs.artifacts.storage import Storage, open_storage
+from chex_jobs.artifacts.backends import open_storage
+from chex_jobs.artifacts.storage import Storage
 from chex_jobs.artifacts.store import ArtifactStore
 
 DRIVER = "driver"

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.artifacts.errors import ObjectNotFound
-from chex_jobs.artifacts.storage import open_storage
 from chex_jobs.models.errors import WeightsError
 
 _PICKLES = (

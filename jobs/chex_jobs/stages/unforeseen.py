@@ -7,8 +7,8 @@ the logs of Pods is read by many; the artifacts are private.
 import traceback
 from collections.abc import Iterator
 
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.errors import ArtifactError
-from chex_jobs.artifacts.storage import open_storage
 
 FAILURE_FILE = "failure.txt"
 

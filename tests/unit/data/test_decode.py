@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from chex_jobs.data.decode import MAX_PIXELS, decode_film, shrink, stored_size
+from chex_jobs.data.decode import decode_film
 from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.pixels import MAX_PIXELS, shrink, stored_size
 from tests.unit.data.films import drawn_film, jpeg, png
 
 LARGE = 10_000

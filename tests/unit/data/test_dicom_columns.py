@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset as DicomDataset
 from pydicom.sequence import Sequence
 
 from chex_api.dataset import Dataset, Source
-from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.data.contents import film_contents, films_digest
 from chex_jobs.data.declaration import declare
 from chex_jobs.data.errors import ColumnError

@@ -8,7 +8,8 @@ import pyarrow.parquet
 import pytest
 
 from chex_jobs.data.errors import ColumnError, SourceError
-from chex_jobs.data.tables import TableFormat, parse_parquet, parse_table
+from chex_jobs.data.table_format import TableFormat
+from chex_jobs.data.tables import parse_parquet, parse_table
 from tests.unit.data.workbook import workbook, workbook_of_xml
 
 

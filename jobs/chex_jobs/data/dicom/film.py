@@ -17,10 +17,10 @@ from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from chex_jobs.data.decode import Film, check_pixels, shrink
 from chex_jobs.data.dicom.grey import grey_values
 from chex_jobs.data.dicom.jpeg import decode_deep_jpeg, is_deep_jpeg
 from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.pixels import Film, check_pixels, shrink
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")

@@ -17,10 +17,10 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from chex_jobs.data.decode import Film
 from chex_jobs.data.dicom.lookup import Values, lookup_table
 from chex_jobs.data.dicom.padding import is_padding
 from chex_jobs.data.faults import FilmError, Reason
+from chex_jobs.data.pixels import Film
 
 
 def grey_values(dataset: Dataset, stored: npt.NDArray[np.integer]) -> Film:

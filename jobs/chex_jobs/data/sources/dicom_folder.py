@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from chex_api.dataset import DicomFolder, Table, TableImage
-from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.data.faults import Fault, Reason
 from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.findings import Finding, Kind

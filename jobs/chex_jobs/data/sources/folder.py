@@ -10,7 +10,8 @@ from chex_jobs.artifacts.storage import ObjectStamp, Storage
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING
-from chex_jobs.data.tables import RawTable, TableFormat, parse_parquet, parse_table
+from chex_jobs.data.table_format import TableFormat
+from chex_jobs.data.tables import RawTable, parse_parquet, parse_table
 
 ABSENT = ObjectStamp(MISSING, "")
 """Of a film that a table names and its storage does not have."""

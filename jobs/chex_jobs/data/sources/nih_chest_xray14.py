@@ -14,7 +14,7 @@
 from collections.abc import Collection
 
 from chex_api.dataset import NihChestXray14
-from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.data.ages import age_in_years
 from chex_jobs.data.columns import ColumnFormat, is_blank
 from chex_jobs.data.errors import SourceError

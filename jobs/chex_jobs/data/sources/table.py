@@ -7,7 +7,7 @@ the private part of the artifact only; subgroup columns are kept beside the film
 from collections.abc import Collection, Iterator, Sequence
 
 from chex_api.dataset import Table
-from chex_jobs.artifacts.storage import open_storage
+from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.data import ages
 from chex_jobs.data.cells import Cells
 from chex_jobs.data.columns import ColumnFormat, folded, is_blank
@@ -19,7 +19,8 @@ from chex_jobs.data.patient_pattern import PatientPattern
 from chex_jobs.data.records import FilmTable
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.header_names import FILM_PATH, header_names, shown_name
-from chex_jobs.data.tables import RawTable, TableFormat
+from chex_jobs.data.table_format import TableFormat
+from chex_jobs.data.tables import RawTable
 from chex_jobs.data.text import select_from_columns, select_sections
 from chex_jobs.data.views import FRONTAL, OTHER, projection_of, view_of
 

@@ -1,6 +1,7 @@
-"""Writing: one attempt at a piece of work, its files, and the commit that finishes it."""
+"""One piece of work, the attempts at it, the files that they write, and the commit that finishes it."""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chex_jobs.artifacts.checkpoints import CHECKPOINTS, CheckpointStore
-from chex_jobs.artifacts.errors import ArtifactError, InvalidLocation
+from chex_jobs.artifacts.errors import ArtifactError, InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.artifacts.hashing import sha256_of, sha256_of_file
 from chex_jobs.artifacts.location import checked_key
 from chex_jobs.artifacts.manifest import (
+    MANIFEST_NAME,
     MANIFEST_SCHEMA,
     FileRecord,
     Manifest,
@@ -22,13 +24,66 @@ from chex_jobs.artifacts.manifest import (
     record_of,
 )
 from chex_jobs.artifacts.sealed_json import json_bytes
+from chex_jobs.artifacts.storage import Storage
 from chex_jobs.artifacts.tensors import save_tensors
 
 if TYPE_CHECKING:
-    from chex_jobs.artifacts.store import Artifact
     from chex_jobs.artifacts.tensors import Tensors
 
 log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One piece of work, by its identity: perhaps finished, perhaps begun, perhaps neither. Pickles."""
+
+    storage: Storage
+    folder: str
+    kind: str
+    name: str
+    identity: str
+    identified: Mapping[str, Any] = field(default_factory=dict)
+    """What the identity is the digest of, for the manifest to keep; empty for an object."""
+
+    @property
+    def uri(self) -> str:
+        """Its folder."""
+        return self.storage.uri_of(self.folder)
+
+    @property
+    def manifest_key(self) -> str:
+        """Key of its manifest below the storage's root."""
+        return f"{self.folder}/{MANIFEST_NAME}"
+
+    @property
+    def manifest_uri(self) -> str:
+        return self.storage.uri_of(self.manifest_key)
+
+    def finished(self) -> FinishedArtifact | None:
+        """The finished artifact, or None if it has no manifest. One small read; files are checked when read.
+
+        Raises `CorruptArtifact` for a manifest that is damaged, `IdentityMismatch` for one of other work.
+        """
+        try:
+            data = self.storage.read_bytes(self.manifest_key)
+        except ObjectNotFound:
+            return None
+        manifest = Manifest.decode(data, self.manifest_uri)
+        manifest.check_is(self.kind, self.name, self.identity, self.manifest_uri)
+        return FinishedArtifact(self.storage, self.folder, manifest, sha256_of(data))
+
+    def attempt(self, attempt_id: str) -> "AttemptWriter":
+        """Begin, or go on with, the attempt of this id: letters, digits, `.`, `_`, `-`. Writes nothing yet."""
+        return AttemptWriter(self, checked_word("attempt id", attempt_id))
+
+    def remove_checkpoints(self) -> None:
+        """Delete the checkpoints of all attempts. They are in no manifest: nothing that is finished reads them."""
+        inside = [key for key in self.storage.sizes(f"{self.folder}/attempts") if f"/{CHECKPOINTS}/" in key]
+        # Records first: files without a record are nothing, a record without files is a damaged checkpoint.
+        for key in sorted(inside, key=lambda key: not key.endswith(".json")):
+            self.storage.delete(key)
 
 
 @dataclass(frozen=True)
@@ -39,7 +94,7 @@ class AttemptWriter:
     process writes with its copy and hands its records back, for the committing process to `adopt`.
     """
 
-    artifact: "Artifact"
+    artifact: Artifact
     attempt_id: str
     _records: dict[str, FileRecord] = field(default_factory=dict, repr=False)
 
@@ -166,3 +221,12 @@ class AttemptWriter:
                 f"{path!r}: the folder {CHECKPOINTS} of an attempt is for attempt.checkpoints"
             )
         return f"{self._folder}/{path}"
+
+
+def checked_word(what: str, word: str) -> str:
+    """Return a word that is part of a folder's name. Raises `InvalidLocation`."""
+    if not _WORD.fullmatch(word):
+        raise InvalidLocation(
+            f"{what} {word!r} must be letters, digits, '.', '_' and '-', and begin and end with the first two"
+        )
+    return word
