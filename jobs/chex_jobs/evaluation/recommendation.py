@@ -71,6 +71,8 @@ class Advice:
     critical_value: float | None
     comparisons: tuple[Comparison, ...]
     """Cheapest first."""
+    better: ArmKey | None = None
+    """Of the arms that cost as much as ``deploy`` or more and are shown to be better, the one that is best."""
 
     @property
     def proven(self) -> bool:
@@ -105,6 +107,7 @@ def recommend(
         verdict,
         shared,
         tuple(comparisons[arm] for arm in order),
+        _best_of_dearer(choice, comparisons) if skilled else None,
     )
 
 
@@ -221,10 +224,7 @@ def _decide(
     cheaper = [each.arm for each in choice.standings if costs[each.arm] < costs[choice.reference]]
     close = (ArmVerdict.WITHIN_MARGIN, ArmVerdict.BETTER)
     enough = next((arm for arm in cheaper if comparisons[arm].verdict in close and arm in skilled), None)
-    if any(
-        comparisons[arm].verdict is ArmVerdict.BETTER and costs[arm] > costs[choice.reference]
-        for arm in costs
-    ):
+    if _best_of_dearer(choice, comparisons) is not None:
         return enough, RecommendationVerdict.DEARER_ARM_BETTER
     if enough is not None:
         return enough, RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN
@@ -233,3 +233,14 @@ def _decide(
     if all(comparisons[arm].verdict is ArmVerdict.WORSE for arm in cheaper):
         return None, RecommendationVerdict.CHEAPER_ARMS_WORSE
     return None, RecommendationVerdict.NOT_DISTINGUISHABLE
+
+
+def _best_of_dearer(choice: ValidationChoice, comparisons: Mapping[ArmKey, Comparison]) -> ArmKey | None:
+    """Of the arms that are shown to be better and would save nothing, as they cost as much as the reference or more, the best."""
+    costs = {each.arm: price(each.cost) for each in choice.standings}
+    better = [
+        each
+        for arm, each in comparisons.items()
+        if each.verdict is ArmVerdict.BETTER and costs[arm] >= costs[choice.reference]
+    ]
+    return min(better, key=lambda each: (each.upper or 0.0, each.arm)).arm if better else None

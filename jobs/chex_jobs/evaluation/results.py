@@ -60,7 +60,7 @@ class RecommendationVerdict(StrEnum):
     NO_ARM_BETTER_THAN_CHANCE = "NoArmBetterThanChance"
     """No arm has a test AUROC that is shown to be above 0.5 (it may well be below)."""
     DEARER_ARM_BETTER = "DearerArmBetter"
-    """An arm that costs more is shown to be better than the reference, which stands: test chooses nothing."""
+    """An arm that costs as much or more is shown to be better than the reference, which stands: test chooses nothing."""
     CHEAPER_ARM_WITHIN_MARGIN = "CheaperArmWithinMargin"
     """An arm cheaper than the reference has a deficit shown to be below the margin."""
     REFERENCE_IS_CHEAPEST = "ReferenceIsCheapest"

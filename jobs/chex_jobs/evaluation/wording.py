@@ -9,7 +9,6 @@ from chex_jobs.evaluation.recommendation import Advice
 from chex_jobs.evaluation.results import (
     ArmKey,
     ArmResult,
-    ArmVerdict,
     Comparison,
     MetadataBaseline,
     RecommendationVerdict,
@@ -94,13 +93,12 @@ def _enough(advice: Advice, measured: Measured, margin: float, confidence: float
 
 
 def _dearer(advice: Advice, measured: Measured) -> list[str]:
-    if advice.verdict is not RecommendationVerdict.DEARER_ARM_BETTER:
+    if advice.better is None:
         return []
-    better = [each for each in advice.comparisons if each.verdict is ArmVerdict.BETTER]
-    best = min(better, key=lambda each: each.upper or 0.0)
+    bound = _comparison(advice, advice.better).upper or 0.0
     return [
-        f"A dearer arm is shown to be better: {best.arm.label} has a {measured.auroc} at least {-(best.upper or 0.0):.3f} "
-        "above it. Test patients choose nothing here: another validation, or other test patients, have to confirm it."
+        f"Another arm, which is no cheaper, is shown to be better: {advice.better.label} has a {measured.auroc} at least "
+        f"{-bound:.3f} above it. Test patients choose nothing here: another validation, or other test patients, have to confirm it."
     ]
 
 

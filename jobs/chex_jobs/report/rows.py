@@ -51,7 +51,7 @@ HEADLINES = {
     RecommendationVerdict.NO_ARM_BETTER_THAN_CHANCE: Headline(
         "No arm is shown to be better than chance", "open"
     ),
-    RecommendationVerdict.DEARER_ARM_BETTER: Headline("A dearer arm is shown to be better", "open"),
+    RecommendationVerdict.DEARER_ARM_BETTER: Headline("Another arm is shown to be better", "open"),
     RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE: Headline("Validation could not choose", "open"),
 }
 

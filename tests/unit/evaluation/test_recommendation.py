@@ -115,6 +115,25 @@ def test_a_dearer_arm_that_is_better_does_not_hide_the_cheaper_one_that_is_enoug
     assert (found.enough, found.verdict) == (CHEAP, RecommendationVerdict.DEARER_ARM_BETTER)
 
 
+def test_the_arm_that_is_told_to_be_better_for_as_much_or_more_is_none_of_the_cheaper_ones():
+    found = decide(
+        choice(cheap=0.5, middle=0.9, dear=0.8), evidence({CHEAP: 0.95, MIDDLE: 0.80, DEAR: 0.90}, 0.005)
+    )
+    assert found.verdict is RecommendationVerdict.DEARER_ARM_BETTER
+    assert (found.enough, found.better) == (CHEAP, DEAR)
+
+
+def test_an_arm_of_equal_cost_that_is_shown_to_be_better_is_told_too():
+    """Starts that share a strategy cost the same: what validation overlooked is not only found among dearer ones."""
+    standings = tuple(
+        Standing(arm, ArmCost(5.0, 100, 1, 1), score, (FitStanding(0, 0, score, ()),))
+        for arm, score in ((CHEAP, 0.9), (DEAR, 0.8))
+    )
+    found = decide(ValidationChoice.of(standings), evidence({CHEAP: 0.70, DEAR: 0.90}, 0.01))
+    assert (found.deploy, found.verdict) == (CHEAP, RecommendationVerdict.DEARER_ARM_BETTER)
+    assert found.better == DEAR
+
+
 @pytest.mark.parametrize("auroc", [pytest.param(0.51, id="at chance"), pytest.param(0.35, id="below chance")])
 def test_arms_that_are_not_shown_to_be_better_than_chance_are_no_recommendation_however_alike(auroc):
     found = decide(choice(cheap=0.7, dear=0.9), evidence({CHEAP: auroc, DEAR: auroc}, 0.01))

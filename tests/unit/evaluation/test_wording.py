@@ -17,6 +17,7 @@ def said(
     verdict: RecommendationVerdict,
     *,
     enough: ArmKey | None = None,
+    better: ArmKey | None = None,
     above_chance: bool = True,
     measured: Measured = BOTH,
 ) -> str:
@@ -25,7 +26,7 @@ def said(
         Comparison(CHOSEN, 0.0, 0.0, 0.0, 0.0, ArmVerdict.REFERENCE),
         Comparison(DEAR, -0.05, 0.01, -0.07, -0.03, ArmVerdict.BETTER),
     )
-    return sentence(Advice(CHOSEN, enough, above_chance, verdict, 2.0, comparisons), measured, 0.02, 0.95)
+    return sentence(Advice(CHOSEN, enough, above_chance, verdict, 2.0, comparisons, better), measured, 0.02, 0.95)
 
 
 @pytest.mark.parametrize("verdict", COMPARED)
@@ -55,10 +56,16 @@ def test_what_is_enough_comes_with_its_bound() -> None:
 
 
 def test_a_dearer_arm_that_is_better_comes_with_its_bound_and_is_not_deployed() -> None:
-    told = said(RecommendationVerdict.DEARER_ARM_BETTER)
+    told = said(RecommendationVerdict.DEARER_ARM_BETTER, better=DEAR)
     assert told.startswith("Deploy ssl/lp-ft@1")
     assert "ssl/dapt-lp-ft@1" in told
     assert "at least 0.030" in told
+
+
+def test_what_is_said_to_be_better_is_what_the_advice_names_and_not_any_better_arm() -> None:
+    told = said(RecommendationVerdict.DEARER_ARM_BETTER, better=DEAR, enough=CHEAP)
+    assert "is shown to be better: ssl/dapt-lp-ft@1" in told
+    assert "better: " not in said(RecommendationVerdict.CHEAPER_ARM_WITHIN_MARGIN, enough=CHEAP)
 
 
 def test_an_arm_that_is_not_shown_to_beat_chance_is_said_to_be_so() -> None:
