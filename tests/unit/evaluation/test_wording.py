@@ -26,7 +26,9 @@ def said(
         Comparison(CHOSEN, 0.0, 0.0, 0.0, 0.0, ArmVerdict.REFERENCE),
         Comparison(DEAR, -0.05, 0.01, -0.07, -0.03, ArmVerdict.BETTER),
     )
-    return sentence(Advice(CHOSEN, enough, above_chance, verdict, 2.0, comparisons, better), measured, 0.02, 0.95)
+    return sentence(
+        Advice(CHOSEN, enough, above_chance, verdict, 2.0, comparisons, better), measured, 0.02, 0.95
+    )
 
 
 @pytest.mark.parametrize("verdict", COMPARED)
