@@ -51,7 +51,12 @@ def why_insufficient(counts: ClassCounts) -> str:
     smaller = min(counts.positive_patients, counts.negative_patients)
     if smaller >= MIN_PATIENTS_OF_CLASS:
         return ""
-    found = f"fewer than {MIN_PATIENTS_OF_CELL}" if is_small(smaller) else str(smaller)
+    of_both = counts.positive_patients + counts.negative_patients - counts.patients
+    found = str(smaller)
+    if is_small(smaller):
+        found = f"fewer than {MIN_PATIENTS_OF_CELL}"
+    elif is_small(of_both):  # The exact number would tell, beside those with the finding, how many these are.
+        found = f"fewer than {MIN_PATIENTS_OF_CLASS}"
     return f"Insufficient data: {found} patients in the smaller class, {MIN_PATIENTS_OF_CLASS} are needed for an interval."
 
 

@@ -10,6 +10,9 @@ import numpy as np
 from chex_jobs.evaluation.evaluation_data import EvaluationData, IntArray
 from chex_jobs.evaluation.results import FlowStep, PatientFlow
 
+LABELLED = "TestLabelled:"
+"""How the step of a task's labelled test films begins; the task's name follows."""
+
 
 def ingest_steps(summary: Mapping[str, Any]) -> tuple[FlowStep, ...]:
     """The steps before any split, from the summary of an ``ingest`` stage.
@@ -55,7 +58,7 @@ def _role_steps(data: EvaluationData) -> list[FlowStep]:
 def _label_steps(data: EvaluationData) -> Sequence[FlowStep]:
     tested = np.unique(np.concatenate([each.test for each in data.roles]))
     return [
-        _step(data, f"TestLabelled:{task}", tested[~np.isnan(data.labels[tested, column])], "label known")
+        _step(data, f"{LABELLED}{task}", tested[~np.isnan(data.labels[tested, column])], "label known")
         for column, task in enumerate(data.tasks)
     ]
 

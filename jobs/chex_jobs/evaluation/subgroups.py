@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chex_jobs.data.ages import is_age_column
 from chex_jobs.evaluation.clustered import influences, mean_influence
-from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, patients_with
+from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, with_and_without
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, why_undefined
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes, why_insufficient
 from chex_jobs.evaluation.metadata_baseline import MISSING, is_number_column, levels_of
@@ -155,7 +155,7 @@ def _hidden_classes(
 ) -> dict[str, str]:
     """Level -> why its classes are not told apart in this task; hidden levels take part in the subtraction."""
     sets = {
-        name: [patients_with(np.where(members, task.labels, np.nan), patients, value) for value in (1.0, 0.0)]
+        name: with_and_without(np.where(members, task.labels, np.nan), patients)
         for name, members in groups.items()
     }
     found = hidden_groups(sets, hidden)

@@ -3,11 +3,13 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from chex_jobs.evaluation.results import HospitalResults, Results
+from chex_jobs.evaluation.shareable import shareable_hospital
 from chex_jobs.report import numbers, rows
 
 
 def render_model_card(results: Results, hospital: HospitalResults) -> str:
     """The card of a hospital's model, in Markdown."""
+    hospital = shareable_hospital(hospital)
     environment = Environment(
         loader=PackageLoader("chex_jobs.report"),
         autoescape=False,  # noqa: S701  Markdown; `_in_markdown` escapes every value

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL
 from chex_jobs.evaluation.results import Estimate
+from chex_jobs.evaluation.shareable import SUPPRESSED
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -28,7 +29,9 @@ def signed(value: float | None) -> str:
 
 
 def estimate(value: Estimate) -> str:
-    """`0.873 (0.821–0.912)`; without interval the number alone; a dash where there is none."""
+    """`0.873 (0.821–0.912)`; without interval the number alone; a dash where there is none, and a word where it is hidden."""
+    if value.reason == SUPPRESSED:
+        return HIDDEN
     if value.value is None or value.interval is None:
         return three_digits(value.value)
     return f"{three_digits(value.value)} ({three_digits(value.interval.lower)}–{three_digits(value.interval.upper)})"

@@ -15,12 +15,14 @@ from chex_jobs.evaluation.results import (
     Sufficiency,
     TaskSummary,
 )
+from chex_jobs.evaluation.shareable import shareable
 from chex_jobs.report import figures, numbers, rows
 from chex_jobs.report.checklist import checklist
 
 
 def render_page(results: Results, models: Mapping[str, str]) -> str:
     """The page. `models` holds the path of each hospital's deployable model below the folder of the page."""
+    results = shareable(results)
     environment = Environment(
         loader=PackageLoader("chex_jobs.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),

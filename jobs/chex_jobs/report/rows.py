@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chex_jobs.evaluation.disclosure import hides_classes, is_small
+from chex_jobs.evaluation.disclosure import hides_classes, hides_measures, is_small, without_finding
 from chex_jobs.evaluation.results import (
     ArmKey,
     ArmResult,
@@ -114,7 +114,7 @@ class ShownCounts:
 def shown_counts(counts: ClassCounts) -> ShownCounts:
     """The counts of one task and set, with small cells hidden."""
     units = numbers.HIDDEN if is_small(counts.patients) else str(counts.units)
-    classes = (counts.positive_patients, counts.negative_patients)
+    classes = (counts.positive_patients, without_finding(counts))
     if not hides_classes(counts):
         return ShownCounts(units, _patients(counts.patients), *(str(each) for each in classes))
     words = (numbers.FEW if is_small(each) else numbers.HIDDEN for each in classes)
@@ -139,10 +139,10 @@ def shown_rates(task: TaskSummary, point: OperatingPoint) -> ShownRates:
     """The rates of one operating point; those of a small class of validation or test patients are hidden."""
 
     def promised(value: float | None) -> str:
-        return numbers.HIDDEN if hides_classes(task.validate) else numbers.three_digits(value)
+        return numbers.HIDDEN if hides_measures(task.validate) else numbers.three_digits(value)
 
     def reached(value: Estimate) -> str:
-        return numbers.HIDDEN if hides_classes(task.test) else numbers.estimate(value)
+        return numbers.HIDDEN if hides_measures(task.test) else numbers.estimate(value)
 
     return ShownRates(
         promised(point.validation_specificity),

@@ -3,7 +3,8 @@
 Columns: hospital, dataset, start, strategy, transfer, dapt_objective (empty without DAPT), label_fraction, task,
 sufficient (whether the test set carries intervals), test_units, test_patients, test_positive_patients (null where it, or the
 number without the finding, is a small cell; test_units and test_patients where they are), validation_auroc,
-then for auroc, auprc and brier the value and `_lower` and `_upper` (null without interval), expected_calibration_error,
+then for auroc, auprc and brier the value and `_lower` and `_upper` (null without interval), expected_calibration_error
+(all measures are null where a class of their set is a small cell),
 labelled_patients and film_passes (what ranks cost), trials, final_fits, device_seconds (measured, differs from run to run),
 deploy (validation chose it), enough (the cheapest within the margin), and the metadata baseline's AUROC on the same task.
 """
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from chex_jobs.evaluation.disclosure import hides_classes, is_small
 from chex_jobs.evaluation.results import ArmResult, ArmTask, Estimate, HospitalResults, Results, Sufficiency
+from chex_jobs.evaluation.shareable import shareable
 
 SCHEMA = pa.schema(
     [
@@ -52,7 +54,7 @@ def results_table(results: Results) -> pa.Table:
     """All hospitals' arms and tasks as a table."""
     rows = [
         _row(hospital, arm, task)
-        for hospital in results.hospitals
+        for hospital in shareable(results).hospitals
         for arm in hospital.arms
         for task in arm.tasks
     ]

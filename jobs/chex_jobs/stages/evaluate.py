@@ -24,6 +24,7 @@ from chex_jobs.evaluation.predict_test import Predictor
 from chex_jobs.evaluation.prediction_table import prediction_table
 from chex_jobs.evaluation.results import Estimate, HospitalCompute, HospitalResults
 from chex_jobs.evaluation.results_json import dumps
+from chex_jobs.evaluation.shareable import shareable_hospital
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
 from chex_jobs.report.numbers import estimate
 from chex_jobs.report.rows import HEADLINES
@@ -205,10 +206,11 @@ def summary_of(results: HospitalResults) -> dict[str, Any]:
 
     Of several tasks the mean, without an interval, as none was computed for these weights.
     """
+    results = shareable_hospital(results)
     advice = results.recommendation
     told = advice.tasks or tuple(each.task for each in results.tasks)
     measured = {each.task: each.auroc for each in advice.deployed_performance if each.task in told}
-    values = [each.value for each in measured.values() if each.value is not None]
+    values = {task: each.value for task, each in measured.items() if each.value is not None}
     interval = next(iter(measured.values())).interval if len(measured) == 1 else None
     return {
         "headline": _headline(results, measured),
@@ -216,8 +218,8 @@ def summary_of(results: HospitalResults) -> dict[str, Any]:
         "enough": advice.enough.label if advice.enough is not None else "",
         "verdict": str(advice.verdict),
         "proven": advice.proven,
-        "auroc": sum(values) / len(values) if values else None,
-        "aurocTasks": list(measured),
+        "auroc": sum(values.values()) / len(values) if values else None,
+        "aurocTasks": list(values),
         "aurocLow": interval.lower if interval is not None else None,
         "aurocHigh": interval.upper if interval is not None else None,
         "testOpenings": results.ledger.count,

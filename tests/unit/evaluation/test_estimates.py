@@ -42,6 +42,12 @@ def test_twenty_patients_of_the_smaller_class_are_needed(positive, negative, suf
     assert sufficient or f"{min(positive, negative)} patient" in reason
 
 
+def test_the_smaller_class_is_not_counted_where_that_tells_how_many_patients_are_in_both():
+    """With 30 of 45 patients positive, 18 with a negative unit would be three of both kinds."""
+    assert "fewer than 20 patients" in why_insufficient(ClassCounts(90, 60, 45, 30, 18))
+    assert "18 patients" in why_insufficient(ClassCounts(48, 30, 48, 30, 18))
+
+
 def test_patients_with_units_of_both_classes_count_in_both_and_unknown_ones_in_neither():
     counts = count_classes(np.array([1.0, 0.0, 0.0, np.nan]), np.array([0, 0, 1, 2]))
     assert counts == ClassCounts(

@@ -75,6 +75,36 @@ def test_few_positives_are_hidden_and_cannot_be_had_by_subtraction():
     assert cells["icu", "f"].positive_patients == 50
 
 
+def of_films(levels: list[str], labels: list[float], patients: list[int]) -> dict[str, SubgroupCell]:
+    """Cells of one task, of patients with several films."""
+    rng = np.random.default_rng(0)
+    task = ScoredTask("icu", np.array(labels), rng.normal(size=(2, len(labels))))
+    cells = subgroup_cells("view", np.array(levels), [task], np.array([0, 0]), np.array(patients), 0.95)
+    return {cell.level: cell for cell in cells}
+
+
+def test_patients_without_any_film_of_a_level_are_a_cell_too():
+    """All but four of 60 patients have an ap film, and half of them a pa film beside it."""
+    ap, pa = list(range(56)), list(range(28, 60))
+    labels = [float(patient % 2) for patient in (*ap, *pa)]
+    cells = of_films(["ap"] * len(ap) + ["pa"] * len(pa), labels, [*ap, *pa])
+    assert (cells["ap"].patients, cells["pa"].patients) == (None, None)
+
+
+def test_patients_of_whom_no_film_is_positive_are_a_cell_though_many_have_a_negative_film():
+    """Of 40 patients of a level 36 have a positive film, and all a negative one."""
+    patients, labels, levels = [], [], []
+    for level, first, with_finding, number in (("f", 0, 36, 40), ("m", 40, 20, 40)):
+        for patient in range(number):
+            films = [1.0, 0.0] if patient < with_finding else [0.0]
+            patients += [first + patient] * len(films)
+            labels += films
+            levels += [level] * len(films)
+    cells = of_films(levels, labels, patients)
+    assert cells["f"].positive_patients is None
+    assert cells["f"].patients == 40
+
+
 @pytest.mark.parametrize("positive", [0, 30])
 def test_a_level_of_one_class_says_something_of_all_in_it_and_is_hidden(positive: int):
     cells = cells_of({"f": (50, 50), "m": (40, 40), "x": (positive, 30 - positive)})
