@@ -11,6 +11,7 @@ is decoded, because a picture of 40,000 x 40,000 pixels is a file of some hundre
 EXIF orientation is not applied: in archives it comes from viewers that had already turned the picture.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,10 +28,11 @@ from chex_jobs.data.pixels import Film, check_pixels, shrink, stored_size, stret
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _DICOM_OFFSET = 128
-_DICOM_WITHOUT_PREAMBLE = (
-    b"\x02\x00\x00\x00",
-    *(b"\x08\x00" + element for element in (b"\x00\x00", b"\x05\x00", b"\x08\x00")),
-    *(b"\x00\x08" + element for element in (b"\x00\x00", b"\x00\x05", b"\x00\x08")),  # big endian
+# The first element of group 2 or 8 in either byte order: with its VR, or of group 8 with a length below 65,536 instead.
+_DICOM_WITHOUT_PREAMBLE = re.compile(
+    rb"(?:[\x02\x08]\0..|\0[\x02\x08]..)(?:AE|CS|DA|DT|IS|LO|LT|OB|PN|SH|SQ|ST|TM|UI|UL|UN|US)"
+    rb"|\x08\0[\0-\x20]\0..\0\0|\0\x08\0[\0-\x20]\0\0..|\x02\0\0\0",
+    re.DOTALL,
 )
 # Warnings of libjpeg about bytes between markers; the picture is whole, and some archives are full of them.
 _HARMLESS_JPEG_FAULTS = ("extraneous bytes before marker",)
@@ -50,7 +52,8 @@ def decode_film(data: bytes, short_side: int) -> Film:
 
 def is_dicom(data: bytes) -> bool:
     """Tell whether a file, or its beginning, is a DICOM object."""
-    return data[_DICOM_OFFSET : _DICOM_OFFSET + 4] == b"DICM" or data.startswith(_DICOM_WITHOUT_PREAMBLE)
+    has_preamble = data[_DICOM_OFFSET : _DICOM_OFFSET + 4] == b"DICM"
+    return has_preamble or bool(_DICOM_WITHOUT_PREAMBLE.match(data))
 
 
 def _decoded(data: bytes, short_side: int) -> Film:

@@ -13,7 +13,15 @@ from pydicom.dataset import Dataset as DicomDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from pydicom.sequence import Sequence
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLSLossless,
+)
 
 from chex_jobs.data.decode import decode_film
 from chex_jobs.data.dicom import grey_values
@@ -196,6 +204,35 @@ def test_a_table_without_entries_is_no_table():
     np.testing.assert_array_equal(decoded(VOILUTSequence=empty, **window), decoded(**window))
 
 
+@pytest.mark.parametrize("missing", ["LUTDescriptor", "LUTData"])
+@pytest.mark.parametrize("kind", ["VOILUTSequence", "ModalityLUTSequence"])
+def test_a_table_without_its_elements_is_no_table(kind: str, missing: str):
+    broken = lut([0, 5, 9], first=0, bits=16)
+    del broken[0][missing]
+    window: dict[str, Any] = {"WindowCenter": 600.0, "WindowWidth": 400.0}
+    np.testing.assert_array_equal(decoded(**{kind: broken}, **window), decoded(**window))
+
+
+def test_the_descriptor_of_a_table_may_have_any_vr():
+    told = np.array([3, 100, 16], "<u2").tobytes()
+    table = lut([0, 40, 90], first=100, bits=16)
+    expected = decoded(VOILUTSequence=table)
+    table[0].add_new("LUTDescriptor", "OW", told)
+    np.testing.assert_array_equal(decoded(VOILUTSequence=table), expected)
+
+
+def test_of_several_padding_values_the_first_counts():
+    stored = RAMP.copy()
+    stored[:8] = 4000
+    dataset = pydicom.dcmread(io.BytesIO(dicom(stored)))
+    dataset.add_new("PixelPaddingValue", "US", [4000, 17])
+    file = io.BytesIO()
+    dataset.save_as(file)
+    np.testing.assert_array_equal(
+        decode_film(file.getvalue(), LARGE), decoded(stored, PixelPaddingValue=4000)
+    )
+
+
 def test_the_first_value_of_a_table_is_read_with_the_sign_that_meets_the_pixels():
     entries = list(range(0, 4096, 2))
     told_unsigned = lut(entries, first=65536 - 1024, bits=12)
@@ -314,6 +351,104 @@ def test_values_above_the_stored_bits_are_kept_in_every_compression(
     np.testing.assert_array_equal(
         decode_film(file.getvalue(), LARGE), decoded(stored, BitsStored=16, HighBit=15)
     )
+
+
+@pytest.mark.parametrize("high_bit", [13, 15])
+@pytest.mark.parametrize("stored_type", [np.uint16, np.int16])
+def test_pixels_below_a_higher_high_bit_lie_that_much_higher(high_bit: int, stored_type: type):
+    window: dict[str, Any] = {"WindowCenter": 1000, "WindowWidth": 900}
+    stored = RAMP.astype(stored_type) - (2048 if stored_type == np.int16 else 0)
+    film = decoded(stored << (high_bit - 11), HighBit=high_bit, **window)
+    np.testing.assert_array_equal(film, decoded(stored, **window))
+
+
+@pytest.mark.parametrize("position", [0, 1, 3])
+def test_an_overlay_below_the_pixels_of_a_higher_high_bit_is_taken_out(position: int):
+    window: dict[str, Any] = {"WindowCenter": 1000, "WindowWidth": 900}
+    drawn = (RAMP << 4) | (RAMP % 2 << position)
+    dataset = pydicom.dcmread(io.BytesIO(dicom(drawn, HighBit=15, **window)))
+    dataset.add_new(0x60000102, "US", position)
+    file = io.BytesIO()
+    dataset.save_as(file)
+    np.testing.assert_array_equal(decode_film(file.getvalue(), LARGE), decoded(RAMP, **window))
+
+
+@pytest.mark.parametrize(("bits", "high_bit"), [(10, 11), (12, 15), (12, 7)])
+def test_a_high_bit_that_the_pixels_contradict_moves_nothing(bits: int, high_bit: int):
+    window: dict[str, Any] = {"WindowCenter": 1000, "WindowWidth": 900}
+    film = decoded(RAMP, BitsStored=bits, HighBit=high_bit, **window)
+    np.testing.assert_array_equal(film, decoded(RAMP, **window))
+
+
+@pytest.mark.parametrize("groups", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_a_multi_frame_object_of_one_frame_has_the_window_and_rescale_of_its_frame(groups: str):
+    frame, voi, values = DicomDataset(), DicomDataset(), DicomDataset()
+    voi.WindowCenter, voi.WindowWidth, voi.VOILUTFunction = [300, 1], [200, 1], "SIGMOID"
+    values.RescaleSlope, values.RescaleIntercept = 0.5, -10
+    frame.FrameVOILUTSequence = Sequence([voi])
+    frame.PixelValueTransformationSequence = Sequence([values])
+    film = decoded(NumberOfFrames=1, **{groups: Sequence([frame])})
+    plain = {"RescaleSlope": 0.5, "RescaleIntercept": -10, "VOILUTFunction": "SIGMOID"}
+    np.testing.assert_array_equal(film, decoded(WindowCenter=300, WindowWidth=200, **plain))
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("first", ["SpecificCharacterSet", "ImageType", "StudyDate", "SOPClassUID"])
+def test_an_object_without_a_file_header_is_dicom_whatever_its_first_element(syntax: UID, first: str):
+    dataset = pydicom.dcmread(io.BytesIO(dicom(RAMP)))
+    values = {"SpecificCharacterSet": "ISO_IR 100", "ImageType": "ORIGINAL", "StudyDate": "20200101"}
+    if first in values:
+        setattr(dataset, first, values[first])
+    little_endian = syntax != ExplicitVRBigEndian
+    pixels = RAMP if little_endian else RAMP.byteswap()
+    dataset.PixelData = pixels.tobytes()
+    del dataset.file_meta
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, dataset, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=little_endian)
+    np.testing.assert_array_equal(decode_film(file.getvalue(), LARGE), decoded())
+
+
+def test_an_object_without_a_preamble_may_lack_the_length_of_its_file_header():
+    data = dicom(RAMP)[132:]
+    assert data.startswith(b"\x02\0\0\0")
+    np.testing.assert_array_equal(decode_film(data, LARGE), decoded())
+    np.testing.assert_array_equal(decode_film(data[12:], LARGE), decoded())
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("bits", [8, 12])
+def test_a_frame_without_a_sign_and_of_fewer_bits_than_told_has_no_negative_values(syntax: UID, bits: int):
+    stored = RAMP >> (12 - bits)
+    dataset = pydicom.dcmread(io.BytesIO(dicom(stored, BitsStored=bits, HighBit=bits - 1)))
+    dataset.compress(syntax)
+    dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = 1, 16, 15
+    file = io.BytesIO()
+    dataset.save_as(file)
+    np.testing.assert_array_equal(decode_film(file.getvalue(), LARGE), decoded(stored))
+
+
+@pytest.mark.parametrize("name", ["PixelAspectRatio", "NominalScannedPixelSpacing", "ImagerPixelSpacing"])
+@pytest.mark.parametrize(("told", "shape"), [([2, 1], (64, 32)), ([1, 2], (32, 64)), ([1, 1], (64, 64))])
+def test_a_film_of_pixels_that_are_not_square_keeps_the_proportions_of_the_body(
+    name: str, told: list[int], shape: tuple[int, int]
+):
+    smooth = (np.add.outer(np.arange(64), np.arange(64)) * 32).astype(np.uint16)
+    film = decoded(smooth, **{name: told})
+    assert film.shape == shape
+    across = np.corrcoef(
+        film.ravel(), np.add.outer(np.arange(shape[0]) / shape[0], np.arange(shape[1]) / shape[1]).ravel()
+    )
+    assert across[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("told", [[0.143, 0.1432], [0, 1], 0.143, [float("nan"), 1]])
+def test_spacings_that_say_nothing_else_mean_square_pixels(told: Any):
+    np.testing.assert_array_equal(decoded(ImagerPixelSpacing=told), decoded())
+
+
+@pytest.mark.parametrize("name", ["SamplesPerPixel", "PixelRepresentation"])
+def test_a_grey_object_that_does_not_say_so_has_one_sample_without_a_sign(name: str):
+    np.testing.assert_array_equal(decoded(**{name: None}), decoded())
 
 
 def test_an_unknown_voi_function_is_no_film_rather_than_a_guess():

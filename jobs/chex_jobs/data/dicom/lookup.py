@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 Values = npt.NDArray[np.float64]
 
 _WORD = 1 << 16
+_ELEMENTS = ("LUTDescriptor", "LUTData")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,12 @@ class LookupTable:
 
 def lookup_table(items: Any, *, little_endian: bool) -> LookupTable | None:
     """Return the first table of a Modality or VOI LUT Sequence; None if there is none, or one without entries."""
-    if not items:
+    if not items or any(name not in items[0] or items[0][name].is_empty for name in _ELEMENTS):
         return None
-    told, first, bits = (int(number) for number in items[0].LUTDescriptor)
+    descriptor = items[0].LUTDescriptor
+    if isinstance(descriptor, bytes):  # of VR UN or OW
+        descriptor = _words(descriptor, little_endian=little_endian)
+    told, first, bits = (int(number) for number in descriptor)
     entries = _entries(items[0], told % _WORD or _WORD, bits, little_endian=little_endian)
     return LookupTable(first % _WORD, entries.astype(np.float64)) if len(entries) else None
 
@@ -76,4 +80,4 @@ def _words(data: Any, *, little_endian: bool) -> npt.NDArray[np.integer]:
     """Return LUT Data, which is bytes (OW) or numbers (US), as words of 16 bits."""
     if isinstance(data, bytes):
         return np.frombuffer(data + bytes(len(data) % 2), "<u2" if little_endian else ">u2")
-    return np.atleast_1d(np.asarray(data if data is not None else [], np.int64)) % _WORD
+    return np.atleast_1d(np.asarray(data, np.int64)) % _WORD

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 _WORD_BITS = 16
 
@@ -37,6 +38,8 @@ def is_padding(
 
 def _bits(value: Any) -> int | None:
     """Return an element's value as the word that it is in the object, whatever VR it was read by."""
+    if isinstance(value, MultiValue | list):
+        value = value[0] if value else None
     if value is None or value == "" or value == b"":
         return None
     number = int.from_bytes(value, "little") if isinstance(value, bytes) else int(value)
