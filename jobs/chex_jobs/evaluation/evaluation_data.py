@@ -16,6 +16,7 @@ from chex_jobs.evaluation.aggregation import Unit, UnitMap, map_units, unit_labe
 from chex_jobs.evaluation.discrimination import FloatArray
 from chex_jobs.evaluation.metadata_baseline import FilmRoles
 from chex_jobs.evaluation.predictions import UnitTable
+from chex_jobs.evaluation.subgroups import unit_values
 
 IntArray = NDArray[np.int64]
 
@@ -113,9 +114,11 @@ class EvaluationData:
         return self.films.metadata.to_pydict()
 
     def test_subgroups(self) -> Mapping[str, Sequence[object]]:
-        """Column -> value of each test unit, from the first of its films."""
-        first = np.full(len(self.units.ordinals), -1, dtype=np.int64)
-        backwards = np.arange(len(self.films), dtype=np.int64)[::-1]
-        first[self.units.unit_of_film[backwards]] = backwards
-        rows = first[np.searchsorted(self.units.ordinals, self.test_units.ordinals)]
-        return {name: [values[row] for row in rows] for name, values in self.metadata.items()}
+        """Column -> value of each test unit; see `unit_values`."""
+        rows = np.searchsorted(self.units.ordinals, self.test_units.ordinals)
+        return {
+            name: [values[row] for row in rows]
+            for name, values in (
+                (name, unit_values(self.units, values)) for name, values in self.metadata.items()
+            )
+        }

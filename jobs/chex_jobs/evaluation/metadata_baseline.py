@@ -7,6 +7,7 @@ fitted on the same training patients; the same statistics are computed for both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ Columns = Mapping[str, Sequence[object]]
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A standardised number with an indicator for missing."""
+    """A standardised number with an indicator for missing; a cell that is no number is missing too."""
 
     name: str
     mean: float
@@ -129,11 +130,8 @@ def _fit_column(name: str, values: Sequence[object]) -> NumberColumn | LevelColu
 
 def is_number_column(values: Sequence[object]) -> bool:
     """Whether every value that is present reads as a number and more than ten differ, as for an age in years."""
-    present = {str(value) for value in values if not _is_missing(value)}
-    try:
-        return len({float(value) for value in present}) > MOST_LEVELS_OF_NUMBERS
-    except ValueError:
-        return False
+    present = {_number(value) for value in values if not _is_missing(value)}
+    return len(present) > MOST_LEVELS_OF_NUMBERS and not any(map(math.isnan, present))
 
 
 def levels_of(values: Sequence[object]) -> NDArray[np.str_]:
@@ -148,9 +146,17 @@ def _design(columns: Sequence[NumberColumn | LevelColumn], metadata: Columns) ->
 
 
 def _numbers(values: Sequence[object]) -> FloatArray:
-    return np.array(
-        [np.nan if _is_missing(value) else float(str(value)) for value in values], dtype=np.float64
-    )
+    return np.array([_number(value) for value in values], dtype=np.float64)
+
+
+def _number(value: object) -> float:
+    """A finite number; NaN for anything else, such as a slip of the pen that only the test films hold."""
+    text = str(value)
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) and "_" not in text else math.nan
 
 
 def _is_missing(value: object) -> bool:

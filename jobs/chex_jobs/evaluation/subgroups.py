@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chex_jobs.data.ages import is_age_column
+from chex_jobs.evaluation.aggregation import UnitMap
 from chex_jobs.evaluation.clustered import influences, mean_influence
 from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, with_and_without
 from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, why_undefined
@@ -26,6 +27,8 @@ IntArray = NDArray[np.int64]
 AGE_BANDS = (18, 40, 65)
 TOO_FEW = f"Fewer than {MIN_PATIENTS_OF_CELL} patients."
 TOO_FEW_OF_CLASS = f"Fewer than {MIN_PATIENTS_OF_CELL} patients in one of the classes."
+SEVERAL = "several"
+"""The level of a unit whose films have different ones, as a study of an AP and a lateral film."""
 REVEALING = "Hidden, as it would reveal another hidden cell."
 
 
@@ -40,6 +43,25 @@ class ScoredTask:
     """[R, n] of the arm's final fits."""
     folds: IntArray | None = None
     """[n] the fold in which each unit is tested; ``None`` when one model scores all units."""
+
+
+def unit_values(units: UnitMap, values: Sequence[object]) -> list[object]:
+    """[n] of a metadata column from its values of films [F]: what the films have in common, of numbers (an age) the mean.
+
+    Films whose value is missing say nothing; no film decides for the others.
+    """
+    average, levels = is_number_column(values), levels_of(values).tolist()
+    known: list[list[str]] = [[] for _ in units.ordinals]
+    for unit, level in zip(units.unit_of_film.tolist(), levels, strict=True):
+        if level != MISSING:
+            known[unit].append(level)
+    return [_in_common(each, average) for each in known]
+
+
+def _in_common(levels: Sequence[str], average: bool) -> str:
+    if len(set(levels)) < 2:
+        return levels[0] if levels else ""
+    return f"{np.mean([float(level) for level in levels]):.10g}" if average else SEVERAL
 
 
 def subgroup_levels(column: str, values: Sequence[object]) -> NDArray[np.str_]:

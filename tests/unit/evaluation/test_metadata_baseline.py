@@ -12,6 +12,7 @@ from chex_jobs.evaluation.metadata_baseline import (
     NumberColumn,
     baseline_predictions,
     fit_metadata_model,
+    is_number_column,
 )
 from chex_jobs.evaluation.predictions import UnitTable
 
@@ -97,3 +98,18 @@ def test_studies_get_the_mean_over_their_films_and_training_films_are_never_pred
     of_films = model.logits({name: values[200:] for name, values in metadata.items()})
     np.testing.assert_allclose(found.test.fits[0].logits[:, 0], of_films.reshape(-1, 2).mean(axis=1))
     assert found.test.fits[0].rows.tolist() == list(range(50))
+
+
+@pytest.mark.parametrize("cell", ["17o", "inf", "nan", "1_000", "-"])
+def test_a_cell_of_a_number_column_that_is_no_number_counts_as_missing(cell):
+    """Whatever only test films hold must not stop an evaluation, nor stand in its error."""
+    model = fit_metadata_model({"dose": [str(n) for n in range(40)] + [""] * 5}, np.arange(45) % 2.0)
+    told, missing = model.logits({"dose": [cell]}), model.logits({"dose": [""]})
+    assert told == missing
+
+
+@pytest.mark.parametrize("cell", ["inf", "nan", "1e999"])
+def test_a_column_with_what_is_no_finite_number_is_text(cell):
+    values = [str(n) for n in range(40)] + [cell]
+    assert not is_number_column(values)
+    assert not isinstance(fit_metadata_model({"dose": [*values, *values]}, np.arange(82) % 2.0), Exception)

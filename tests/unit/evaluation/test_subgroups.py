@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chex_jobs.evaluation.aggregation import map_units
 from chex_jobs.evaluation.results import SubgroupCell
 from chex_jobs.evaluation.subgroups import (
     REVEALING,
@@ -13,6 +14,7 @@ from chex_jobs.evaluation.subgroups import (
     ScoredTask,
     subgroup_cells,
     subgroup_levels,
+    unit_values,
 )
 
 
@@ -73,6 +75,20 @@ def test_few_positives_are_hidden_and_cannot_be_had_by_subtraction():
     assert cells["icu", "x"].auroc.reason == TOO_FEW_OF_CLASS
     assert cells["icu", "m"].positive_patients is None
     assert cells["icu", "f"].positive_patients == 50
+
+
+def test_no_film_of_a_unit_decides_its_level_for_the_others():
+    units = map_units("Patient", np.arange(8), np.arange(8), np.array([0, 0, 1, 1, 2, 2, 3, 3]))
+    views = ["AP", "lateral", "", "PA", "ap", "AP", None, ""]
+    assert unit_values(units, views) == ["several", "pa", "ap", ""]
+    assert unit_values(units, views[::-1])[::-1] == ["several", "pa", "ap", ""]
+
+
+def test_the_age_of_a_patient_with_films_of_several_years_is_their_mean():
+    patients = np.array([0, 0, 1, *range(2, 14)])
+    units = map_units("Patient", np.arange(15), np.arange(15), patients)
+    ages = ["38", "43", "", *(str(30 + n) for n in range(12))]
+    assert unit_values(units, ages)[:3] == ["40.5", "", "30"]
 
 
 def of_films(levels: list[str], labels: list[float], patients: list[int]) -> dict[str, SubgroupCell]:
