@@ -48,7 +48,7 @@ def trained_on(exposure: Exposure, context: StageContext) -> TrainedOn:
     unknown = list[str]()
     for weights in exposure.elsewhere:
         listed = _list_beside(weights)
-        if listed is None:
+        if listed is None or listed == TrainedOn():  # `sha256sum` of no file at all leaves a list too
             unknown += [] if weights.declared else [f"films and patients of {weights.uri}"]
             continue
         comparable = listed.key in ("", key_id(key))

@@ -207,6 +207,14 @@ def test_weights_of_which_nobody_said_what_they_have_seen_get_a_notice(
     assert weights.as_uri() in notice
 
 
+@pytest.mark.parametrize("content", ["", "\n", "# sha256sum images/*\n"])
+def test_a_list_without_a_film_says_as_little_as_none(
+    context: StageContext, weights: Path, content: str
+) -> None:
+    (weights / TRAINED_ON).write_text(content)
+    assert trained_on(from_folder(weights), context).unknown == (f"films and patients of {weights.as_uri()}",)
+
+
 def test_weights_whose_data_sets_the_manifest_names_get_none(
     context: StageContext, weights: Path, hospital: Path
 ) -> None:
