@@ -5,6 +5,7 @@ one column of many, and a wrong encoding changes names without a word.
 """
 
 import codecs
+import collections
 import csv
 import io
 import re
@@ -129,11 +130,15 @@ def _check_decodes(file: str, content: bytes, codec: str, encoding: str) -> None
 
 def _separator_of(text: _Text) -> str:
     """Return the one separator that parts the header and gives every row as many cells."""
-    header = text.lines(newline="\n").readline()
+    header = _header(text)
     candidates = [separator for separator in SEPARATORS if separator in header]
     if len(candidates) <= 1:
         return candidates[0] if candidates else ","
     fitting = [separator for separator in candidates if _fits(text, separator)]
+    if not fitting:
+        collections.deque(
+            _rows(text, max(candidates, key=header.count)), maxlen=0
+        )  # raises where a quote is the reason
     if len(fitting) != 1:
         names = " and ".join(_NAMES[separator] for separator in fitting or candidates)
         raise SourceError(
@@ -141,6 +146,15 @@ def _separator_of(text: _Text) -> str:
             "source.table.separator."
         )
     return fitting[0]
+
+
+def _header(text: _Text) -> str:
+    """Return the line that names the columns; several, where a name in quotes holds a line end."""
+    lines = text.lines(newline="\n")
+    header = lines.readline()
+    while header.count('"') % 2 and len(header) < _HEAD_CHARACTERS and (more := lines.readline()):
+        header += more
+    return header
 
 
 def _fits(text: _Text, separator: str) -> bool:
@@ -158,12 +172,20 @@ def _width(row: Sequence[str]) -> int:
 
 
 def _rows(text: _Text, separator: str) -> Iterator[list[str]]:
-    """Yield all rows."""
+    """Yield all rows. A quote that opens a cell and does not close it is an error: it would swallow the rows after it."""
     before = csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(text.lines(), delimiter=separator)
+    reader = csv.reader(
+        text.lines(), delimiter=separator, strict=True, skipinitialspace=not separator.isspace()
+    )
+    begun = 1
     try:
-        yield from reader
+        for row in reader:
+            yield row
+            begun = reader.line_num + 1
     except csv.Error as error:
-        raise SourceError(f"{text.file}, line {reader.line_num}: {error}.") from error
+        raise SourceError(
+            f"{text.file}, the row that begins in line {begun} of the table: {error}. A cell that begins with a quote ends with "
+            "the next, and quotes within it are written twice."
+        ) from error
     finally:
         csv.field_size_limit(before)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from chex_api.dataset import DecimalMark
@@ -22,11 +23,11 @@ class TableFormat:
 
 def cell_text(value: Any, mark: DecimalMark) -> str:
     """Return a typed value as a cell of text, numbers with the table's decimal mark."""
-    if value is None:
+    if value is None or value != value:  # NaN is how programs write that a number is missing
         return ""
     if isinstance(value, list | tuple):
         return LIST_SEPARATOR.join(cell_text(each, mark) for each in value)
-    if isinstance(value, float) and mark == "Comma":
+    if isinstance(value, float | Decimal) and mark == "Comma":
         return str(value).replace(".", ",")
     if isinstance(value, bytes):
         return value.decode(errors="replace")

@@ -2,6 +2,7 @@
 
 import io
 import unicodedata
+import urllib.parse
 import zlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from chex_jobs.data.table_format import LIST_SEPARATOR, TableFormat, cell_text
 
 MAX_TABLE_BYTES = 2 << 30
 """Of an unpacked table. A million rows with a page of report each have less; a small file that unpacks to more is a bomb."""
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+"""What engines call the folder of rows that have no value there."""
 _GZIP = 16 + zlib.MAX_WBITS
 _PIECE = 1 << 24
 
@@ -163,13 +166,37 @@ def _parquet_part(path: str, content: bytes, file: str) -> pa.Table:
     for part in path.removeprefix(file).split("/")[:-1]:
         name, equals, value = part.partition("=")
         if equals and name not in table.column_names:
-            table = table.append_column(name, pa.array([value] * table.num_rows, pa.string()))
-    return table
+            told = None if value == _NO_PARTITION else urllib.parse.unquote(value)
+            table = table.append_column(name, pa.array([told] * table.num_rows, pa.string()))
+    plain = [_plainly_typed(column) for column in table.columns]
+    return pa.Table.from_arrays(plain, [_column_name(name) for name in table.column_names])
+
+
+def _plainly_typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column without types that become text as nobody means them.
+
+    Categories become their values. A short float becomes the shortest number that it stands for: 7.3, not 7.300000190734863,
+    which is outside every range that ends at 7.3.
+    """
+    if pa.types.is_dictionary(column.type):
+        return _plainly_typed(column.cast(column.type.value_type))
+    if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+        short = column.type.to_pandas_dtype()
+        numbers = (None if value is None else float(str(short(value))) for value in column.to_pylist())
+        return pa.chunked_array([pa.array(numbers, pa.float64())])
+    return column
 
 
 def _texts(column: pa.ChunkedArray, mark: DecimalMark) -> Iterator[str]:
     for start in range(0, len(column), AT_ONCE):
-        yield from (cell_text(value, mark) for value in column.slice(start, AT_ONCE).to_pylist())
+        yield from (cell_text(value, mark) for value in _values(column.slice(start, AT_ONCE)))
+
+
+def _values(column: pa.ChunkedArray) -> list[object]:
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):  # times beyond the years that Python knows
+        return column.cast(pa.string()).to_pylist()
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -195,16 +222,21 @@ def _unpacked(file: str, content: bytes) -> bytes:
     return unpacked.getvalue()
 
 
+def _column_name(written: str) -> str:
+    return unicodedata.normalize("NFC", written.strip())
+
+
 def _with_header(file: str, rows: Iterable[list[str]]) -> RawTable:
     """Return the table of rows of cells, the first of which names the columns.
 
-    Columns without a name are dropped where they hold nothing, as are rows that hold nothing: spreadsheets write both.
+    Columns without a name are dropped where they hold nothing, as are rows that hold nothing: spreadsheets write both. So is a
+    first column without a name that counts the rows, which pandas writes.
     """
     rest = iter(rows)
     first = next(rest, None)
     if first is None:
         raise SourceError(f"{file} is empty: not even a header.")
-    header = [unicodedata.normalize("NFC", name.strip()) for name in first]
+    header = [_column_name(name) for name in first]
     while header and not header[-1]:
         header.pop()
     parts: list[list[pa.Array]] = [[] for _ in header]
@@ -214,7 +246,7 @@ def _with_header(file: str, rows: Iterable[list[str]]) -> RawTable:
         for column, cells in zip(parts, zip(*some, strict=True), strict=True):
             column.append(encoded(cells))
     for index, name in enumerate(header):
-        if not name and index in filled:
+        if not name and index in filled and not (index == 0 and _counts_rows(parts[0])):
             raise SourceError(
                 f"{file}: column {index + 1} has no name, yet row {filled[index]} after the header has a cell there."
             )
@@ -223,6 +255,12 @@ def _with_header(file: str, rows: Iterable[list[str]]) -> RawTable:
         name: Cells(chunked(part)) for name, part in zip(header, parts, strict=True) if name
     }
     return RawTable(file, columns, len(numbers), numbers)
+
+
+def _counts_rows(column: Sequence[pa.Array]) -> bool:
+    """Tell whether the cells of a column are whole numbers, each another: the index that a program writes beside a table."""
+    cells = [cell.strip() for cell in Cells[str](chunked(column))]
+    return all(cell.isdecimal() for cell in cells) and len(set(cells)) == len(cells)
 
 
 def _rows_with_cells(

@@ -2,7 +2,10 @@
 
 import gzip
 import io
+from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -13,7 +16,7 @@ from chex_jobs.data.tables import parse_parquet, parse_table
 from tests.unit.data.workbook import workbook, workbook_of_xml
 
 
-def parquet(**columns: list[object]) -> bytes:
+def parquet(**columns: Any) -> bytes:
     file = io.BytesIO()
     pyarrow.parquet.write_table(pa.table(columns), file)
     return file.getvalue()
@@ -102,6 +105,37 @@ def test_a_column_without_a_name_that_holds_cells_is_an_error():
         parse_table("t.csv", b"a,,b\n1,2,3\n")
 
 
+def test_the_index_that_pandas_writes_is_no_column():
+    table = parse_table("t.csv", b",a,b\n0,x,1\n7,y,2\n")
+    assert table.columns == {"a": ["x", "y"], "b": ["1", "2"]}
+    with pytest.raises(SourceError, match="column 1 has no name"):
+        parse_table("t.csv", b",a,b\nfilm,x,1\n")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '1,"never closed\n2,x\n3,y\n',
+        '1,"closed by the next\n2,"x"\n3,y\n',
+        '1,"with \\"others\\" within"\n2,x\n3,y\n',
+    ],
+)
+@pytest.mark.parametrize("header", ["film,report\n", "film,report; second\n"])
+def test_a_quote_never_swallows_the_rows_after_it(header: str, rows: str):
+    with pytest.raises(SourceError, match=r"t\.csv, the row that begins in line 2 of the table: .* quote"):
+        parse_table("t.csv", (header + rows).encode())
+
+
+def test_a_quote_within_a_cell_is_a_letter_of_it_and_blanks_before_a_quote_are_none():
+    table = parse_table("t.csv", b'film, report\n1, 5 " tube\n2, "x, ""y"""\n')
+    assert table.column("report") == ['5 " tube', 'x, "y"']
+
+
+def test_a_name_of_a_column_may_hold_a_line_end():
+    table = parse_table("t.csv", b'"patient\r\nid";film\r\n1;a\r\n')
+    assert table.columns == {"patient\r\nid": ["1"], "film": ["a"]}
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
 def test_a_table_is_read_in_every_form_of_unicode(encoding: str):
     assert parse_table("t.csv", "befund\nlungenödem\n".encode(encoding)).columns == {"befund": ["lungenödem"]}
@@ -135,6 +169,38 @@ def test_a_typed_list_of_parquet_is_a_list_without_being_said():
     table = parse_table("t.parquet", parquet(findings=[["a", "b"], [], None]))
     column_format = table.formats["findings"]
     assert [column_format.values(cell) for cell in table.column("findings")] == [["a", "b"], [], []]
+
+
+@pytest.mark.parametrize("mark", ["Point", "Comma"])
+def test_numbers_of_parquet_are_written_as_they_are_meant_whatever_their_type(mark: Any):
+    columns = {
+        "short": pa.array([7.3, None, float("nan")], pa.float32()),
+        "half": pa.array([np.float16(7.3), None, np.float16("nan")], pa.float16()),
+        "long": pa.array([7.3, None, float("nan")], pa.float64()),
+        "exact": pa.array([Decimal("7.3"), None, None], pa.decimal128(4, 1)),
+        "category": pa.array([7.3, None, None], pa.float32()).dictionary_encode(),
+    }
+    table = parse_table("t.parquet", parquet(**columns), TableFormat(decimal_mark=mark))
+    written = "7.3" if mark == "Point" else "7,3"
+    assert table.columns == dict.fromkeys(columns, [written, "", ""])
+
+
+def test_times_of_parquet_beyond_the_years_of_python_are_no_reason_to_fail():
+    table = parse_table("t.parquet", parquet(a=pa.array([1 << 60, None], pa.timestamp("us")), b=["x", "y"]))
+    assert table.column("a")[1] == ""
+
+
+def test_categories_and_texts_of_one_column_are_one_and_folders_are_read_as_engines_write_them():
+    parts = {
+        "d.parquet/site=K%C3%B6ln/1.parquet": parquet(a=pa.array(["x"]).dictionary_encode()),
+        "d.parquet/site=__HIVE_DEFAULT_PARTITION__/1.parquet": parquet(a=["y"]),
+    }
+    table = parse_parquet("d.parquet", parts)
+    assert table.columns == {"a": ["x", "y"], "site": ["K\u00f6ln", ""]}
+
+
+def test_a_name_of_a_parquet_column_is_the_same_in_every_unicode_form():
+    assert parse_table("t.parquet", parquet(**{"U\u0308bersicht ": ["x"]})).column("\u00dcbersicht") == ["x"]
 
 
 def test_parquet_files_of_one_folder_are_one_table_and_folders_name_columns():
