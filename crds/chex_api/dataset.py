@@ -138,7 +138,7 @@ class ListColumn(ApiModel):
     column: ColumnName = Field(description="Column that lists values.")
     separator: str = Field(
         max_length=8,
-        description="Characters each of which parts two values, such as `|`; brackets and quotes around the list and its values are taken off. Empty: a cell is one value, whatever it looks like.",
+        description="Characters each of which parts two values, such as `|`; a blank does so only where it stands alone; brackets and quotes around the list and its values are taken off. Empty: a cell is one value, whatever it looks like.",
     )
 
 

@@ -17,10 +17,16 @@ _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 
 
 def folded(text: str) -> str:
-    """Return what two texts are compared by: case, outer blanks, runs of white space and Unicode's forms left out."""
+    """Return what two texts are compared by: case, outer blanks, runs of white space, Unicode's forms and what nobody sees left out."""
+    return " ".join(_plain(text).casefold().split())
+
+
+def _plain(text: str) -> str:
+    """Return a text in Unicode's compatibility form (`１` is 1), without the invisible characters that a copy brings along."""
     if text.isascii():
-        return " ".join(text.casefold().split())
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+        return text
+    seen = (character for character in text if unicodedata.category(character) != "Cf")
+    return unicodedata.normalize("NFKC", "".join(seen))
 
 
 MISSING = frozenset(map(folded, MISSING_SPELLINGS))
@@ -53,7 +59,7 @@ def number(value: str, mark: DecimalMark = "Point") -> float | None:
     `1.234,5` with a comma and `1,234.5` with a point are read, for nothing else can be meant. A single group after the
     other mark (`1,234` with a point) could be either and is no number: `has_other_mark` tells it.
     """
-    text = value.strip().replace("\u2212", "-")
+    text = _plain(value).strip().replace("\N{MINUS SIGN}", "-")
     plain, grouped = _NUMBERS[mark]
     if grouped.fullmatch(text):
         text = text.replace("," if mark == "Point" else ".", "")
@@ -68,6 +74,11 @@ def has_other_mark(value: str, mark: DecimalMark) -> bool:
     return number(value, mark) is None and number(value, _OTHER[mark]) is not None
 
 
+def means_with_other_mark(value: str, asked: Collection[str | float], mark: DecimalMark) -> bool:
+    """Tell whether a cell would be one of the values asked for (`comparable`), were it not for its decimal mark: `1,0` is 1."""
+    return has_other_mark(value, mark) and number(value, _OTHER[mark]) in asked
+
+
 def comparable(value: str, mark: DecimalMark = "Point") -> str | float:
     """Return what two cells are compared by: numbers as numbers, for a Parquet column says `1.0` where one writes `1`."""
     as_number = number(value, mark)
@@ -79,7 +90,8 @@ class ColumnFormat:
     """How a source writes a column.
 
     Attributes:
-        separators: characters that part the values of a cell that lists several; empty: a cell is one value.
+        separators: characters that part the values of a cell that lists several, a blank only where it stands alone (`, ` is a
+            comma and the blank after it); empty: a cell is one value.
         unknown: folded values that the source uses for "not known": one of them makes the whole cell unknown, and the
             empty string stands for blank cells.
         missing: folded spellings of a cell that holds nothing.
@@ -129,7 +141,7 @@ PLAIN = ColumnFormat()
 
 def _listed(cell: str, separators: str) -> list[str]:
     """Return the parts of a cell; the brackets and quotes that programs write around lists are taken off."""
-    text = cell.strip()
+    text, separators = cell.strip(), separators.replace(" ", "") or separators
     if len(text) >= 2 and _BRACKETS.get(text[0]) == text[-1]:
         text = text[1:-1]
     return [_unquoted(part) for part in re.split(f"[{re.escape(separators)}]", text)]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from chex_api.dataset import RowFilter
-from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, folded
+from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, folded, means_with_other_mark
 from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.labels import what_is_there
 
@@ -50,5 +50,25 @@ def rows_kept(
             raise ColumnError(
                 f"{field}[{number}]: no cell of column {where.column!r} passes; of values {list(where.values)}: {near}."
             )
+        _check_decimal_marks(where, cells, formats.get(where.column, PLAIN), f"{field}[{number}]")
         rows = [row for row in rows if passes[row]]
     return rows
+
+
+def _check_decimal_marks(
+    where: RowFilter, cells: Sequence[str], column_format: ColumnFormat, field: str
+) -> None:
+    """Raise `ColumnError` where the decimal mark alone keeps a cell from a value that the filter names."""
+    asked = {comparable(value) for value in (*where.values, *where.not_values)}
+    mark = column_format.decimal_mark
+    wrong = {
+        cell
+        for cell in set(cells)
+        if any(means_with_other_mark(value, asked, mark) for value in column_format.values(cell))
+    }
+    count = sum(cell in wrong for cell in cells)
+    if count:
+        raise ColumnError(
+            f"{field}: {count} cells of column {where.column!r} are numbers with the other decimal mark, and "
+            f"source.table.decimalMark is {mark}; change it, or write all numbers with one mark."
+        )

@@ -30,7 +30,16 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Task, ValueRange
-from chex_jobs.data.columns import PLAIN, ColumnFormat, comparable, folded, has_other_mark, nearest, number
+from chex_jobs.data.columns import (
+    PLAIN,
+    ColumnFormat,
+    comparable,
+    folded,
+    has_other_mark,
+    means_with_other_mark,
+    nearest,
+    number,
+)
 from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.findings import Finding, Kind, spellings_found
 
@@ -228,19 +237,18 @@ def _findings(column: _Column, meaning: Mapping[str, _Meaning]) -> list[Finding]
 
 
 def _check_decimal_marks(column: _Column) -> None:
-    """Refuse numbers with the other mark, where numbers are asked for."""
+    """Refuse numbers with the other mark, where numbers are asked for or it alone keeps a cell from a value that is named."""
     task, mark = column.task, column.format.decimal_mark
+    named = {comparable(value) for value in (*column.asked, *task.negative_values, *task.uncertain_values)}
     asks_numbers = task.positive.range is not None or any(
         isinstance(comparable(value), float) and not float(comparable(value)).is_integer()
         for value in column.asked
     )
-    if not asks_numbers:
-        return
-    wrong = [
-        cell
-        for cell in column.told
-        if any(has_other_mark(value, mark) for value in column.format.values(cell, column.named))
-    ]
+
+    def is_wrong(value: str) -> bool:
+        return has_other_mark(value, mark) if asks_numbers else means_with_other_mark(value, named, mark)
+
+    wrong = [cell for cell in column.told if any(map(is_wrong, column.format.values(cell, column.named)))]
     if wrong:
         count, row = column.count_and_row(wrong)
         other = "Comma" if mark == "Point" else "Point"

@@ -168,6 +168,30 @@ def test_numbers_with_the_other_mark_are_refused_with_their_count(mark: Any, wro
         labelled({"range": {"max": 7.35}}, [right, wrong, wrong], ColumnFormat(decimal_mark=mark))
 
 
+@pytest.mark.parametrize(
+    ("mark", "cells"),
+    [("Point", ["1", "1,0", "0,0"]), ("Comma", ["1", "1.0", "0.0"]), ("Point", ["1", "0", "-1,0"])],
+)
+def test_a_number_that_only_its_decimal_mark_keeps_from_a_value_of_the_task_is_no_silent_no(
+    mark: Any, cells: list[str]
+):
+    with pytest.raises(ColumnError, match=r"1 cells of column 'column' are numbers .*decimalMark"):
+        labelled({"values": ["1"]}, cells, ColumnFormat(decimal_mark=mark))
+
+
+@pytest.mark.parametrize("cell", ["\u200b1", "１", "1\ufeff", "1\xad"])
+def test_what_nobody_sees_keeps_no_cell_from_a_value(cell: str):
+    assert_labels(labelled({"values": ["1"]}, [cell, "1", "0"]), [1, 1, 0])
+
+
+@pytest.mark.parametrize("separators", [", ", " ,", "; ,"])
+def test_a_blank_beside_a_separator_parts_no_words(separators: str):
+    cells = ["Pleural effusion, Mass", "Pleural effusion", "effusion", "Mass"]
+    found = labelled({"values": ["Pleural effusion"]}, cells, ColumnFormat(separators=separators))
+    assert_labels(found, [1, 1, 0, 0])
+    assert_labels(labelled({"values": ["1"]}, ["0 1", "0"], ColumnFormat(separators=" ")), [1, 0])
+
+
 @pytest.mark.parametrize("cell", ["1_0", "١٢", "0x10", "infinity", "1e999", "<5"])
 def test_what_python_alone_takes_for_a_number_is_none(cell: str):
     assert_labels(labelled({"range": {"min": 1.0}}, [cell, "2"]), [NAN, 1])

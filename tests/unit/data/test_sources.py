@@ -239,6 +239,17 @@ def test_filters_keep_rows_that_hold_one_of_their_values_and_count_the_others(tm
     assert table.left_out == {"where": 6}
 
 
+def test_a_filter_leaves_no_row_out_for_its_decimal_mark_alone(tmp_path: Path):
+    rows = write_hospital(tmp_path, 4)
+    for row, device in zip(rows, ("1", "1,0", "2,0", "2"), strict=True):
+        row["device"] = device
+    write_csv(tmp_path / "data.csv", rows)
+    where = [{"column": "device", "values": ["1"]}]
+    with pytest.raises(ColumnError, match=r"source.table.where\[0\]: 1 cells .*decimalMark is Point"):
+        table_source(tmp_path, where=where).films(())
+    assert len(table_source(tmp_path, where=where, decimalMark="Comma").films(()).films) == 2
+
+
 def test_views_are_told_by_the_mapping_and_others_by_none(tmp_path: Path):
     rows = write_hospital(tmp_path, 3)
     for row, view in zip(rows, ("AP ", "lat", "oblique"), strict=True):

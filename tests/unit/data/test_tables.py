@@ -182,7 +182,7 @@ def test_numbers_of_parquet_are_written_as_they_are_meant_whatever_their_type(ma
     }
     table = parse_table("t.parquet", parquet(**columns), TableFormat(decimal_mark=mark))
     written = "7.3" if mark == "Point" else "7,3"
-    assert table.columns == dict.fromkeys(columns, [written, "", ""])
+    assert table.columns == {name: [written, "", ""] for name in columns}
 
 
 def test_times_of_parquet_beyond_the_years_of_python_are_no_reason_to_fail():
