@@ -1,5 +1,6 @@
 """A data set after ingest: decoded films, and for each its patient, study, view, split, labels and metadata."""
 
+import functools
 import threading
 from collections.abc import Mapping
 from typing import Literal, Self, cast
@@ -10,8 +11,9 @@ import pyarrow as pa
 
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.cells import AT_ONCE
+from chex_jobs.data.duplicates import labels_of_equals
 from chex_jobs.data.errors import DatasetError
-from chex_jobs.data.index import INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
+from chex_jobs.data.index import EQUALS, INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
 from chex_jobs.data.label_objects import read_labels
 from chex_jobs.data.pixels import Film
 from chex_jobs.data.shards import Place, film_at, open_shard, shard_path
@@ -116,7 +118,7 @@ class ChestXrayDataset:
             )
         if task not in self._labels:
             by_row = read_labels(self._label_objects[task])
-            self._labels[task] = by_row[self._numbers("row")]
+            self._labels[task] = labels_of_equals(by_row, self._numbers("row"), self._equals)
         return self._labels[task]
 
     @property
@@ -150,6 +152,16 @@ class ChestXrayDataset:
             ):
                 reports[ordinal] = report
         return reports
+
+    @functools.cached_property
+    def _equals(self) -> dict[int, list[int]]:
+        """Ordinal of a film -> the declared rows that were set aside as the same film."""
+        equals: dict[int, list[int]] = {}
+        if EQUALS in self._done.files:
+            table = from_parquet(self._done.read_bytes(EQUALS))
+            for film, row in zip(table["ordinal"].to_pylist(), table["row"].to_pylist(), strict=True):
+                equals.setdefault(film, []).append(row)
+        return equals
 
     def _shard(self, number: int) -> npt.NDArray[np.uint8]:
         shard = self._shards.get(number)

@@ -16,6 +16,8 @@ from chex_jobs.data.cells import Cells
 from chex_jobs.data.films import Films
 
 INDEX = "index.parquet"
+EQUALS = "equal-films.parquet"
+"""Rows that were set aside as one patient's film again, each with the film's ordinal; there where any were."""
 PATIENTS = "private/patients.parquet"
 REPORTS = "private/reports.parquet"
 FILMS = "private/films.parquet"

@@ -89,6 +89,8 @@ class _Work:
     declared_faults: frozenset[int] = frozenset()
     """Rows that were faulty before any film was opened: what is wrong is not the film."""
     shards: dict[int, FileRecord] = field(default_factory=dict)
+    kept: dict[int, int] = field(default_factory=dict)
+    """Row of a duplicate -> the row that is kept for it."""
 
 
 def ingest(
@@ -163,7 +165,9 @@ def ingest(
     _number_taken_shards(work, taken_shards, first=len(rows_of))
     attempt.write_bytes(index.DECODED, index.to_parquet(decoded_table(_fates(work))))
     rows = work.decoded.rows
-    work.faults |= duplicates(rows, work.decoded.film_sha256[rows], work.table.films.patients)
+    found = duplicates(rows, work.decoded.film_sha256[rows], work.table.films.patients)
+    work.faults |= found.faults
+    work.kept |= found.kept
     _check_quarantine(dataset, work, attempt)
     store = ArtifactStore(attempt.artifact.storage)
     generated = dataset.source.phantom is not None
@@ -306,6 +310,8 @@ def _commit(
     for number in np.unique(decoded.shard[rows]).tolist():
         attempt.adopt(work.shards[number])
     attempt.write_bytes(index.INDEX, index.to_parquet(table))
+    if work.kept:
+        attempt.write_bytes(index.EQUALS, index.to_parquet(_equals(work.kept, rows)))
     _write_private(films, known_patients, attempt)
     _write_quarantine(work, attempt)
     return attempt.commit(
@@ -324,6 +330,13 @@ def _commit(
         },
         environment=environment,
     )
+
+
+def _equals(kept: Mapping[int, int], rows: npt.NDArray[np.integer]) -> pa.Table:
+    """The table `index.EQUALS`; `rows` [N] of the films, ascending."""
+    aside = sorted(kept)
+    ordinals = np.searchsorted(rows, [kept[row] for row in aside])
+    return pa.table({"ordinal": pa.array(ordinals, pa.int32()), "row": pa.array(aside, pa.int32())})
 
 
 def _write_private(films: Films, patients: Cells[str], attempt: AttemptWriter) -> None:

@@ -252,6 +252,41 @@ def test_films_that_cannot_be_used_are_set_aside_with_their_reasons(hospital: Pa
     np.testing.assert_array_equal(data.film(1), decode_film(png(drawn_film(11)), 32))
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "label"),
+    [
+        ("1", "0", np.nan),
+        ("0", "1", np.nan),
+        ("1", "1", 1.0),
+        ("", "1", 1.0),
+        ("0", "", 0.0),
+        ("", "", np.nan),
+    ],
+)
+def test_no_film_of_a_patient_decides_the_label_for_an_equal_one(
+    hospital: Path, tmp_path: Path, first: str, second: str, label: float
+):
+    """The same picture saved twice, with an answer each: they agree, or nobody knows."""
+    rows = write_hospital(hospital)
+    films = hospital / "films"
+    rows[1] |= {"patient": rows[0]["patient"], "icu": second}
+    rows[0] |= {"icu": first}
+    rows[2] |= {"icu": "1"}
+    write_csv(hospital / "data.csv", rows)
+    (films / "film-001.png").write_bytes((films / "film-000.png").read_bytes())
+    task = {
+        "name": "icu",
+        "column": "icu",
+        "positive": {"values": ["1"]},
+        "negativeValues": ["0"],
+        "blank": "Ignore",
+    }
+    dataset = hospital_dataset(hospital, quarantine={"maxShare": 1.0}, tasks=[task])
+    data = run_with_labels(dataset, tmp_path)
+    assert len(data) == len(rows) - 1
+    np.testing.assert_equal(float(data.labels("icu")[0]), label)
+
+
 def write_table_with(hospital: Path, row: int, **cells: object) -> list[dict[str, object]]:
     """Change one row of the hospital's table; return all rows."""
     pictures = {path: path.read_bytes() for path in (hospital / "films").iterdir()}
