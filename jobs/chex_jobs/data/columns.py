@@ -33,6 +33,15 @@ MISSING = frozenset(map(folded, MISSING_SPELLINGS))
 """What counts as missing where a manifest says nothing else."""
 
 
+CELLS_OF_A_CATEGORY = 20
+"""A column that has so many cells for each of its values sorts films, and names nobody."""
+
+
+def sorts_films(values: Collection[str], cells: int) -> bool:
+    """Tell whether a column sorts films, so that its spellings may be told: its different values, and its number of cells."""
+    return len(values) * CELLS_OF_A_CATEGORY <= cells
+
+
 def is_blank(cell: str, missing: Collection[str] = MISSING) -> bool:
     """Tell whether a cell holds nothing: white space, or one of `missing` (folded spellings)."""
     found = folded(cell)

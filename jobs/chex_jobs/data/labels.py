@@ -39,6 +39,7 @@ from chex_jobs.data.columns import (
     means_with_other_mark,
     nearest,
     number,
+    sorts_films,
 )
 from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.findings import Finding, Kind, spellings_found
@@ -46,8 +47,6 @@ from chex_jobs.data.findings import Finding, Kind, spellings_found
 UNKNOWN = math.nan
 RESEMBLANCE = 0.6
 """Of a value and one that was perhaps meant, as `difflib` measures it: what it calls a close match."""
-CELLS_OF_A_CATEGORY = 20
-"""A column that has so many cells for each of its values sorts films, and names nobody."""
 
 _YES_WORDS = "yes y true t 1 ja j wahr oui vrai si sí sim positive positiv positivo positif present +"
 _NO_WORDS = "no n false f 0 nein falsch non faux não nao negative negativ negativo négatif neg absent none -"
@@ -158,7 +157,7 @@ class _Column:
     def is_category(self) -> bool:
         """Tell whether the column sorts films, so that its spellings name nobody."""
         values = {folded(value) for cell in self.told for value in self.format.values(cell, self.named)}
-        return len(values) * CELLS_OF_A_CATEGORY <= len(self.cells)
+        return sorts_films(values, len(self.cells))
 
     def count_and_row(self, cells: Collection[str]) -> tuple[int, int]:
         """Return how many cells are one of these, and the number of the first row of them."""
@@ -314,7 +313,6 @@ def what_is_there(asked: str, present: Iterable[str], cells: int) -> str:
     different = set(present)
     near = nearest(asked, different)
     resembles = difflib.SequenceMatcher(None, asked.casefold(), near.casefold()).ratio() >= RESEMBLANCE
-    is_category = len(different) * CELLS_OF_A_CATEGORY <= cells
-    if resembles or is_category:
+    if resembles or sorts_films(different, cells):
         return f"the nearest value there is {near!r}"
     return f"it holds {len(different)} different values, none of which resembles that"

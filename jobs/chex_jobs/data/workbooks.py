@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from typing import IO, Any
 
-from python_calamine import CalamineError, CalamineWorkbook
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook
 
 from chex_api.dataset import DecimalMark
 from chex_jobs.data.columns import nearest
@@ -47,10 +47,32 @@ def read_sheet(file: str, content: bytes, form: TableFormat) -> list[list[str]]:
                     f"source.table.sheet: {file} has no sheet {name!r}; the nearest is "
                     f"{nearest(name, workbook.sheet_names)!r}."
                 )
-            rows = workbook.get_sheet_by_name(name).to_python(skip_empty_area=True)
+            sheet = workbook.get_sheet_by_name(name)
+            rows = sheet.to_python(skip_empty_area=True)
+            _fill_merged(file, rows, sheet)
     except CalamineError as error:
         raise SourceError(f"{file} is not a readable Excel workbook: {error}.") from error
     return [[_text(cell, form.decimal_mark) for cell in row] for row in rows]
+
+
+def _fill_merged(file: str, rows: list[list[Any]], sheet: CalamineSheet) -> None:
+    """Write the value of merged cells into each of them: a file holds it in the first, and the others would count as blank.
+
+    Cells of the header stay as they are: two columns never have one name.
+    """
+    top, left = sheet.start or (0, 0)
+    filled = 0
+    for (first_row, first_column), (last_row, last_column) in sheet.merged_cell_ranges or ():
+        if first_row <= top or first_column < left:
+            continue
+        covered = rows[first_row - top : last_row - top + 1]
+        columns = slice(first_column - left, last_column - left + 1)
+        for row in covered:
+            width = len(row[columns])
+            row[columns] = covered[0][columns][:1] * width
+            filled += width
+        if filled > MAX_CELLS:
+            raise SourceError(f"{file}: its merged cells cover the sheet again and again.")
 
 
 def _check_size(file: str, content: bytes) -> None:

@@ -239,6 +239,26 @@ def test_filters_keep_rows_that_hold_one_of_their_values_and_count_the_others(tm
     assert table.left_out == {"where": 6}
 
 
+@pytest.mark.parametrize("nobody", ["nan", "NULL", "", "Unknown", "#N/A"])
+def test_missing_ids_are_not_one_person_whatever_the_manifest_calls_missing(tmp_path: Path, nobody: str):
+    rows = write_hospital(tmp_path, 4)
+    for row in rows[:3]:
+        row["patient"] = nobody
+    write_csv(tmp_path / "data.csv", rows)
+    films = table_source(tmp_path, missing=["-9"]).films(()).films
+    assert list(films.patients) == ["", "", "", "patient-1"]
+
+
+def test_spellings_of_a_view_column_that_may_name_people_are_not_told(tmp_path: Path):
+    rows = write_hospital(tmp_path, 4)
+    for row, view in zip(rows, ("ap", "ap", "Doe, Jane", "Roe, Joe"), strict=True):
+        row["view"] = view
+    write_csv(tmp_path / "data.csv", rows)
+    findings = table_source(tmp_path, view={"column": "view"}).films(()).findings
+    assert [(each.count, each.spelling) for each in findings] == [(2, "")]
+    assert "Doe" not in str(findings)
+
+
 def test_a_filter_leaves_no_row_out_for_its_decimal_mark_alone(tmp_path: Path):
     rows = write_hospital(tmp_path, 4)
     for row, device in zip(rows, ("1", "1,0", "2,0", "2"), strict=True):

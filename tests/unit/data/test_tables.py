@@ -225,6 +225,23 @@ def test_numbers_of_a_workbook_are_written_whole_where_they_are_and_with_the_tab
     assert table.columns == {"id": ["100", "101"], "ph": ["7,5", ""], "name": ["a", "b"]}
 
 
+def test_merged_cells_of_a_workbook_hold_their_value_each():
+    rows = [
+        ["patient", "film", "effusion", "mass"],
+        ["p1", "a", "yes", None],
+        [None, "b", None, None],
+        ["p2", "c", "no", None],
+    ]
+    merged = ["A2:A3", "C2:D3", "C4:D900000", "A1:A1", "H2:K9", "A7:B9"]
+    table = parse_table("t.xlsx", workbook({"Films": rows}, merged))
+    assert table.columns == {
+        "patient": ["p1", "p1", "p2"],
+        "film": ["a", "b", "c"],
+        "effusion": ["yes", "yes", "no"],
+        "mass": ["yes", "yes", "no"],
+    }
+
+
 def test_of_several_sheets_the_manifest_says_which():
     content = workbook({"Films": [["a"], ["1"]], "Codes": [["b"], ["2"]], "Empty": []})
     with pytest.raises(

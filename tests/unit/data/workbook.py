@@ -17,9 +17,9 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
-    """A workbook with the given cells by sheet: numbers as numbers, text as text, None as no cell."""
-    return workbook_of_xml({name: _sheet(rows) for name, rows in sheets.items()})
+def workbook(sheets: Mapping[str, Sequence[Sequence[object]]], merged: Sequence[str] = ()) -> bytes:
+    """A workbook with the given cells by sheet: numbers as numbers, text as text, None as no cell; `merged` such as `A2:A3`."""
+    return workbook_of_xml({name: _sheet(rows, merged) for name, rows in sheets.items()})
 
 
 def workbook_of_xml(sheets: Mapping[str, str]) -> bytes:
@@ -44,14 +44,16 @@ def workbook_of_xml(sheets: Mapping[str, str]) -> bytes:
     return file.getvalue()
 
 
-def _sheet(rows: Sequence[Sequence[object]]) -> str:
+def _sheet(rows: Sequence[Sequence[object]], merged: Sequence[str]) -> str:
     lines = "".join(
         f'<row r="{row}">'
         + "".join(_cell(f"{chr(65 + column)}{row}", value) for column, value in enumerate(cells))
         + "</row>"
         for row, cells in enumerate(rows, start=1)
     )
-    return f'<worksheet xmlns="{_MAIN}"><sheetData>{lines}</sheetData></worksheet>'
+    ranges = "".join(f'<mergeCell ref="{each}"/>' for each in merged)
+    ranges = f"<mergeCells>{ranges}</mergeCells>" if ranges else ""
+    return f'<worksheet xmlns="{_MAIN}"><sheetData>{lines}</sheetData>{ranges}</worksheet>'
 
 
 def _cell(place: str, value: object) -> str:

@@ -10,7 +10,7 @@ from chex_api.dataset import Table
 from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.data import ages
 from chex_jobs.data.cells import Cells
-from chex_jobs.data.columns import ColumnFormat, folded, is_blank
+from chex_jobs.data.columns import MISSING, ColumnFormat, folded, is_blank, sorts_films
 from chex_jobs.data.film_paths import film_path
 from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.filters import rows_kept
@@ -28,8 +28,8 @@ _NOBODY_WORDS = (
     "unknown anonymous anonymized anonymised anonym anon unbekannt anonymisiert inconnu anonyme desconocido anonimo anónimo "
     "desconhecido anônimo xxx - -- ?"
 )
-NOBODY = frozenset(map(folded, _NOBODY_WORDS.split()))
-"""What stands in a column of patients where nobody is known, beside the spellings of missing: no two such films are one person's."""
+NOBODY = MISSING | frozenset(map(folded, _NOBODY_WORDS.split()))
+"""What stands in a column of patients where nobody is known, whatever the manifest calls missing: no two such films are one person's."""
 
 
 class TableSource:
@@ -237,7 +237,7 @@ class TableSource:
             "is neither a frontal nor a lateral view",
             sorted(unlisted, key=lambda cell: cell[1]),
             subject=f"{self._field}.view",
-            may_be_told=len(set(unlisted)) < len(cells) or len(set(cells)) < len(cells),
+            may_be_told=sorts_films(set(map(folded, cells)), len(cells)),
         )
 
     def _metadata(self, table: RawTable) -> dict[str, Sequence[str]]:
