@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chex_jobs.data.errors import SourceError
+from chex_jobs.data.patients import normal_patient_id
 from chex_jobs.data.tables import parse_table
 from chex_jobs.evaluation.aggregation import Unit
+
+PATIENT_COLUMN = "patient"
+"""Where a table of studies has it, no study may be of two patients: study numbers are often unique within one only."""
 
 
 class GroupingError(Exception):
@@ -28,8 +32,8 @@ def film_units(
         image_column: its column with the path of each film.
         unit_column: its column that is equal for films of one unit; empty: `study` or `patient`, as the model is.
 
-    Raises GroupingError when a model of studies or patients has no table, or a film is not in it, is there twice, or
-    has no unit.
+    A patient is one however the id is spelled, as in training. Raises GroupingError when a model of studies or patients has
+    no table, or a film is not in it, is there twice, or has no unit, or a study is of two patients.
     """
     if table is None:
         if unit != "Image":
@@ -41,7 +45,7 @@ def film_units(
         if not images:
             raise GroupingError("no film is named: give IMAGE... or --table FILE")
         return {image: [image] for image in dict.fromkeys(images)}
-    listed = _listed(table, image_column, "" if unit == "Image" else unit_column or unit.lower())
+    listed = _listed(unit, table, image_column, "" if unit == "Image" else unit_column or unit.lower())
     wanted = [_whole_path(Path(image)) for image in images]
     for image, path in zip(images, wanted, strict=True):
         if path not in listed:
@@ -54,25 +58,35 @@ def film_units(
     return units
 
 
-def _listed(table: Path, image_column: str, unit_column: str) -> dict[str, str]:
-    """Path of each film of the table -> its unit; the film itself where no column is asked for."""
+def _listed(unit: Unit, table: Path, image_column: str, unit_column: str) -> dict[str, str]:
+    """Path of each film of the table -> its unit as it is spelled first; the film itself where no column is asked for."""
     try:
         raw = parse_table(table.name, table.read_bytes())
         images = raw.column(image_column, "--image-column")
         units = raw.column(unit_column, "--unit-column") if unit_column else images
+        patients = raw.optional_column(PATIENT_COLUMN)
     except SourceError as error:
         raise GroupingError(str(error)) from error
     except OSError as error:
         raise GroupingError(f"{table}: {error.strerror}") from error
     found: dict[str, str] = {}
-    for number, (image, unit) in enumerate(zip(images, units, strict=True), start=1):
+    names: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for number, (image, written, patient) in enumerate(zip(images, units, patients, strict=True), start=1):
         path = _whole_path(table.parent / image.strip())
-        if not image.strip() or not unit.strip():
+        name = normal_patient_id(written) if unit == "Patient" else written.strip()
+        if not image.strip() or not name:
             empty = unit_column if image.strip() else image_column
             raise GroupingError(f"{table}, row {number} after the header: {empty!r} is empty")
         if path in found:
             raise GroupingError(f"{table}, row {number} after the header: {image} is there twice")
-        found[path] = unit.strip()
+        owner = normal_patient_id(patient) if unit == "Study" else ""
+        if owner and owners.setdefault(name, owner) != owner:
+            raise GroupingError(
+                f"{table}, row {number} after the header: the study of this row is another patient's too ({PATIENT_COLUMN!r}); "
+                "name a column that tells them apart: --unit-column"
+            )
+        found[path] = names.setdefault(name, written.strip())
     return found
 
 

@@ -12,6 +12,7 @@ from tests.unit.data.films import hospital_dataset, write_csv, write_hospital
     [
         "100", "100.0", "100.", "100.000", "100,0", "100,00", "0100", "00100.0", "+100", " 100 ", "1 00", "100\N{NO-BREAK SPACE}",
         "\N{ZERO WIDTH SPACE}100", "\ufeff100", "100\0", "1\N{THIN SPACE}00", "１００", "١٠٠", "1E+02", "1.00e2", "1,0E+02",
+        "1.0E+002", "'100", '"100"', '="00100"', "'100'",
     ],
 )  # fmt: skip
 def test_a_whole_number_is_its_digits(spelling: str) -> None:
@@ -52,7 +53,7 @@ def test_ids_of_different_people_stay_apart(one: str, other: str) -> None:
     assert normal_patient_id(one) != normal_patient_id(other)
 
 
-@pytest.mark.parametrize("spelling", ["", " ", "\0", "\ufeff", "\N{NO-BREAK SPACE}"])
+@pytest.mark.parametrize("spelling", ["", " ", '=""', "'", "\0", "\ufeff", "\N{NO-BREAK SPACE}"])
 def test_an_id_of_nothing_visible_is_missing(spelling: str) -> None:
     assert normal_patient_id(spelling) == ""
 

@@ -10,6 +10,7 @@ import torch
 
 from chex_jobs.cli.main import main
 from chex_jobs.deployment.ensemble import Ensemble
+from chex_jobs.deployment.film_units import film_units
 from tests.unit.data.films import dicom, drawn_film, png
 from tests.unit.deployment.small_model import INTERCEPTS, SLOPES, write_small_bundle
 
@@ -170,6 +171,13 @@ def test_a_study_with_a_film_that_cannot_be_used_is_not_scored_from_the_others(
     assert "1: not scored, as 1 of its 2 films cannot be used" in printed.err
 
 
+def test_a_patient_is_one_unit_however_the_id_is_spelled(tmp_path: Path) -> None:
+    table = tmp_path / "films.csv"
+    table.write_text("image,patient\na.png,00100\nb.png,100.0\nc.png,7\n")
+    units = film_units("Patient", [], table, "image", "")
+    assert {name: len(films) for name, films in units.items()} == {"00100": 2, "7": 1}
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -177,6 +185,10 @@ def test_a_study_with_a_film_that_cannot_be_used_is_not_scored_from_the_others(
         ("image,study\na.png,\n", "row 1 after the header: 'study' is empty"),
         ("image,study\na.png,1\na.png,2\n", "row 2 after the header: a.png is there twice"),
         ("image,study\nb.png,1\n", "a.png is not in"),
+        (
+            "image,patient,study\na.png,100,1\nb.png,100.0,1\nc.png,7,1\n",
+            "row 3 after the header: the study of this row",
+        ),
     ],
 )
 def test_a_table_that_does_not_say_what_a_film_belongs_to_is_refused(
