@@ -10,6 +10,7 @@ the impression does not get the conclusion.
 """
 
 import functools
+import html
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -17,10 +18,10 @@ from dataclasses import dataclass
 
 _SPELLINGS = {
     "findings": "findings|finding|befund|befunde|befundung|radiologischer befund|resultats|resultat|constatations|hallazgos|hallazgo|achados|achado|achados radiograficos",
-    "impression": "impression|impressions|beurteilung|impression diagnostique|impresion|impresiones|impresion diagnostica|impressao|impressoes|impressao diagnostica",
+    "impression": "impression|impressions|beurteilung|zusammenfassende beurteilung|abschliessende beurteilung|impression diagnostique|impresion|impresiones|impresion diagnostica|impressao|impressoes|impressao diagnostica",
     "conclusion": "conclusion|conclusions|zusammenfassung|fazit|schlussfolgerung|conclusiones|conclusao|conclusoes",
     "opinion": "opinion|interpretation|stellungnahme|interpretacion|interpretacao|parecer|avis",
-    "indication": "indication|indications|reason for exam|reason for examination|reason for study|indikation|rechtfertigende indikation|fragestellung|motif|motif de l'examen|motivo|motivo del estudio|motivo de consulta|indicacion|indicaciones|motivo do exame|indicacao|indicacao clinica|indicacion clinica|indication clinique|clinical indication|klinische fragestellung",
+    "indication": "indication|indications|reason for exam|reason for examination|reason for study|indikation|rechtfertigende indikation|fragestellung|motif|motif de l'examen|motivo|motivo del estudio|motivo de consulta|indicacion|indicaciones|motivo do exame|indicacao|indicacao clinica|indicacion clinica|indication clinique|clinical indication|klinische fragestellung|clinical question|question|klinische fragestellung und rechtfertigende indikation|fragestellung und klinische angaben",
     "history": "history|clinical history|patient history|medical history|clinical information|clinical data|clinical details|clinical context|anamnese|klinische angaben|klinik|klinische informationen|vorgeschichte|diagnosen|antecedents|renseignements cliniques|contexte clinique|contexte|antecedentes|historia|historia clinica|datos clinicos|informacion clinica|historico|historia clinica do paciente|dados clinicos|informacao clinica|informacoes clinicas",
     "technique": "technique|procedure|protocol|technik|untersuchungstechnik|methode|methodik|tecnica|metodo|protocolo|protocole",
     "comparison": "comparison|comparisons|compared to|prior studies|prior study|prior exams|vergleich|voraufnahmen|voraufnahme|voruntersuchung|voruntersuchungen|vorbefund|comparaison|comparatif|comparacion|comparativo|estudios previos|comparacao|exames anteriores",
@@ -31,7 +32,7 @@ _SPELLINGS = {
     "title": "report|radiology report|bericht|befundbericht|rontgenbefund|compte rendu|compte-rendu|informe|informe radiologico|laudo|relatorio|relatorio medico|radiograph|chest radiograph|rontgen thorax|rontgen-thorax",
     "date": "date|date of exam|exam date|date of study|time|datum|untersuchungsdatum|date de l'examen|fecha|data|data do exame|accession|accession number|order number|auftragsnummer",
     "patient": "patient|patient name|name|patient id|id|mrn|medical record number|date of birth|dob|birth date|age|sex|gender|address|phone|insurance|patientin|patientenname|nachname|vorname|geburtsdatum|geb|geb.|geboren|geboren am|alter|geschlecht|adresse|anschrift|telefon|fallnummer|nom|nom du patient|prenom|date de naissance|age du patient|sexe|adresse|paciente|nombre|nombre del paciente|apellidos|fecha de nacimiento|edad|sexo|direccion|nome|nome do paciente|data de nascimento|idade|endereco",
-    "signature": "signed|signed by|electronically signed|electronically signed by|dictated by|dictated|transcribed by|reported by|read by|reviewed by|verified by|attending|attending physician|attending radiologist|radiologist|resident|physician|referring physician|referring doctor|referrer|ordering physician|ordering provider|doctor|dr|dr.|cc|arzt|arztin|radiologe|radiologin|facharzt|oberarzt|chefarzt|zuweiser|uberweiser|uberweisender arzt|befunder|befundet von|diktiert von|freigegeben von|unterschrift|gez|gez.|medecin|medecin prescripteur|prescripteur|radiologue|signe par|signature|dicte par|medico|medico solicitante|medico remitente|radiologo|firmado|firmado por|firma|fdo|fdo.|medico responsavel|radiologista|assinado por|assinatura|solicitante|kopie an|copy to|copie a|copia a",
+    "signature": "signed|signed by|electronically signed|electronically signed by|dictated by|dictated|transcribed by|reported by|read by|reviewed by|verified by|attending|attending physician|attending radiologist|radiologist|resident|physician|referring physician|referring doctor|referring|referred by|referrer|requesting physician|requested by|ordering|ordered by|dictating|ordering physician|ordering provider|doctor|dr|dr.|cc|arzt|arztin|radiologe|radiologin|facharzt|oberarzt|chefarzt|zuweiser|uberweiser|uberweisender arzt|befunder|befundet von|diktiert von|freigegeben von|unterschrift|gez|gez.|medecin|medecin prescripteur|prescripteur|radiologue|signe par|signature|dicte par|medico|medico solicitante|medico remitente|radiologo|firmado|firmado por|firma|fdo|fdo.|medico responsavel|radiologista|assinado por|assinatura|solicitante|kopie an|copy to|copie a|copia a",
 }  # fmt: skip
 """What each kind of section is called: lower case, without accents."""
 
@@ -40,6 +41,8 @@ _WITHIN_FINDINGS = frozenset(
 )  # fmt: skip
 """Labels by which structured reports divide their findings; they end no section."""
 
+_TELLS_OF_PEOPLE = frozenset({"indication", "history", "signature"})
+_NAMES_PEOPLE = _TELLS_OF_PEOPLE | {"patient"}
 _KIND_OF = {name: kind for kind, names in _SPELLINGS.items() for name in names.split("|")}
 _MOST_WORDS = 6
 _MOST_WORDS_UNKNOWN = 4
@@ -47,7 +50,9 @@ _LONGEST_LABEL = 120
 """Characters that are looked back from a colon, so that a page without line breaks takes no longer than one with them."""
 
 _LINE_ENDS = re.compile(
-    r"\r\n?|[\x0b\x0c\x85\u2028\u2029]|<br\s*/?>|</?(?:p|div|h[1-6]|li|ul)\b[^>]*>|\\r\\n|\\n", re.IGNORECASE
+    r"\r\n?|[\x0b\x0c\x85\u2028\u2029]|<br\b[^>]*>|</?(?:p|div|h[1-6]|li|[ou]l|d[ltd]|t[rdh]|table|tbody|thead|hr|pre|section)\b[^>]*>"
+    r"|\\r\\n|\\n|\\\.br\\|\\(?:par|line)\b",
+    re.IGNORECASE,
 )
 _MARKS = re.compile(
     r"</?(?:b|strong|u|i|em|span|font)\b[^>]*>|\*+|(?<!_)__(?!_)|^[ \t]*#+[ \t]+",
@@ -69,8 +74,15 @@ _WORD = re.compile(r"\S+")
 _SENTENCE_WITHIN = re.compile(r"(?<!\b[Dd]r)(?<!\b[Pp]rof)[.!?;]\s")
 _SENTENCE_END = (".", "!", "?", ";", ":", "：", "\n", "|")
 _SIGNATURE_LINE = re.compile(
-    r"(?:electronically signed|signed|dictated|transcribed|reported by|mit freundlichen|mit kollegialen|hochachtungsvoll|gez\b|dr\.|dra\.|prof\.|"
-    r"pd dr|facharzt|oberarzt|cordialement|confraternellement|atentamente|un cordial saludo|fdo\b|firmado|assinado|atenciosamente|cordialmente)"
+    r"(?:electronically signed|signed|dictated|dictating|transcribed|(?:reported|approved|verified|reviewed|read|interpreted|prepared|finali[sz]ed) by|"
+    r"reading (?:radiologist|physician)|sincerely|(?:kind |best |warm )?regards|thank you|addendum (?:#? ?\d|by)|(?:mrn|dob|crm|colegiado)\b|"
+    r"mit (?:freundlich|kollegial|beste)|(?:viele|beste|freundliche|kollegiale) gru|vielen dank|mfg\b|hochachtungsvoll|gez\b|i\. ?a\.|i\. ?v\. |z\. ?hd\b|"
+    r"elektronisch (?:unter|frei|sign|vid)|(?:erstellt|diktiert|befundet|freigegeben|vidiert) (?:von|durch)|radiolog(?:e|in)\b|facharzt|oberarzt|chefarzt|"
+    r"(?:(?:oa|fa|ca|aa|ltd|leitender|univ|priv|hr|fr)\b\W*)*(?:dr|dra|drs|prof|pd dr|docteur|doctor|doctora|doutor|doutora)\b|"
+    r"pr\.? [^\W\d]|(?:bien )?(?:cordialement|confraternellement)|(?:valide|signe|redige|dicte|compte[- ]rendu redige) (?:par|elec)|"
+    r"atentamente|(?:un )?(?:cordial )?saludo|informado por|fdo\b|firmado|medico\b|medica\b|"
+    r"assinado|laudado|atenciosamente|"
+    r"[^\W\d][^\n:;!?]{1,60}, ?(?:m\.?d|ph\.?d|frcr|frcpc|mbbs|facr|ffrrcsi)\b)"
 )
 
 
@@ -85,7 +97,7 @@ class Header:
 
 def plain_report(report: str) -> str:
     """Return a report with line breaks as such and without the marks of bold print; a line in bold print gets a colon."""
-    text = _LINE_ENDS.sub("\n", unicodedata.normalize("NFC", report))
+    text = _LINE_ENDS.sub("\n", unicodedata.normalize("NFC", html.unescape(report)))
     return _MARKS.sub("", _MARKED_LINE.sub(r"\1:", text))
 
 
@@ -149,13 +161,15 @@ def _is_header(label: str, stop: str, also: frozenset[str], bullet: bool, before
 
 
 def _capitals(rest: str, also: frozenset[str]) -> str:
-    """Return the known name in capitals with which a line begins that is not all in capitals: `IMPRESSION No change`."""
-    if rest.isupper():
-        return ""
+    """Return the known name in capitals with which a line begins: `IMPRESSION No change`.
+
+    In a line that is all in capitals any word may be prose; names of what tells of people count all the same.
+    """
+    only = _TELLS_OF_PEOPLE if rest.isupper() else _SPELLINGS.keys() | also
     words = list(_WORD.finditer(rest))[:_MOST_WORDS]
     for last in reversed(words):
         label = rest[: last.end()].rstrip(".,-–—")
-        if label.isupper() and _is_known(label, also):
+        if label.isupper() and kinds(label) <= only:
             return rest[: last.end()]
     return ""
 
@@ -183,8 +197,15 @@ def _word_starts(text: str) -> list[int]:
 
 
 def _may_begin(before: str, start: int) -> bool:
-    """Tell whether a header may begin here: in capitals anywhere after white space, else after a sentence."""
-    return before[start].isupper() or _ends_sentence(before[:start])
+    """Tell whether a header may begin here: in capitals anywhere after white space, else after a sentence.
+
+    One that names people begins anywhere.
+    """
+    return (
+        before[start].isupper()
+        or _ends_sentence(before[:start])
+        or bool(kinds(before[start:]) & _NAMES_PEOPLE)
+    )
 
 
 def _ends_sentence(before: str) -> bool:

@@ -139,6 +139,60 @@ def test_headers_are_told_from_prose(report: str, kept: str):
     assert select_sections(report, WANTED) == kept
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "\nJohn Doe, MD",
+        "\nJohn Doe, M.D., Ph.D.",
+        "\nApproved by John Doe",
+        "\nKind regards\nJohn Doe",
+        "\nAddendum #1 John Doe called",
+        "\nINDICATION JOHN DOE",
+        "\nReferring - John Doe",
+        "\nMRN 12345 John Doe",
+        "\nOA Dr. med. Doe",
+        "\nViele Gr\u00fc\u00dfe\nJohn Doe",
+        "\nElektronisch freigegeben durch Doe",
+        "\ni. A. Doe",
+        "\nDr Doe",
+        "\nPr Doe",
+        "\nValid\u00e9 par Doe",
+        "\nBien confraternellement, Doe",
+        "\nInformado por Doe",
+        "\nSaludos cordiales\nDoe",
+        "\nLaudado por Doe CRM 1234",
+        ", indication: John Doe",
+        ", signed: John Doe",
+        "<table><tr><td>Indication</td><td>John Doe</td></tr></table>",
+        "&nbsp;<br clear=all>INDICATION:&nbsp;John Doe",
+        "\\.br\\Indication: John Doe",
+        "\\par Indication: John Doe",
+    ],
+)
+def test_people_who_are_named_after_the_findings_are_not_among_them(rest: str):
+    assert (
+        select_sections(f"INDICATION: Cough.\nFINDINGS: No effusion.{rest}", ["Findings"]).rstrip(",.")
+        == "No effusion"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Patient is rotated.",
+        "PATIENT IS ROTATED.",
+        "Signe de la silhouette positif.",
+        "Drainage in situ.",
+        "Proximal line tip.",
+        "Priming of vessels.",
+        "Regarding the heart, no change.",
+        "Elektronisches Implantat links.",
+    ],
+)
+def test_lines_of_findings_that_begin_like_a_signature_are_kept(line: str):
+    assert select_sections(f"FINDINGS: No effusion.\n{line}", ["Findings"]) == f"No effusion.\n{line}"
+
+
 def test_a_section_headed_by_several_names_is_kept_where_all_of_them_are_wanted():
     assert select_sections("Findings and impression: Normal.", ("Impression",)) == ""
 
