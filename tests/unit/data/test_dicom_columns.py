@@ -210,6 +210,33 @@ def test_a_view_that_stands_in_the_code_alone_is_read_from_there(meaning: str, v
     assert cell_of("ViewPosition", ViewPosition="AP", ViewCodeSequence=Sequence([code])) == "AP"
 
 
+@pytest.mark.parametrize(
+    ("value", "view"),
+    [
+        ("399348003", "AP"),
+        ("R-10206", "AP"),
+        ("272479007", "PA"),
+        ("R-10214", "PA"),
+        ("R-10236", "LL"),
+        ("399198007", "RL"),
+    ],
+)
+def test_a_view_is_known_by_its_code_whatever_the_language_of_its_meaning(value: str, view: str):
+    code = DicomDataset()
+    code.CodeValue, code.CodeMeaning = value, "Aufnahme"
+    assert cell_of("ViewPosition", ViewPosition="", ViewCodeSequence=Sequence([code])) == view
+
+
+def test_an_element_that_is_damaged_is_blank_and_costs_no_film():
+    whole = film(0, Exposure=4711)
+    start = whole.index(b"\x28\0\x10\0US\x02\0")  # Rows
+    damaged = whole[: start + 6] + b"\x01\0" + whole[start + 8 : start + 9] + whole[start + 10 :]
+    header = read_header(damaged, ["Rows", "PatientID"], is_whole=True)
+    assert header is not None
+    assert header.cells == {"Rows": "", "PatientID": "patient-0"}
+    assert cell_of("PatientAge", PatientAge="²Y", PatientID="x") == ""
+
+
 def test_an_element_that_dicom_does_not_know_is_named_with_the_nearest(tmp_path: Path):
     written(tmp_path, a=film(0))
     where = [{"column": "dicom:Modalty", "values": ["CR"]}]

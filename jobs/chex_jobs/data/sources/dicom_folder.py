@@ -84,6 +84,6 @@ def _judged(film: FilmRecord, header: Header) -> FilmRecord:
         return replace(
             film, fault=Fault(Reason.UNSUPPORTED_MODE, f"DICOM in colour ({photometric or 'not told'})")
         )
-    if frames not in ("", "0", "1"):
+    if frames.lstrip("0") not in ("", "1"):
         return replace(film, fault=Fault(Reason.UNSUPPORTED_MODE, f"DICOM with {frames} frames"))
     return film

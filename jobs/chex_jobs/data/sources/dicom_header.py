@@ -41,6 +41,20 @@ _VIEWS = {
     "lateral": "LATERAL",
 }
 """View Position by the meaning of a view's code (PS3.16 CID 4010), letters alone. DX must have the code and may lack the other."""
+_VIEW_CODES = {
+    "399348003": "AP",
+    "272479007": "PA",
+    "399173006": "LL",
+    "399198007": "RL",
+    "399067008": "LATERAL",
+    "R-10206": "AP",
+    "R-10214": "PA",
+    "R-40888": "PA",
+    "R-10236": "LL",
+    "R-10232": "RL",
+    "R-102CD": "LATERAL",
+}
+"""The same by the code, of SNOMED CT and of SNOMED RT, which has no language."""
 _IDENTIFYING_VRS = ("UI", "PN", "DA", "DT", "TM")
 _IDENTIFYING = (
     "PatientID",
@@ -115,12 +129,20 @@ def read_header(content: bytes, keywords: Collection[str], *, is_whole: bool) ->
     needed: list[BaseTag | int] = [Tag(name) for name in (*_ALWAYS_READ, *keywords)]
     try:
         dataset = read_partial(io.BytesIO(content), is_behind_header, force=True, specific_tags=needed)
-        cells = {keyword: cell(dataset, keyword) for keyword in keywords}
     except Exception:  # pydicom raises whatever damaged bytes lead it to
         return None
     if not reached and not is_whole:
         return None
+    cells = {keyword: _cell_or_blank(dataset, keyword) for keyword in keywords}
     return Header(cells, has_image=_PIXEL_DATA in reached)
+
+
+def _cell_or_blank(dataset: Dataset, keyword: str) -> str:
+    """Return `cell`, or nothing of an element that is damaged: it costs no film."""
+    try:
+        return cell(dataset, keyword)
+    except Exception:  # pydicom raises whatever damaged bytes lead it to
+        return ""
 
 
 def cell(dataset: Dataset, keyword: str) -> str:
@@ -145,7 +167,7 @@ def _text(value: Any) -> str:
 def _age_in_years(dataset: Dataset) -> str:
     told = _text(dataset.get("PatientAge")).upper()
     number, unit = told.rstrip("DWMY"), told[-1:]
-    if number.strip().isdigit():
+    if number.strip().isdecimal():
         return str(int(int(number) * _YEARS.get(unit, 1.0)))
     birth, study = (_date(dataset.get(name)) for name in ("PatientBirthDate", "StudyDate"))
     if birth is None or study is None or study < birth:
@@ -154,7 +176,10 @@ def _age_in_years(dataset: Dataset) -> str:
 
 
 def _view(dataset: Dataset) -> str:
-    meaning = _text(dataset.get("ViewCodeSequence"))
+    codes = dataset.get("ViewCodeSequence")
+    if codes and (code := _text(codes[0].get("CodeValue"))) in _VIEW_CODES:
+        return _VIEW_CODES[code]
+    meaning = _text(codes)
     return _VIEWS.get("".join(filter(str.isalpha, meaning.casefold())), "")
 
 
