@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import errno
 import os
 import re
 import sys
@@ -28,12 +29,18 @@ def read_text(path: str) -> str:
     """The text of a manifest, which is UTF-8 whatever the locale. Raises `InvalidManifest` where there is none to read."""
     where = "standard input" if path == "-" else path
     try:
-        content = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        content = _standard_input() if path == "-" else Path(path).read_bytes()
         return content.decode("utf-8")
     except OSError as error:
         raise InvalidManifest((Fault("", f"cannot read {where}: {error.strerror}"),)) from error
     except UnicodeDecodeError as error:
         raise InvalidManifest((Fault("", f"cannot read {where}: {_not_utf8(error)}"),)) from error
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:  # whoever started this program has closed it
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdin.buffer.read()
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:

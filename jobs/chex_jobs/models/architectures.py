@@ -74,12 +74,16 @@ def _timm_encoder(spec: api.ImageEncoder) -> ImageEncoderModule:
     # Also keeps out `hf-hub:...` and `local-dir:...`, which would make timm fetch a configuration.
     if not timm.is_model(name):
         raise UnknownArchitecture(_unknown(name, [*OWN_ARCHITECTURES, *timm.list_models()]))
-    config = timm.get_pretrained_cfg(name)
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError as fault:  # a name of timm with a tag behind its point that it does not know
+        tagged = timm.list_models(f"{name.partition('.')[0]}.*", pretrained=True)
+        raise UnknownArchitecture(_unknown(name, [name.partition(".")[0], *tagged])) from fault
     sized: dict[str, Any] = {"img_size": spec.size} if config is not None and config.fixed_input_size else {}
     try:
         backbone = timm.create_model(name, pretrained=False, in_chans=1, num_classes=0, **sized)
         num_features = _probed_num_features(backbone, spec.size)
-    except (TypeError, ValueError, RuntimeError, AssertionError) as fault:
+    except Exception as fault:  # models of timm raise whatever an unfit size leads them to
         raise UnsupportedModel(
             f"encoders.image: timm's {name!r} does not take one-channel films of {spec.size} pixels ({fault}); "
             "choose another size or another architecture"

@@ -205,6 +205,14 @@ def test_a_model_that_is_no_place_is_wrong_usage(capsys: pytest.CaptureFixture[s
     assert "gs://" in capsys.readouterr().err
 
 
+def test_a_standard_input_that_was_closed_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["validate", "-"]) == 2
+    assert "cannot read standard input: Bad file descriptor" in capsys.readouterr().err
+
+
 MANIFEST = json.dumps(tiny_job("file:///x")).encode()
 IN_LATIN_1 = b'{\n"kind": "R\xf6ntgen"}'
 

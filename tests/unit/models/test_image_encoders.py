@@ -102,6 +102,11 @@ def test_building_leaves_the_global_random_state_as_it_was(architecture: str) ->
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_a_tag_that_timm_does_not_know_is_answered_with_near_ones() -> None:
+    with pytest.raises(UnknownArchitecture, match=r"'resnet18.a1_in2k' .* near matches: resnet18.a1_in1k"):
+        build_image_encoder(ImageEncoder(architecture="resnet18.a1_in2k", size=64), seed=0)
+
+
 def test_an_unknown_architecture_is_answered_with_near_ones() -> None:
     with pytest.raises(UnknownArchitecture, match=r"'densenet12'.*densenet121"):
         build_image_encoder(ImageEncoder(architecture="densenet12", size=64), seed=0)
