@@ -48,7 +48,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -
 
 .PHONY: run
 run: $(INSTALLED) ## the whole pipeline on generated films; prints where the report is
-	@$(BIN)/chex run infra/samples/quickstart.yaml --artifacts ./$(ARTIFACTS)
+	@$(BIN)/chex run infra/samples/quickstart.yaml --artifacts "$(ARTIFACTS)"
 
 .PHONY: test
 test: lint types contracts generated programs ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest

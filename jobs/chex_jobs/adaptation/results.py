@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from chex_jobs.evaluation.discrimination import mean_over_folds
+from chex_jobs.evaluation.results import ArmCost, ArmKey
+from chex_jobs.evaluation.selection import cost_order
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
 from chex_jobs.sweep.units import Unit
 
@@ -99,16 +101,16 @@ def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]]) 
     if choice.left_out and arm.strategy.dapt is not None:
         tried = arm.strategy.dapt.configurations
         said.append(f"{choice.left_out} of its {tried} DAPT configurations diverged and were left out")
+    # Without their number, which differs from draw to draw and from fold to fold: one sentence for all of them.
     batches = {
-        (unit.kind, summary[BATCH], summary[UNITS])
+        ("DAPT" if unit.kind == "dapt" else "fine-tuning", summary[BATCH])
         for unit, summary in used
         if UNITS in summary and summary[UNITS] < summary[BATCH]
     }
-    for kind, batch, units in sorted(batches):
-        what = "DAPT" if kind == "dapt" else "fine-tuning"
-        said.append(
-            f"a step of {what} has {batch} films and there were {units} to fill it, so it saw some twice"
-        )
+    said += [
+        f"a step of {what} has {batch} films and there were fewer to fill it, so it saw some twice"
+        for what, batch in sorted(batches)
+    ]
     return said
 
 
@@ -139,7 +141,7 @@ def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> O
     """The arm with the most labels and, of these, the best mean score over its final fits: what is to be deployed.
 
     None where no task had both classes. Arms with fewer labels are validated on fewer patients, and the best of such scores is
-    too good by chance (`evaluation.selection`).
+    too good by chance (`evaluation.selection`). Of equals it is the cheapest, as there.
     With folds the fold models of a draw and seed are one fit: each task's scores are joined over folds, as in the
     evaluation, whose page prints the same number.
     """
@@ -148,10 +150,20 @@ def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> O
     for document in documents:
         if document["labelFraction"] == most:
             arms.setdefault(_name(document), []).append(document)
+    cheapest_first = sorted(arms.items(), key=lambda item: _cost_order(item[1]))
     scored = [
-        OnValidation(label, value) for label, of in arms.items() if (value := _value(of, metric)) is not None
+        OnValidation(label, value)
+        for label, of in cheapest_first
+        if (value := _value(of, metric)) is not None
     ]
     return max(scored, key=lambda each: each.value, default=None)
+
+
+def _cost_order(folds: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, float], ArmKey]:
+    first = folds[0]
+    film_passes = float(sum(fold["filmPasses"] for fold in folds))
+    arm = ArmKey(str(first["start"]), str(first["strategy"]), float(first["labelFraction"]))
+    return cost_order(arm, ArmCost(film_passes, int(first["labelledPatients"]), 0, 0))
 
 
 def _value(folds: Sequence[Mapping[str, Any]], metric: str) -> float | None:

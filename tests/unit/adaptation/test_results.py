@@ -1,5 +1,6 @@
 """What an arm costs: what it takes to get it once, however often its labels were drawn to measure its spread."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -69,22 +70,28 @@ def test_arms_that_failed_are_told_first_and_equal_notices_once() -> None:
     assert told[1] == f"ssl/{one['strategy']}@0.1, ssl/{other['strategy']}@0.1: N"
 
 
-def test_a_step_larger_than_the_films_there_are_is_told() -> None:
+def test_a_step_larger_than_the_films_there_are_is_told_once_for_all_draws() -> None:
+    numbers = itertools.cycle([20, 18, 40])
+
     def few(unit: Unit) -> dict[str, Any]:
-        return answered(unit) | ({BATCH: 32, UNITS: 20} if unit.kind == "final" else {})
+        return answered(unit) | ({BATCH: 32, UNITS: next(numbers)} if unit.kind == "final" else {})
 
     coordinator = Coordinator(programs(), few)
     key = ("ssl", "fine-tune", 0.1)
     arm = Arm("ssl", STARTS["ssl"], None, BY_NAME["fine-tune"], 0.1, None)
     used = coordinator.used_by(key)
     entry = arm_document(arm, coordinator.choices[key], used, {u.identity: s for u, s in used}, 17)
-    assert any(
-        "a step of fine-tuning has 32 films and there were 20 to fill it" in n for n in entry["notices"]
-    )
+    (told,) = [n for n in entry["notices"] if "to fill it" in n]
+    assert told == "a step of fine-tuning has 32 films and there were fewer to fill it, so it saw some twice"
 
 
 def fold(
-    name: str, number: int, aurocs: list[float | None], positives: int, fraction: float = 1.0
+    name: str,
+    number: int,
+    aurocs: list[float | None],
+    positives: int,
+    fraction: float = 1.0,
+    film_passes: int = 10,
 ) -> dict[str, Any]:
     """One arm in one fold: a score for each final seed, 10 negatives."""
     finals = [
@@ -95,7 +102,24 @@ def fold(
         }
         for seed, value in enumerate(aurocs)
     ]
-    return {"start": "ssl", "strategy": name, "labelFraction": fraction, "fold": number, "finals": finals}
+    cost = {"filmPasses": film_passes, "labelledPatients": 100}
+    return {
+        "start": "ssl",
+        "strategy": name,
+        "labelFraction": fraction,
+        "fold": number,
+        "finals": finals,
+    } | cost
+
+
+def test_of_arms_that_are_equal_on_validation_the_headline_names_the_cheapest_as_the_page_does() -> None:
+    dear, cheap = (
+        fold(name, 0, [1.0], 5, film_passes=passes) for name, passes in (("dear", 9), ("cheap", 3))
+    )
+    for documents_in_order in ([dear, cheap], [cheap, dear]):
+        found = best_on_validation(documents_in_order, "AUROC")
+        assert found is not None
+        assert found.label == "ssl/cheap@1"
 
 
 def test_the_headline_names_an_arm_over_all_its_folds_and_not_its_best_fold() -> None:
