@@ -78,13 +78,14 @@ def survey(dataset: Dataset) -> Declaration:
     source = open_source(dataset.source)
     asked = {task.column for task in dataset.tasks}
     asked |= {where.column for task in dataset.tasks for where in task.where}
-    table = _of_views(dataset, _with_normal_ids(source.films(asked)))
+    every_view = _with_normal_ids(source.films(asked))
+    table = _of_views(dataset, every_view)
     rows_of = films_of(table)
     contradictions: list[SourceError] = []
     labels: Mapping[str, npt.NDArray[np.float32]] = {}
     told: list[Finding] = []
     try:
-        check_one_film_each(table, rows_of)
+        check_one_film_each(every_view, _with_a_view_of(dataset, every_view))
     except SourceError as error:
         contradictions.append(error)
     try:
@@ -123,9 +124,16 @@ def _of_views(dataset: Dataset, declared: FilmTable) -> FilmTable:
     return replace(declared.select(wanted), findings=(*declared.findings, *findings))
 
 
+def _with_a_view_of(dataset: Dataset, declared: FilmTable) -> list[range]:
+    """Return the rows of each film one row of which has a view asked for, those with another view included."""
+    views = list(declared.films.views)
+    return [rows for rows in films_of(declared) if any(views[row] in dataset.views for row in rows)]
+
+
 def _with_normal_ids(table: FilmTable) -> FilmTable:
-    """Spell each patient's id in one way, before anything is split, grouped or compared by it."""
-    return replace(table, films=table.films.with_patients(map(normal_patient_id, table.films.patients)))
+    """Spell each patient's and study's id in one way, before anything is split, grouped or compared by it."""
+    patients, studies = (map(normal_patient_id, ids) for ids in (table.films.patients, table.films.studies))
+    return replace(table, films=table.films.with_ids(patients, studies))
 
 
 def _fault(film: FilmRecord) -> Fault | None:

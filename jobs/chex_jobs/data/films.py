@@ -144,6 +144,6 @@ class Films(Sequence[FilmRecord]):
             faults={new: self.faults[old] for new, old in kept if old in self.faults},
         )
 
-    def with_patients(self, patients: Iterable[str]) -> "Films":
-        """The same films with other spellings of their patients."""
-        return replace(self, patients=Cells.of(patients))
+    def with_ids(self, patients: Iterable[str], studies: Iterable[str]) -> "Films":
+        """The same films with other spellings of their patients and studies."""
+        return replace(self, patients=Cells.of(patients), studies=Cells.of(studies))

@@ -93,10 +93,10 @@ def test_every_fact_of_a_film_has_a_column() -> None:
     assert len(columns) == len(facts)
 
 
-def test_films_with_other_patients_are_the_same_otherwise() -> None:
+def test_films_with_other_ids_are_the_same_otherwise() -> None:
     films = Films.of([FilmRecord(key="a", patient="P 1", view="AP", size_bytes=1, report="clear", row=7)])
-    [film] = films.with_patients(["p1"])
-    assert film == dataclasses.replace(films[0], patient="p1")
+    [film] = films.with_ids(["p1"], ["s1"])
+    assert film == dataclasses.replace(films[0], patient="p1", study="s1")
 
 
 def test_no_films_are_an_empty_sequence() -> None:

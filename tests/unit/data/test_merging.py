@@ -92,6 +92,36 @@ def test_rows_of_one_film_that_name_two_patients_are_refused(tmp_path: Path):
         declared(tmp_path, rows)
 
 
+@pytest.mark.parametrize("view", ["lateral", "", "oblique"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_film_whose_rows_name_several_views_is_refused_though_only_one_is_asked_for(
+    tmp_path: Path, view: str, order: int
+):
+    rows = readers(tmp_path, "1", "0")
+    for row, told in zip(rows, ("ap", view, "ap"), strict=True):
+        row["view"] = told
+    table = {"view": {"column": "view", "lateral": ["lateral"]}}
+    with pytest.raises(SourceError, match=r"1 films have rows with different views"):
+        declared(tmp_path, rows[::order], table, merge={"all": {}})
+
+
+def test_films_of_other_views_may_contradict_themselves(tmp_path: Path):
+    rows = [
+        row | {"view": "lateral", "sex": number} for number, row in enumerate(readers(tmp_path, "1", "1"))
+    ]
+    rows[-1]["view"] = "ap"
+    table = {"view": {"column": "view", "lateral": ["lateral"]}, "subgroupColumns": ["sex"]}
+    assert len(declared(tmp_path, rows, table).table.films) == 1
+
+
+def test_a_study_that_is_spelled_in_two_ways_is_one(tmp_path: Path):
+    rows = readers(tmp_path, "1", "1")
+    for row, study in zip(rows, ("100", "100.0", "S\u20117"), strict=True):
+        row["study"] = study
+    films = declared(tmp_path, rows, {"studyColumn": "study"}).table.films
+    assert list(films.studies) == ["100", "s-7"]
+
+
 def test_a_tasks_where_says_which_rows_answer_it_and_a_film_without_one_is_blank(tmp_path: Path):
     rows = readers(tmp_path, "0", "1")
     where = [{"column": "reader", "values": ["1"]}]
@@ -173,12 +203,12 @@ def test_paths_of_other_machines_find_their_films(tmp_path: Path, cell: str):
 
 
 def test_views_that_nothing_lists_are_left_out_and_told_by_spelling(tmp_path: Path):
-    rows: Rows = [row | {"view": "PA"} for row in readers(tmp_path, "1", "1", "1")]
+    rows: Rows = [row | {"view": "PA"} for row in readers(tmp_path, *["1"] * 59)]
     rows[-1]["view"] = "oblique"
     found = declared(tmp_path, rows, {"view": {"column": "view", "frontal": ["pa"]}})
     assert found.table.left_out == {"view not listed": 1}
     (told,) = [each for each in found.findings if each.kind == "NotUnderstood"]
-    assert (told.spelling, told.count, told.row) == ("oblique", 1, 4)
+    assert (told.spelling, told.count, told.row) == ("oblique", 1, 60)
 
 
 def test_all_columns_that_are_missing_are_named_at_once(tmp_path: Path):

@@ -159,7 +159,7 @@ class TableSource:
             FilmRecord(
                 key=key,
                 patient=patient,
-                study="" if is_blank(study, self._missing) else study.strip(),
+                study="" if is_blank(study, self._missing | NOBODY) else study.strip(),
                 view=view,
                 size_bytes=stamps[key].size,
                 mark=stamps[key].mark,
