@@ -23,6 +23,8 @@ from chex_jobs.evaluation.discrimination import (
     IntArray,
     auprc,
     auroc,
+    in_compared_folds,
+    mean_of_defined,
     why_undefined,
 )
 from chex_jobs.evaluation.estimates import (
@@ -91,7 +93,9 @@ class TaskData:
     @property
     def insufficient(self) -> str:
         """Why the task carries no interval; empty when it does."""
-        return why_insufficient(self.counts) or self.undefined
+        compared = in_compared_folds(self.positive, self.folds)
+        counts = count_classes(self.positive[compared].astype(np.float64), self.patients[compared])
+        return why_insufficient(counts) or self.undefined
 
     def auroc_influences(self, logits: FloatArray) -> list[Influence]:
         """Of K scorers [K, m] of the labelled units: pairs within a fold only."""
@@ -236,12 +240,6 @@ def arm_task(
         replicates=replicates,
     )
     return ArmTaskStatistics(printed, influence, measures.values("auroc"), training.auroc)
-
-
-def mean_of_defined(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that exist; ``None`` when none does."""
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def _point(data: TaskData, measures: ArmMeasures, measure: str) -> Estimate:

@@ -106,6 +106,14 @@ def _folds_with_both(positive: BoolArray, folds: IntArray | None) -> list[IntArr
     return [rows for rows in members if 0 < positive[rows].sum() < rows.size]
 
 
+def in_compared_folds(positive: BoolArray, folds: IntArray | None) -> BoolArray:
+    """[n] whether a unit is in a fold that has both classes, so that it is in a pair; all are where one model scores all."""
+    chosen = np.zeros(positive.size, dtype=np.bool_)
+    for rows in _folds_with_both(positive, folds):
+        chosen[rows] = True
+    return chosen if folds is not None else np.ones(positive.size, dtype=np.bool_)
+
+
 def rank_within_folds(
     scores: FloatArray, positive: BoolArray, folds: IntArray | None
 ) -> tuple[RankedFold, ...]:
@@ -155,6 +163,12 @@ def auroc(scores: ArrayLike, labels: ArrayLike, folds: IntArray | None = None) -
         return Measured(None, reason)
     ranked = rank_within_folds(kept, positive, known_folds)
     return Measured(float(sum(each.share_of_pairs * each.placements.of_positives.mean() for each in ranked)))
+
+
+def mean_of_defined(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that exist; ``None`` when none does."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def mean_over_folds(values: Sequence[float | None], weights: Sequence[float]) -> float | None:

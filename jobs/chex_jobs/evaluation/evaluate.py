@@ -15,7 +15,6 @@ from chex_jobs.evaluation.arm_statistics import (
     TaskData,
     arm_measures,
     arm_task,
-    mean_of_defined,
     repetitions,
     training_of_arms,
 )
@@ -24,6 +23,7 @@ from chex_jobs.evaluation.clustered import mean_influence
 from chex_jobs.evaluation.cross_hospital import cross_hospital_cells
 from chex_jobs.evaluation.deployed_score import deployed_score, distinct_members
 from chex_jobs.evaluation.deployment import DeployedFit, deployed_performance, describe_deployed
+from chex_jobs.evaluation.discrimination import mean_of_defined
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes
 from chex_jobs.evaluation.folds import ArmScores, arm_scores
 from chex_jobs.evaluation.metadata_baseline import BaselinePredictions

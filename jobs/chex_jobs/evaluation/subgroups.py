@@ -17,11 +17,18 @@ from chex_jobs.data.ages import is_age_column
 from chex_jobs.evaluation.aggregation import UnitMap
 from chex_jobs.evaluation.clustered import influences, mean_influence
 from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL, hidden_groups, with_and_without
-from chex_jobs.evaluation.discrimination import BoolArray, FloatArray, why_undefined
+from chex_jobs.evaluation.discrimination import (
+    BoolArray,
+    FloatArray,
+    auroc,
+    in_compared_folds,
+    mean_of_defined,
+    why_undefined,
+)
 from chex_jobs.evaluation.estimates import auroc_estimate, count_classes, why_insufficient
 from chex_jobs.evaluation.metadata_baseline import MISSING, is_number_column, levels_of
 from chex_jobs.evaluation.replication import training_variance
-from chex_jobs.evaluation.results import ClassCounts, Estimate, SubgroupCell
+from chex_jobs.evaluation.results import Estimate, SubgroupCell
 
 IntArray = NDArray[np.int64]
 AGE_BANDS = (18, 40, 65)
@@ -148,7 +155,7 @@ def _cells(
             if name in classless:
                 cells.append(_suppressed(column, name, task.task, counts.patients, classless[name]))
                 continue
-            estimate = _estimate(counts, chosen, task, draws, patients, confidence)
+            estimate = _estimate(chosen, task, draws, patients, confidence)
             cells.append(
                 SubgroupCell(
                     column, name, task.task, counts.patients, counts.positive_patients, estimate, False
@@ -185,7 +192,6 @@ def _hidden_classes(
 
 
 def _estimate(
-    counts: ClassCounts,
     chosen: BoolArray,
     task: ScoredTask,
     draws: IntArray,
@@ -193,12 +199,14 @@ def _estimate(
     confidence: float,
 ) -> Estimate:
     folds = None if task.folds is None else task.folds[chosen]
-    if reason := why_undefined(task.labels[chosen] == 1.0, folds):
+    positive = task.labels[chosen] == 1.0
+    if reason := why_undefined(positive, folds):
         return Estimate(None, reason=reason)
-    items = influences(
-        task.logits[:, chosen], task.labels[chosen], patients[chosen], int(patients.max()) + 1, folds
-    )
-    average = mean_influence(items)
-    if reason := why_insufficient(counts):
-        return Estimate(average.value, reason=reason)
-    return auroc_estimate(average, training_variance([each.value for each in items], list(draws)), confidence)
+    logits, labels, owners = task.logits[:, chosen], task.labels[chosen], patients[chosen]
+    compared = in_compared_folds(positive, folds)
+    if reason := why_insufficient(count_classes(labels[compared], owners[compared])):
+        aurocs = [auroc(row, labels, folds).value for row in logits]
+        return Estimate(mean_of_defined(aurocs), reason=reason)
+    items = influences(logits, labels, owners, int(patients.max()) + 1, folds)
+    training = training_variance([each.value for each in items], list(draws))
+    return auroc_estimate(mean_influence(items), training, confidence)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
+from chex_jobs.evaluation.arm_statistics import TaskData, arm_measures
 from chex_jobs.evaluation.discrimination import auroc
-from chex_jobs.evaluation.folds import arm_scores, scalings
+from chex_jobs.evaluation.folds import ArmScores, arm_scores, scalings
 from chex_jobs.evaluation.predictions import (
     FitKey,
     FitLogits,
@@ -87,3 +88,29 @@ def test_a_fit_that_predicts_twice_is_refused():
     each = FitLogits(FitKey(ARM, 0, 0, -1), np.arange(1), np.zeros((1, 1)))
     with pytest.raises(PredictionsError, match="two sets of predictions"):
         TestPredictions(("icu",), units, (each, each))
+
+
+def classes_apart(paired: int) -> tuple[TaskData, ArmScores]:
+    """Thirty positives in fold 0 and forty negatives in fold 1, with so many of the positives moved to fold 1."""
+    labels = np.repeat([1.0, 0.0], [30, 40])
+    folds = np.where(np.arange(70) < 30 - paired, 0, 1)
+    table = UnitTable(np.arange(70), np.arange(70), labels[:, None])
+    logits = np.random.default_rng(0).normal(size=(2, 70, 1))
+    scores = ArmScores(ARM, np.zeros(2, np.int64), np.arange(2), logits)
+    return TaskData("icu", 0, table, folds), scores
+
+
+@pytest.mark.parametrize("paired", [1, 2, 12, 19])
+def test_patients_whose_fold_lacks_the_other_class_support_no_interval(paired: int):
+    """They are in no pair: an AUROC of one positive patient has no variance, whoever else is positive elsewhere."""
+    data, scores = classes_apart(paired)
+    measured = arm_measures(data, scores)
+    assert "Insufficient data" in data.insufficient
+    assert measured.auroc is None
+    assert measured.fits[0].auroc is not None
+
+
+def test_twenty_patients_of_each_class_in_folds_that_have_both_are_enough():
+    data, scores = classes_apart(20)
+    assert data.insufficient == ""
+    assert arm_measures(data, scores).auroc is not None

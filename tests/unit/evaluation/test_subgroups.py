@@ -91,6 +91,20 @@ def test_the_age_of_a_patient_with_films_of_several_years_is_their_mean():
     assert unit_values(units, ages)[:3] == ["40.5", "", "30"]
 
 
+@pytest.mark.parametrize("paired", [1, 8])
+def test_a_level_whose_folds_hardly_share_the_classes_has_a_point_and_no_interval(paired: int):
+    labels = np.repeat([1.0, 0.0, 1.0, 0.0], [25, 25, 25, 25])
+    folds = np.where(np.arange(100) < 25 - paired, 0, 1)
+    levels = np.repeat(["f", "m"], [50, 50])
+    logits = np.random.default_rng(0).normal(size=(2, 100))
+    task = ScoredTask("icu", labels, logits, folds)
+    cells = subgroup_cells("sex", levels, [task], np.array([0, 0]), np.arange(100), 0.95)
+    female, male = (cell.auroc for cell in cells)
+    assert female.value is not None
+    assert female.interval is None
+    assert male.interval is not None
+
+
 def of_films(levels: list[str], labels: list[float], patients: list[int]) -> dict[str, SubgroupCell]:
     """Cells of one task, of patients with several films."""
     rng = np.random.default_rng(0)
