@@ -25,14 +25,17 @@ def read_grey(path: Path) -> Array:
     """A PNG file as grey values [H, W], uint8 or uint16. Colour becomes luma (BT.601); transparency lies on black."""
     with Image.open(path) as picture:
         kind, mode, channels = picture.format, picture.mode, np.asarray(picture)
+        colour_key = "transparency" in picture.info
     if kind != "PNG":
         raise SystemExit(f"{path}: this example reads PNG; export the film as PNG first")
-    if mode.startswith("I"):
+    bits = path.read_bytes()[24]  # of a channel; Pillow shows 8 of whatever is in colour
+    if bits == 16 and mode.startswith("I"):
         return channels.astype(np.uint16)
-    if mode == "L":
+    if bits == 8 and mode == "L":
         return channels
-    if mode not in ("RGB", "RGBA"):
-        raise SystemExit(f"{path}: a picture of mode {mode}; export the film as grey PNG first")
+    if bits != 8 or mode not in ("RGB", "RGBA") or colour_key:
+        told = f"{bits} bits and mode {mode}{' with a colour key' if colour_key else ''}"
+        raise SystemExit(f"{path}: a picture of {told}; export the film as grey PNG first")
     channels = channels.astype(np.int64)
     # Weights of BT.601 in units of 2^-15.
     grey = (9798 * channels[:, :, 0] + 19235 * channels[:, :, 1] + 3735 * channels[:, :, 2] + (1 << 14)) >> 15

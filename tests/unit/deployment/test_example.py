@@ -10,6 +10,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from chex_jobs.data.augmentation import standard_view
 from chex_jobs.data.decode import decode_film
@@ -133,3 +134,15 @@ def test_a_picture_that_it_cannot_read_as_we_do_is_refused(tmp_path: Path, examp
     cv2.imwrite(str(tmp_path / "film.jpg"), _film(100, 100))
     with pytest.raises(SystemExit, match="export the film as PNG"):
         example.view_of(tmp_path / "film.jpg")
+
+
+def test_a_png_that_pillow_shows_otherwise_than_we_decode_it_is_refused(
+    tmp_path: Path, example: ModuleType
+) -> None:
+    film = _film(100, 100)
+    cv2.imwrite(str(tmp_path / "deep.png"), np.dstack([film.astype(np.uint16) * 16] * 3))
+    Image.fromarray(film).convert("RGB").save(tmp_path / "key.png", transparency=(9, 9, 9))
+    Image.fromarray(film // 128).convert("1").save(tmp_path / "bilevel.png")
+    for name, words in (("deep", "16 bits"), ("key", "with a colour key"), ("bilevel", "1 bits")):
+        with pytest.raises(SystemExit, match=words):
+            example.view_of(tmp_path / f"{name}.png")
