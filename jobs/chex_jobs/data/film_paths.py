@@ -1,6 +1,7 @@
 """From a cell of a table to the path of a film, and from a path that is not there to the nearest that is."""
 
 import unicodedata
+import urllib.parse
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
@@ -59,7 +60,7 @@ def _without_extension(path: str) -> str:
 def nearest_films(missing: Sequence[str], existing: Collection[str]) -> dict[str, tuple[str, str]]:
     """Return, for each missing path, what is different about the nearest that exists, and that path.
 
-    Looked for in this order: another Unicode form, another letter case, another extension, another folder, a name that
+    Looked for in this order: another Unicode form, characters as a URL writes them, another letter case, another extension, another folder, a name that
     resembles it; the last for the first missing path only. A path that nothing explains has no entry.
     """
     by_view = [(words, view, _grouped(existing, view)) for words, view in _VIEWS]
@@ -83,6 +84,10 @@ def _composed(path: str) -> str:
     return unicodedata.normalize("NFC", path)
 
 
+def _as_in_a_url(path: str) -> str:
+    return _composed(urllib.parse.unquote(path))
+
+
 def _caseless(path: str) -> str:
     return _composed(path).casefold()
 
@@ -101,6 +106,7 @@ def _name_stem(path: str) -> str:
 
 _VIEWS = (
     ("in another Unicode form", _composed),
+    ("with characters as in a URL, or without", _as_in_a_url),
     ("in another letter case", _caseless),
     ("with another extension", _stem),
     ("in another folder", _name),

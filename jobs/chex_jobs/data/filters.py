@@ -39,20 +39,29 @@ def rows_kept(
         field: path of the filters, for the message.
 
     Raises:
-        ColumnError: a filter names values none of which its column holds, which would leave nothing.
+        ColumnError: the filters leave nothing, or a decimal mark alone keeps a cell from a value that one names.
     """
     rows = list(range(num_rows))
     for number, where in enumerate(filters):
         cells = columns[where.column]
         passes = kept(where, cells, formats.get(where.column, PLAIN))
-        if num_rows and not any(passes) and where.values:
-            near = what_is_there(where.values[0], {cell for cell in cells if cell.strip()} or {""}, num_rows)
+        if num_rows and not any(passes):
             raise ColumnError(
-                f"{field}[{number}]: no cell of column {where.column!r} passes; of values {list(where.values)}: {near}."
+                f"{field}[{number}]: no cell of column {where.column!r} passes; {_asked(where, cells)}."
             )
         _check_decimal_marks(where, cells, formats.get(where.column, PLAIN), f"{field}[{number}]")
         rows = [row for row in rows if passes[row]]
+    if num_rows and not rows:
+        raise ColumnError(f"{field}: no row passes all {len(filters)} filters, though each lets some pass.")
     return rows
+
+
+def _asked(where: RowFilter, cells: Sequence[str]) -> str:
+    """Return what a filter that no cell passes asked for, and what there is."""
+    if not where.values:
+        return f"each is one of notValues {list(where.not_values)}"
+    near = what_is_there(where.values[0], {cell for cell in cells if cell.strip()} or {""}, len(cells))
+    return f"of values {list(where.values)}: {near}"
 
 
 def _check_decimal_marks(

@@ -16,7 +16,7 @@ from chex_jobs.data.columns import PLAIN, ColumnFormat
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.films import Films
 from chex_jobs.data.filters import rows_kept
-from chex_jobs.data.findings import Finding
+from chex_jobs.data.findings import Finding, Kind
 from chex_jobs.data.labels import UNKNOWN, read_labels
 from chex_jobs.data.records import FilmTable
 
@@ -102,7 +102,26 @@ def _of_task(
     for film, each in enumerate(said):
         if each is not _ONE:
             values[film] = _merged(task.merge, each) if each else blank
-    return values, told.findings
+    silent = (
+        [] if answers.all() else [int(table.films.rows[each[0]]) for each in films if not answers[each].any()]
+    )
+    return values, (*told.findings, *_without_a_row(task, silent))
+
+
+def _without_a_row(task: Task, silent: Sequence[int]) -> list[Finding]:
+    """Return the finding that films, given by a row of each, have no row that answers a task; none for no films."""
+    if not silent:
+        return []
+    reason = f"no row of the film answers, so {'unknown' if task.blank_is_unknown() else 'no'}"
+    return [
+        Finding(
+            kind=Kind.MISSING,
+            reason=reason,
+            count=len(silent),
+            row=min(silent),
+            subject=f"task {task.name!r}",
+        )
+    ]
 
 
 def _check_agreement(

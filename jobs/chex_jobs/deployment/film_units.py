@@ -32,7 +32,7 @@ def film_units(
         image_column: its column with the path of each film.
         unit_column: its column that is equal for films of one unit; empty: `study` or `patient`, as the model is.
 
-    A patient is one however the id is spelled, as in training. Raises GroupingError when a model of studies or patients has
+    A patient or study is one however the id is spelled, as in training. Raises GroupingError when a model of studies or patients has
     no table, or a film is not in it, is there twice, or has no unit, or a study is of two patients.
     """
     if table is None:
@@ -74,7 +74,7 @@ def _listed(unit: Unit, table: Path, image_column: str, unit_column: str) -> dic
     owners: dict[str, str] = {}
     for number, (image, written, patient) in enumerate(zip(images, units, patients, strict=True), start=1):
         path = _whole_path(table.parent / image.strip())
-        name = normal_patient_id(written) if unit == "Patient" else written.strip()
+        name = written.strip() if unit == "Image" else normal_patient_id(written)
         if not image.strip() or not name:
             empty = unit_column if image.strip() else image_column
             raise GroupingError(f"{table}, row {number} after the header: {empty!r} is empty")

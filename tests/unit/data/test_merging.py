@@ -129,6 +129,38 @@ def test_a_tasks_where_says_which_rows_answer_it_and_a_film_without_one_is_blank
     np.testing.assert_array_equal(found, [1, np.nan])
 
 
+def test_films_without_a_row_that_answers_a_task_are_counted(tmp_path: Path):
+    where = [{"column": "reader", "values": ["1"]}]
+    findings = declared(tmp_path, readers(tmp_path, "0", "1"), where=where).findings
+    told = [each for each in findings if "no row of the film answers" in each.reason]
+    assert [(each.kind, each.count, each.row, each.subject) for each in told] == [
+        ("Missing", 1, 3, "task 'icu'")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (
+            [{"column": "reader", "notValues": ["0", "1", "9"]}],
+            r"\[0\]: no cell of column 'reader' passes; each is",
+        ),
+        (
+            [{"column": "reader", "values": ["1"]}, {"column": "icu", "notValues": ["1"]}],
+            "no row passes all 2 filters",
+        ),
+    ],
+)
+def test_filters_that_leave_nothing_are_an_error_and_no_column_of_noes(
+    tmp_path: Path, where: list[dict[str, Any]], message: str
+):
+    rows = readers(tmp_path, "0", "1")
+    with pytest.raises(ColumnError, match=rf"task 'icu': where.*{message}"):
+        declared(tmp_path, rows, where=where)
+    with pytest.raises(ColumnError, match=rf"source\.table\.where.*{message}"):
+        declared(tmp_path, rows, {"where": where})
+
+
 def test_filters_compare_as_labels_do_and_may_be_negated(tmp_path: Path):
     rows = readers(tmp_path, "1")
     for row, value in zip(rows, ("CT ", "NA"), strict=True):
@@ -174,6 +206,7 @@ def test_a_data_set_in_which_every_film_is_its_own_patient_is_told(tmp_path: Pat
         ("0.jpg", "with another extension", "films/0.png"),
         ("deep/0.png", "in another folder", "films/0.png"),
         ("o\u0308.png", "in another Unicode form", "films/\u00f6.png"),
+        ("%C3%B6.png", "with characters as in a URL, or without", "films/\u00f6.png"),
     ],
 )
 def test_a_missing_film_is_told_with_the_nearest_that_exists(

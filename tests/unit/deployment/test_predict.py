@@ -11,6 +11,7 @@ import torch
 from chex_jobs.cli.main import main
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.film_units import film_units
+from chex_jobs.evaluation.aggregation import Unit
 from tests.unit.data.films import dicom, drawn_film, png
 from tests.unit.deployment.small_model import INTERCEPTS, SLOPES, write_small_bundle
 
@@ -171,10 +172,11 @@ def test_a_study_with_a_film_that_cannot_be_used_is_not_scored_from_the_others(
     assert "1: not scored, as 1 of its 2 films cannot be used" in printed.err
 
 
-def test_a_patient_is_one_unit_however_the_id_is_spelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["Patient", "Study"])
+def test_a_patient_or_study_is_one_unit_however_the_id_is_spelled(tmp_path: Path, unit: Unit) -> None:
     table = tmp_path / "films.csv"
-    table.write_text("image,patient\na.png,00100\nb.png,100.0\nc.png,7\n")
-    units = film_units("Patient", [], table, "image", "")
+    table.write_text(f"image,{unit.lower()}\na.png,00100\nb.png,100.0\nc.png,7\n")
+    units = film_units(unit, [], table, "image", "")
     assert {name: len(films) for name, films in units.items()} == {"00100": 2, "7": 1}
 
 
