@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from chex_operator.rendering import supporting_objects
+from chex_operator.rendering import JobReference, supporting_objects
 from chex_operator.runtime.clock import SystemClock
 from chex_operator.runtime.election import Election
 from chex_operator.runtime.errors import Forbidden
-from chex_operator.runtime.resource import LEASES, Object, Resource
+from chex_operator.runtime.resource import JOBS, LEASES, Object, Resource
 from tests.apiserver.chart_objects import (
     GROUPS,
     apply,
@@ -26,14 +26,14 @@ from tests.apiserver.chart_objects import (
 from tests.apiserver.control_plane import ApiClient, write_kubeconfig
 from tests.apiserver.controller.operator_process import OperatorProcess
 from tests.apiserver.ray_engine.launching import eventually
-from tests.apiserver.runtime.access import client_at
+from tests.apiserver.runtime.access import client_at, job
 from tests.chart.permissions import IN_ONE_NAMESPACE, IN_THE_CLUSTER, LEASE, Permission
 from tests.chart.pod_security import violations
 from tests.chart.render import of_kind, render, the
 from tests.chart.test_pod_security import FAULTS, FINE
 from tests.chart.value_sets import VALUE_SETS
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.chex_operator.rendering.attempts import JOB, attempt
+from tests.unit.chex_operator.rendering.attempts import attempt
 
 ENFORCED = {"pod-security.kubernetes.io/enforce": "restricted"}
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -267,7 +267,11 @@ def test_it_creates_what_an_attempt_needs_and_hands_on_no_more_than_it_has(
 ) -> None:
     """The Role of a driver is created by an identity that may not escalate."""
     installed = for_one_namespace
-    wanted = attempt(job=type(JOB)(installed.watched, JOB.name, JOB.uid, JOB.generation))
+    # Without a job that owns them the garbage collector takes the objects while they are being applied.
+    made = installed.server.create(JOBS.path(installed.watched), job(installed.watched, "tiny"))
+    assert made.accepted, made.message
+    owner = JobReference(installed.watched, "tiny", made.body["metadata"]["uid"], 1)
+    wanted = attempt(job=owner)
     with ApiClient(
         int(installed.server.url.rpartition(":")[2]), installed.server.certificate, installed.token
     ) as operator:
