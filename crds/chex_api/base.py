@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from types import NoneType
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
@@ -61,6 +62,14 @@ class OneOf(ApiModel):
     def member_names(cls) -> list[str]:
         """The members' wire names, in the order of declaration."""
         return [field.alias or name for name, field in cls.model_fields.items()]
+
+    @classmethod
+    def member_types(cls) -> dict[str, type[Any]]:
+        """The type of each member, by wire name."""
+        return {
+            field.alias or name: next(each for each in get_args(field.annotation) if each is not NoneType)
+            for name, field in cls.model_fields.items()
+        }
 
     def member(self) -> tuple[str, Any]:
         """The wire name of the one member that is given, and its value."""

@@ -4,9 +4,12 @@ Each rule hangs on the lowest object that holds all it speaks of. The API server
 declared bounds and refuses a CRD that could cost too much, so rules that compare lists are written to stay below that.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chex_api.rules import SEARCH_BOUNDS
+from chex_api.dataset import Source, SourceSettings
+from chex_api.objective import DaptObjective, Objective
+from chex_api.rules import SEARCH_BOUNDS, wire_name_of
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,117 @@ def _search_rules() -> tuple[CelRule, ...]:
     )
 
 
+def _has_no_reports(source: str) -> str:
+    """Whether the source at a CEL path has no reports."""
+    silent = (
+        condition
+        for name, each in Source.members().items()
+        if (condition := _is_silent(f"{source}.{name}", each)) is not None
+    )
+    return " || ".join(silent)
+
+
+def _is_silent(path: str, source: type[SourceSettings]) -> str | None:
+    """Whether this source is given and has no reports; None where it always has some."""
+    fields = source.HAS_REPORTS
+    if isinstance(fields, bool):
+        return None if fields else f"has({path})"
+    empty = [_is_empty(f"{path}.{wire_name_of(source, field)}", source, field) for field in fields]
+    return f"(has({path}) && {' && '.join(empty)})"
+
+
+def _is_empty(path: str, source: type[SourceSettings], field: str) -> str:
+    match source.model_fields[field].default:
+        case bool():
+            return f"!{path}"
+        case str():
+            return f"{path} == ''"
+        case _:
+            return f"{path}.size() == 0"
+
+
+def _objective_rules() -> Iterator[CelRule]:
+    """Reports, a text encoder and tasks, where an objective needs them."""
+    for name, each in Objective.members().items():
+        if each.READS_REPORTS:
+            yield from _rules_of_reports(name)
+        if each.NEEDS_TASKS:
+            yield CelRule(
+                "",
+                f"self.pretraining.all(run, !has(run.objective.{name}) || "
+                "self.datasets.all(dataset, dataset.name != run.dataset || dataset.tasks.size() > 0))",
+                f"objective {name} learns from tasks, but the data set has none; add datasets[].tasks",
+            )
+
+
+def _task_rules() -> Iterator[CelRule]:
+    """The tasks that an objective learns exist."""
+    for name, each in Objective.members().items():
+        if each.NEEDS_TASKS:
+            yield CelRule(
+                "",
+                f"self.pretraining.all(run, !has(run.objective.{name}) || "
+                "self.datasets.all(dataset, dataset.name != run.dataset || "
+                f"sets.contains(dataset.tasks.map(task, task.name), run.objective.{name}.tasks)))",
+                f"each pretraining[].objective.{name}.tasks must name tasks of its data set",
+            )
+
+
+def _rules_of_reports(name: str) -> Iterator[CelRule]:
+    """Of an objective that reads reports, in pretraining and, where hospitals may go on with it, in adaptation."""
+    silent = _has_no_reports("dataset.source")
+    in_pretraining = f"self.pretraining.all(run, !has(run.objective.{name}))"
+    in_no_strategy = (
+        f"hospital.strategies.all(strategy, !has(strategy.dapt) || !has(strategy.dapt.objective.{name}))"
+    )
+    adapts = name in DaptObjective.members()
+    without = (
+        f"({in_pretraining} && self.hospitals.all(hospital, {in_no_strategy}))" if adapts else in_pretraining
+    )
+    yield CelRule(
+        "",
+        f"has(self.encoders.text) || {without}",
+        f"objective {name} needs a text encoder; add encoders.text",
+    )
+    yield CelRule(
+        "",
+        f"self.pretraining.all(run, !has(run.objective.{name}) || "
+        f"self.datasets.all(dataset, dataset.name != run.dataset || !({silent})))",
+        f"objective {name} learns from reports, but the data set of a pretraining run has none",
+    )
+    if adapts:
+        yield CelRule(
+            "",
+            f"self.hospitals.all(hospital, {in_no_strategy} || "
+            f"self.datasets.all(dataset, dataset.name != hospital.dataset || !({silent})))",
+            f"objective {name} learns from reports, but the data set of a hospital has none",
+        )
+
+
+def _whole_batch_rules() -> Iterator[CelRule]:
+    """Queues are whole batches."""
+    holders = (
+        ("pretraining[]", Objective, "optimization.globalBatchSize"),
+        ("hospitals[].strategies[].dapt", DaptObjective, "globalBatchSize"),
+    )
+    for holder, union, batch in holders:
+        for name, each in union.members().items():
+            for field in each.WHOLE_BATCHES:
+                path = f"objective.{name}.{wire_name_of(each, field)}"
+                yield CelRule(
+                    holder,
+                    f"!has(self.objective.{name}) || self.{path} % self.{batch} == 0",
+                    f"{path} must be a multiple of {batch}; change one of them",
+                )
+
+
+def _publishes_a_split(source: str) -> str:
+    """Whether the source at a CEL path comes with a split of its own."""
+    return " || ".join(
+        f"has({source}.{name})" for name, each in Source.members().items() if each.PUBLISHES_SPLIT
+    )
+
+
 JOB_RULES = (
     # References
     CelRule(
@@ -59,12 +173,7 @@ JOB_RULES = (
         "self.pretraining.exists(j, other, j < i && other.name == run.startFrom.stage))",
         "each pretraining[].startFrom.stage must name an earlier entry of pretraining",
     ),
-    CelRule(
-        "",
-        "self.pretraining.all(run, !has(run.objective.supervised) || self.datasets.all(dataset, dataset.name != run.dataset || "
-        "sets.contains(dataset.tasks.map(task, task.name), run.objective.supervised.tasks)))",
-        "each pretraining[].objective.supervised.tasks must name tasks of its data set",
-    ),
+    *_task_rules(),
     CelRule(
         "",
         "self.hospitals.all(hospital, self.datasets.exists(dataset, dataset.name == hospital.dataset))",
@@ -112,49 +221,14 @@ JOB_RULES = (
         "self.pretraining.all(run, self.datasets.all(dataset, dataset.name != run.dataset || !has(dataset.split.groupedFolds)))",
         "a data set that is divided into folds cannot be pretrained on: each of its patients tests once",
     ),
-    CelRule(
-        "",
-        "has(self.encoders.text) || (self.pretraining.all(run, !has(run.objective.clip)) && self.hospitals.all(hospital, "
-        "hospital.strategies.all(strategy, !has(strategy.dapt) || !has(strategy.dapt.objective.clip))))",
-        "objective clip needs a text encoder; add encoders.text",
-    ),
-    CelRule(
-        "",
-        "self.pretraining.all(run, !has(run.objective.clip) || self.datasets.all(dataset, dataset.name != run.dataset || "
-        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '' && dataset.source.table.reportColumns.size() == 0) || "
-        "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
-        "objective clip learns from reports, but the data set of a pretraining run has none",
-    ),
-    CelRule(
-        "",
-        "self.hospitals.all(hospital, hospital.strategies.all(strategy, !has(strategy.dapt) || !has(strategy.dapt.objective.clip)) || "
-        "self.datasets.all(dataset, dataset.name != hospital.dataset || "
-        "!(has(dataset.source.nihChestXray14) || has(dataset.source.dicomFolder) || (has(dataset.source.table) && dataset.source.table.reportColumn == '' && dataset.source.table.reportColumns.size() == 0) || "
-        "(has(dataset.source.phantom) && !dataset.source.phantom.reports))))",
-        "objective clip learns from reports, but the data set of a hospital has none",
-    ),
-    CelRule(
-        "",
-        "self.pretraining.all(run, !has(run.objective.supervised) || "
-        "self.datasets.all(dataset, dataset.name != run.dataset || dataset.tasks.size() > 0))",
-        "objective supervised learns from tasks, but the data set has none; add datasets[].tasks",
-    ),
+    *_objective_rules(),
     # Numbers that must fit
     CelRule(
         "pretraining[]",
         "self.optimization.globalBatchSize % self.batchNorm.groupSize == 0",
         "optimization.globalBatchSize must be a multiple of batchNorm.groupSize; change one of them",
     ),
-    CelRule(
-        "pretraining[]",
-        "!has(self.objective.moCo) || self.objective.moCo.queueSize % self.optimization.globalBatchSize == 0",
-        "objective.moCo.queueSize must be a multiple of optimization.globalBatchSize; change one of them",
-    ),
-    CelRule(
-        "hospitals[].strategies[].dapt",
-        "!has(self.objective.moCo) || self.objective.moCo.queueSize % self.globalBatchSize == 0",
-        "objective.moCo.queueSize must be a multiple of globalBatchSize; change one of them",
-    ),
+    *_whole_batch_rules(),
     CelRule(
         "pretraining[].workers",
         "!has(self.minAvailable) || self.minAvailable <= self.count",
@@ -167,7 +241,7 @@ JOB_RULES = (
     ),
     CelRule(
         "datasets[]",
-        "!has(self.split.official) || has(self.source.nihChestXray14)",
+        f"!has(self.split.official) || {_publishes_a_split('self.source')}",
         "this source publishes no split; use split.patients or split.groupedFolds",
     ),
     CelRule(

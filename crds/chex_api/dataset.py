@@ -1,6 +1,6 @@
 """`spec.datasets`: where films, reports and labels lie, how they are split, and what is asked of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -56,16 +56,48 @@ PATIENT_PATTERN = rf"^(\^?({_PATTERN_ATOM})*\(({_PATTERN_ATOM})+\)({_PATTERN_ATO
 """Regular expressions that can be matched in linear time: characters, classes and their repeats around one group."""
 
 
-class NihChestXray14(ApiModel):
+class SourceSettings(ApiModel):
+    """Where the images of a data set come from. The class attributes say what the source has; the defaults are those of most.
+
+    Attributes:
+        PUBLISHES_SPLIT: Whether it comes with a split of its own (`split.official`).
+        HAS_REPORTS: Whether it has reports; or the fields any of which, when it is not empty, says that it has.
+        IS_GENERATED: Whether images are made as they are read: nothing of it lies anywhere, or can change.
+    """
+
+    PUBLISHES_SPLIT: ClassVar[bool] = False
+    HAS_REPORTS: ClassVar[bool | tuple[str, ...]] = False
+    IS_GENERATED: ClassVar[bool] = False
+
+    def place(self) -> str:
+        """What tells it from other sources of its kind, for patient ids: they are local to where they were given."""
+        raise NotImplementedError
+
+
+class FileSource(SourceSettings):
+    """A source whose images lie somewhere."""
+
+    uri: Annotated[Uri, OUTSIDE_IDENTITY]
+
+    def place(self) -> str:
+        """Where it lies."""
+        return self.uri.rstrip("/")
+
+
+class NihChestXray14(FileSource):
     """NIH ChestX-ray14 as published: `Data_Entry_2017_v2020.csv`, `images/*.png`, optional official lists. No reports."""
+
+    PUBLISHES_SPLIT = True
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
         description="Folder that holds Data_Entry_2017_v2020.csv and images/."
     )
 
 
-class CovidChestXray(ApiModel):
+class CovidChestXray(FileSource):
     """covid-chestxray-dataset as published: `metadata.csv` and `images/`. Its clinical notes serve as reports."""
+
+    HAS_REPORTS = True
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(description="Folder that holds metadata.csv and images/.")
 
@@ -142,8 +174,10 @@ class ListColumn(ApiModel):
     )
 
 
-class Table(ApiModel):
+class Table(FileSource):
     """Any hospital's CSV, Excel or Parquet table with PNG, JPEG or DICOM films beside it: one row for each film, or several. A column written `dicom:` and a DICOM keyword, such as `dicom:Modality`, is read from the header of each row's film."""
+
+    HAS_REPORTS = ("report_column", "report_columns")
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
         description="Folder that holds the table and, below it, the films."
@@ -223,7 +257,7 @@ class Table(ApiModel):
     )
 
 
-class DicomFolder(ApiModel):
+class DicomFolder(FileSource):
     """A folder of DICOM files without a table: each file is a film, whatever its name. Columns, those of tasks too, are elements of its header, written `dicom:` and the DICOM keyword, such as `dicom:BodyPartExamined`. What is no DICOM object or has no image is left out and counted."""
 
     uri: Annotated[Uri, OUTSIDE_IDENTITY] = Field(
@@ -270,8 +304,11 @@ class FindingPrevalence(ApiModel):
     )
 
 
-class Phantom(ApiModel):
+class Phantom(SourceSettings):
     """Generated films and reports, for demonstrations and tests. Nothing measured on them is accuracy."""
+
+    HAS_REPORTS = ("reports",)
+    IS_GENERATED = True
 
     patients: int = Field(default=400, ge=1, le=1_000_000, description="Number of generated patients.")
     films_per_patient: float = Field(
@@ -292,6 +329,10 @@ class Phantom(ApiModel):
         default=(), max_length=32, description="Replaces the hospital's prevalence of the findings named."
     )
 
+    def place(self) -> str:
+        """Generated patients are those of a hospital and a seed."""
+        return f"{self.hospital}:{self.seed}"
+
 
 class Source(OneOf):
     """Where the films come from. Exactly one member."""
@@ -307,6 +348,22 @@ class Source(OneOf):
         default=None, description="A folder of DICOM files without a table."
     )
     phantom: Phantom | None = Field(default=None, description="Generated films and reports.")
+
+    @property
+    def settings(self) -> SourceSettings:
+        """The settings of the source that is given."""
+        return self.member()[1]
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether nothing of it lies anywhere, or can change."""
+        return self.settings.IS_GENERATED
+
+    @classmethod
+    def members(cls) -> dict[str, type[SourceSettings]]:
+        """The class of each member's settings, by wire name."""
+        types = cls.member_types()
+        return {name: each for name, each in types.items() if issubclass(each, SourceSettings)}
 
 
 class OfficialSplit(ApiModel):
@@ -478,7 +535,5 @@ class Dataset(ApiModel):
         """
         if self.patient_domain:
             return f"domain:{self.patient_domain}"
-        if self.source.phantom is not None:
-            return f"phantom:{self.source.phantom.hospital}:{self.source.phantom.seed}"
         kind, source = self.source.member()
-        return f"{kind}:{getattr(source, 'uri', '').rstrip('/')}"
+        return f"{kind}:{source.place()}"

@@ -4,16 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chex_api.base import OUTSIDE_IDENTITY, ApiModel, Name, OneOf, PositiveFraction
-from chex_api.pretraining import Augmentation, BatchNorm, Clip, MoCo, StartFrom, Workers
+from chex_api.base import OUTSIDE_IDENTITY, ApiModel, Name, PositiveFraction
+from chex_api.objective import DaptObjective
+from chex_api.pretraining import Augmentation, BatchNorm, StartFrom, Workers
 from chex_api.sweep import Sweep
-
-
-class DaptObjective(OneOf):
-    """What domain-adaptive pretraining learns. Exactly one member."""
-
-    moco: MoCo | None = Field(default=None, alias="moCo", description="Image only: momentum contrast.")
-    clip: Clip | None = Field(default=None, description="Image + report, where the hospital has reports.")
 
 
 class Dapt(ApiModel):
@@ -76,17 +70,26 @@ class FineTuning(ApiModel):
     )
 
 
+Transfer = Literal["LinearProbe", "FineTune", "LPFT"]
+"""Ways from an encoder to a classifier; `chex_jobs.sweep.arms.TRANSFERS` holds the program of each."""
+
+
 class Strategy(ApiModel):
     """One way from pretrained weights to a classifier."""
 
     name: Name = Field(description="Name of the strategy, unique in the hospital.")
-    transfer: Literal["LinearProbe", "FineTune", "LPFT"] = Field(
+    transfer: Transfer = Field(
         description="LinearProbe: logistic regression on frozen features. FineTune: everything is trained. LPFT: the probe first, then everything from it (arXiv 2202.10054).",
     )
     dapt: Dapt | None = Field(
         default=None, description="Domain-adaptive pretraining before the transfer; absent: none."
     )
     fine_tuning: FineTuning = Field(default=FineTuning(), description="Settings of FineTune and LPFT.")
+
+    @property
+    def reads_reports(self) -> bool:
+        """Whether domain-adaptive pretraining learns from reports."""
+        return self.dapt is not None and self.dapt.objective.settings.READS_REPORTS
 
 
 class Evaluation(ApiModel):

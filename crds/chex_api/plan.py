@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chex_api.dataset import Dataset, Task
+from chex_api.dataset import Dataset, FileSource, Task
 from chex_api.hospital import Hospital
 from chex_api.identity import identity_of, relevant
 from chex_api.job import ChexTrainingJob, JobSpec
@@ -76,12 +76,11 @@ def stage_names(job: ChexTrainingJob) -> list[tuple[StageKind, str]]:
 
 
 def locations(spec: JobSpec) -> list[Location]:
-    """Every location whose digest the plan needs. Phantoms lie nowhere: their settings say all."""
+    """Every location whose digest the plan needs. Generated images lie nowhere: their settings say all."""
     found = [
-        Location(f"datasets/{dataset.name}", member.uri)
+        Location(f"datasets/{dataset.name}", source.uri)
         for dataset in used_datasets(spec)
-        for _, member in [dataset.source.member()]
-        if hasattr(member, "uri")
+        if isinstance(source := dataset.source.settings, FileSource)
     ]
     if spec.encoders.image.init.uri is not None:
         found.append(Location("encoders/image", spec.encoders.image.init.uri))
@@ -107,17 +106,17 @@ def digest_keys(spec: JobSpec) -> list[str]:
     """Every key whose digest `make_plan` needs: of each location, and of the labels that some stage reads."""
     keys = [location.key for location in locations(spec)]
     for dataset in used_datasets(spec):
-        if dataset.source.phantom is None:
+        if not dataset.source.is_generated:
             keys += [label_key(dataset.name, task) for task in used_tasks(spec, dataset)]
     return keys
 
 
 def used_tasks(spec: JobSpec, dataset: Dataset) -> tuple[str, ...]:
-    """The tasks of a data set that a hospital, a supervised pretraining, or another hospital's `alsoOn` reads."""
+    """The tasks of a data set that a hospital, a pretraining, or another hospital's `alsoOn` reads."""
     asked: set[str] = set()
     for run in spec.pretraining:
         if run.dataset == dataset.name:
-            asked.update(supervised_tasks(spec, run))
+            asked.update(learned_tasks(spec, run))
     for hospital in spec.hospitals:
         reads = [hospital.dataset, *(spec.hospital(name).dataset for name in hospital.evaluation.also_on)]
         if dataset.name in reads:
@@ -135,11 +134,9 @@ def fold_tasks(spec: JobSpec, dataset: Dataset) -> tuple[str, ...]:
     return tuple(task.name for task in dataset.tasks if task.name in asked)
 
 
-def supervised_tasks(spec: JobSpec, run: PretrainingRun) -> tuple[str, ...]:
-    """The tasks that a pretraining learns; none unless it is supervised."""
-    if run.objective.supervised is None:
-        return ()
-    return run.objective.supervised.tasks or tuple(task.name for task in spec.dataset(run.dataset).tasks)
+def learned_tasks(spec: JobSpec, run: PretrainingRun) -> tuple[str, ...]:
+    """The tasks whose labels a pretraining learns."""
+    return run.objective.settings.learned_tasks(tuple(task.name for task in spec.dataset(run.dataset).tasks))
 
 
 def field_path(spec: JobSpec, location: Location) -> str:
@@ -254,7 +251,7 @@ class _Planner:
         )
 
     def _ingest(self, dataset: Dataset) -> StageSpec:
-        digest = "" if dataset.source.phantom is not None else self._digest(f"datasets/{dataset.name}")
+        digest = "" if dataset.source.is_generated else self._digest(f"datasets/{dataset.name}")
         relevant_input: dict[str, Any] = {
             "seed": self._spec.seed,
             "dataset": _films_of(dataset),
@@ -286,17 +283,17 @@ class _Planner:
 
     def _label_identity(self, dataset: Dataset, task: Task) -> str:
         """Of labels from a table by what the table answers; of generated ones by what makes and asks them."""
-        if dataset.source.phantom is None:
+        if not dataset.source.is_generated:
             return labels_identity(self._digest(label_key(dataset.name, task.name)))
         asked = {name: value for name, value in relevant(task).items() if name != "name"}
         made = {"source": relevant(dataset.source), "views": list(dataset.views), "task": asked}
         return identity_of({"labels": made, "implementationVersion": IMPLEMENTATION_VERSIONS["ingest"]})
 
     def _pretrain(self, run: PretrainingRun) -> StageSpec:
-        tasks = supervised_tasks(self._spec, run)
+        tasks = learned_tasks(self._spec, run)
         dataset = self._dataset(run.dataset, tasks)
         start = self._start(f"pretraining/{run.name}", run.start_from, run.start_from.label())
-        uses_text = run.objective.clip is not None
+        uses_text = run.objective.settings.READS_REPORTS
         relevant_input = {
             "seed": self._spec.seed,
             "run": relevant(run),
@@ -326,10 +323,7 @@ class _Planner:
             self._start(f"hospitals/{hospital.name}", start, label)
             for start, label in zip(hospital.start_from, start_labels(hospital.start_from), strict=True)
         )
-        uses_text = any(
-            strategy.dapt is not None and strategy.dapt.objective.clip is not None
-            for strategy in hospital.strategies
-        )
+        uses_text = any(strategy.reads_reports for strategy in hospital.strategies)
         relevant_input = {
             "seed": self._spec.seed,
             "hospital": relevant(hospital),

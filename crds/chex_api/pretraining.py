@@ -16,60 +16,7 @@ from chex_api.base import (
     Uri,
 )
 from chex_api.encoder import WeightsFormat
-
-
-class MoCo(ApiModel):
-    """Momentum contrast, version 2 (arXiv 2003.04297): two views of a film agree, a queue of earlier keys does not."""
-
-    temperature: float = Field(default=0.2, ge=0.001, le=10.0, description="Softmax temperature.")
-    queue_size: int = Field(
-        default=24576,
-        ge=8,
-        le=1_048_576,
-        description="Earlier keys kept as negatives; a multiple of the global batch, and no more than there are training films. A film's own earlier keys are never its negatives.",
-    )
-    momentum: float = Field(
-        default=0.999, ge=0.0, le=0.99999, description="Share of the key encoder that is kept in a step."
-    )
-    projection_dim: int = Field(
-        default=128, ge=8, le=4096, description="Dimension in which views are compared."
-    )
-
-
-class Clip(ApiModel):
-    """Contrastive language-image pretraining (arXiv 2103.00020, 2010.00747): a film agrees with its own report."""
-
-    temperature: float = Field(
-        default=0.07,
-        ge=0.01,
-        le=10.0,
-        description="First softmax temperature; it is learned, and never falls below 0.01, where training becomes unstable.",
-    )
-    projection_dim: int = Field(
-        default=128, ge=8, le=4096, description="Dimension in which films and reports are compared."
-    )
-    text: Literal["Sentence", "Report"] = Field(
-        default="Sentence",
-        description="What a step sees of a report: one sentence drawn anew in each epoch, or the whole.",
-    )
-
-
-class Supervised(ApiModel):
-    """Masked binary cross-entropy over the data set's tasks; unknown labels weigh nothing."""
-
-    tasks: tuple[Name, ...] = Field(
-        default=(), max_length=32, description="Tasks of the data set; empty: all of them."
-    )
-
-
-class Objective(OneOf):
-    """What is learned. Exactly one member."""
-
-    moco: MoCo | None = Field(default=None, alias="moCo", description="Image only: momentum contrast.")
-    clip: Clip | None = Field(
-        default=None, description="Image + report: contrastive language-image pretraining."
-    )
-    supervised: Supervised | None = Field(default=None, description="Image + labels.")
+from chex_api.objective import Objective
 
 
 class AdamW(ApiModel):

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 from chex_api.base import ApiModel
-from chex_api.dataset import PatientSplit
+from chex_api.dataset import PatientSplit, Source, SourceSettings
 from chex_api.faults import Fault
 from chex_api.hospital import Dapt, FineTuning
+from chex_api.objective import AnyObjective, DaptObjective, Objective, ObjectiveSettings
 from chex_api.plain import is_list, is_object
-from chex_api.pretraining import BatchNorm, MoCo, Optimization, Workers
+from chex_api.pretraining import BatchNorm, Optimization, Workers
 from chex_api.sweep import SweepParameter
 
 Plain = dict[str, Any]
@@ -37,9 +38,18 @@ LIST_SETS: tuple[tuple[str, ...], ...] = (
     ("hospitals", "evaluation", "alsoOn"),
     ("hospitals", "startFrom", "weights", "trainedOn"),
     ("pretraining", "startFrom", "weights", "trainedOn"),
-    ("pretraining", "objective", "supervised", "tasks"),
+    *(
+        ("pretraining", "objective", name, "tasks")
+        for name, objective in Objective.members().items()
+        if objective.NEEDS_TASKS
+    ),
 )
 """Lists below `spec` whose entries are all different (`x-kubernetes-list-type: set`)."""
+
+
+def wire_name_of(model: type[ApiModel], field: str) -> str:
+    """How a manifest names a field."""
+    return model.model_fields[field].alias or field
 
 
 def bounds_of(model: type[ApiModel], wire_name: str) -> tuple[float, float]:
@@ -97,10 +107,11 @@ def references_exist(spec: Plain) -> Iterator[Fault]:
             "earlier entry of spec.pretraining",
         )
         yield from _trained_on_exists(f"{path}.startFrom", run.get("startFrom"), list(datasets))
-        wanted = _get(run, "objective", "supervised", "tasks")
-        yield from _tasks_exist(
-            f"{path}.objective.supervised.tasks", wanted, datasets.get(_text(run.get("dataset")))
-        )
+        for name, objective in _given(Objective, run.get("objective")):
+            if objective.NEEDS_TASKS:
+                wanted = _get(run, "objective", name, "tasks")
+                there = datasets.get(_text(run.get("dataset")))
+                yield from _tasks_exist(f"{path}.objective.{name}.tasks", wanted, there)
     for index, hospital in _indexed(spec, "hospitals"):
         path = f"spec.hospitals[{index}]"
         yield from _known(
@@ -131,13 +142,14 @@ def objectives_have_what_they_learn_from(spec: Plain) -> Iterator[Fault]:
                 f"{path}.dataset",
                 "is divided into folds, in which each patient tests once; pretrain on a data set with another split",
             )
-        if is_object(_get(run, "objective", "clip")):
-            yield from _can_read_reports(f"{path}.objective.clip", dataset, has_text_encoder)
-        if is_object(_get(run, "objective", "supervised")) and dataset and not _list(dataset, "tasks"):
-            yield Fault(
-                f"{path}.objective.supervised",
-                "learns from tasks, but the data set has none; add spec.datasets[].tasks",
-            )
+        for name, objective in _given(Objective, run.get("objective")):
+            if objective.READS_REPORTS:
+                yield from _can_read_reports(f"{path}.objective.{name}", dataset, has_text_encoder)
+            if objective.NEEDS_TASKS and dataset and not _list(dataset, "tasks"):
+                yield Fault(
+                    f"{path}.objective.{name}",
+                    "learns from tasks, but the data set has none; add spec.datasets[].tasks",
+                )
     for index, hospital in _indexed(spec, "hospitals"):
         dataset = datasets.get(_text(hospital.get("dataset")), {})
         shares = _get(dataset, "split", "patients")
@@ -147,13 +159,14 @@ def objectives_have_what_they_learn_from(spec: Plain) -> Iterator[Fault]:
                 "keeps no patients for validation or for test, and a hospital needs both; set split.patients of the data set",
             )
         for position, strategy in _indexed(hospital, "strategies"):
-            if is_object(_get(strategy, "dapt", "objective", "clip")):
-                path = f"spec.hospitals[{index}].strategies[{position}].dapt.objective.clip"
-                yield from _can_read_reports(path, dataset, has_text_encoder)
+            for name, objective in _given(DaptObjective, _get(strategy, "dapt", "objective")):
+                if objective.READS_REPORTS:
+                    path = f"spec.hospitals[{index}].strategies[{position}].dapt.objective.{name}"
+                    yield from _can_read_reports(path, dataset, has_text_encoder)
 
 
 def batches_divide(spec: Plain) -> Iterator[Fault]:
-    """A global batch is whole BatchNorm groups, and MoCo's queue is whole global batches."""
+    """A global batch is whole BatchNorm groups, and a queue is whole global batches."""
     for index, run in _indexed(spec, "pretraining"):
         path = f"spec.pretraining[{index}]"
         batch = _int(
@@ -165,13 +178,13 @@ def batches_divide(spec: Plain) -> Iterator[Fault]:
                 f"{path}.optimization.globalBatchSize",
                 f"{batch} is not a multiple of batchNorm.groupSize {group}; change one of them",
             )
-        yield from _queue_divides(f"{path}.objective.moCo", _get(run, "objective", "moCo"), batch)
+        yield from _whole_batches(f"{path}.objective", Objective, run.get("objective"), batch)
     for index, hospital in _indexed(spec, "hospitals"):
         for position, strategy in _indexed(hospital, "strategies"):
             path = f"spec.hospitals[{index}].strategies[{position}].dapt"
             batch = _int(_get(strategy, "dapt", "globalBatchSize"), _default(Dapt, "global_batch_size"))
-            moco = _get(strategy, "dapt", "objective", "moCo")
-            yield from _queue_divides(f"{path}.objective.moCo", moco, batch)
+            objective = _get(strategy, "dapt", "objective")
+            yield from _whole_batches(f"{path}.objective", DaptObjective, objective, batch)
 
 
 def numbers_fit_together(spec: Plain) -> Iterator[Fault]:
@@ -255,14 +268,29 @@ RULES: tuple[Rule, ...] = (
 def _can_read_reports(path: str, dataset: Plain, has_text_encoder: bool) -> Iterator[Fault]:
     if not has_text_encoder:
         yield Fault(path, "needs a text encoder; add spec.encoders.text")
+    for name, source in _sources(dataset):
+        if not _has_reports(source, dataset["source"][name]):
+            yield Fault(path, "learns from reports, but the data set has none")
+
+
+def _has_reports(source: type[SourceSettings], settings: Plain) -> bool:
+    if isinstance(source.HAS_REPORTS, bool):
+        return source.HAS_REPORTS
+    given = (
+        settings.get(wire_name_of(source, field), _default(source, field)) for field in source.HAS_REPORTS
+    )
+    return any(given)
+
+
+def _given(union: type[AnyObjective], value: Any) -> Iterator[tuple[str, type[ObjectiveSettings]]]:
+    """The members of a union of objectives that a plain value gives."""
+    return ((name, each) for name, each in union.members().items() if is_object(_get(value, name)))
+
+
+def _sources(dataset: Plain) -> Iterator[tuple[str, type[SourceSettings]]]:
+    """The members of `source` that a plain data set gives."""
     source = dataset.get("source")
-    if not is_object(source):
-        return
-    table = source.get("table")
-    silent_table = is_object(table) and not (table.get("reportColumn") or _list(table, "reportColumns"))
-    silent_phantom = is_object(source.get("phantom")) and source["phantom"].get("reports") is False
-    if silent_table or silent_phantom or "nihChestXray14" in source or "dicomFolder" in source:
-        yield Fault(path, "learns from reports, but the data set has none")
+    return ((name, each) for name, each in Source.members().items() if is_object(_get(source, name)))
 
 
 def _tasks_exist(path: str, wanted: Any, dataset: Plain | None) -> Iterator[Fault]:
@@ -278,15 +306,17 @@ def _trained_on_exists(path: str, start: Any, datasets: list[str]) -> Iterator[F
         yield from _known(f"{path}.weights.trainedOn[{index}]", name, datasets, "data set of spec.datasets")
 
 
-def _queue_divides(path: str, moco: Any, batch: int | None) -> Iterator[Fault]:
-    """MoCo's queue is whole batches, each of which takes the place of the oldest one."""
-    if not is_object(moco):
-        return
-    queue = _int(moco.get("queueSize"), _default(MoCo, "queue_size"))
-    if batch and queue and queue % batch:
-        yield Fault(
-            f"{path}.queueSize", f"{queue} is not a multiple of the global batch {batch}; change one of them"
-        )
+def _whole_batches(path: str, union: type[AnyObjective], value: Any, batch: int | None) -> Iterator[Fault]:
+    """A queue is whole batches, each of which takes the place of the oldest one."""
+    for name, objective in _given(union, value):
+        for field in objective.WHOLE_BATCHES:
+            wire_name = wire_name_of(objective, field)
+            number = _int(_get(value, name, wire_name), _default(objective, field))
+            if batch and number and number % batch:
+                yield Fault(
+                    f"{path}.{name}.{wire_name}",
+                    f"{number} is not a multiple of the global batch {batch}; change one of them",
+                )
 
 
 def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
@@ -299,9 +329,8 @@ def _split_fits(path: str, dataset: Plain) -> Iterator[Fault]:
                 f"{path}.split.patients",
                 "validate and test leave no patients for training; their sum must be below 1",
             )
-    source = dataset.get("source")
-    unpublished = is_object(source) and not is_object(source.get("nihChestXray14"))
-    if unpublished and is_object(_get(dataset, "split", "official")):
+    publishes = any(source.PUBLISHES_SPLIT for _, source in _sources(dataset))
+    if is_object(dataset.get("source")) and not publishes and is_object(_get(dataset, "split", "official")):
         yield Fault(f"{path}.split.official", "this source publishes no split; use patients or groupedFolds")
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 from chex_api.faults import Fault
-from chex_api.hospital import DaptObjective
-from chex_api.pretraining import MoCo, Objective
+from chex_api.objective import AnyObjective
 
 
-def size_faults(
-    path: str, objective: Objective | DaptObjective, batch: int, films: int, units: int
-) -> Iterator[Fault]:
+def size_faults(path: str, objective: AnyObjective, batch: int, films: int, units: int) -> Iterator[Fault]:
     """A batch holds no film twice, and a queue of keys no more than there are films.
 
     Args:
@@ -31,10 +28,4 @@ def size_faults(
             ),
         )
         return
-    moco: MoCo | None = objective.moco
-    if moco is not None and moco.queue_size > films:
-        yield Fault(
-            f"{path}.objective.moCo.queueSize",
-            f"{moco.queue_size} keys are more than the {films} training films; the largest sound value is "
-            f"{films // batch * batch}, a multiple of the global batch {batch}",
-        )
+    yield from objective.settings.size_faults(f"{path}.objective.{objective.name}", batch, films)

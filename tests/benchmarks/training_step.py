@@ -32,7 +32,8 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from chex_api.encoder import ImageEncoder
-from chex_api.pretraining import Objective, Optimization
+from chex_api.objective import Objective
+from chex_api.pretraining import Optimization
 from chex_jobs.models import build_image_encoder
 from chex_jobs.objectives import build_objective
 from chex_jobs.training.batch_norm import use_group_batch_norm

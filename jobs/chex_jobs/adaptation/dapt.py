@@ -4,7 +4,6 @@ All training films take part at every label fraction: films and reports cost a h
 """
 
 from chex_api.encoder import Encoders
-from chex_api.hospital import DaptObjective
 from chex_api.pretraining import Optimization
 from chex_jobs.adaptation.bench import Workbench
 from chex_jobs.evaluation.aggregation import map_units
@@ -14,8 +13,6 @@ from chex_jobs.training.run import TrainingData, TrainingRun
 from chex_jobs.training.train import train
 from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
 
-PASSES_PER_FILM = {"moCo": 4, "clip": 3}
-"""Forward-equivalents: forward and backward 3, MoCo's keys one more."""
 WORTH_STORING = 50_000
 """Films trained on from which the state of a run is stored on the way; fewer are trained again as soon."""
 
@@ -35,11 +32,10 @@ def run_dapt(unit: DaptUnit, bench: Workbench) -> Summary:
         if file in outcome.weights:
             attempt.write_safetensors(file, outcome.weights[file])
     films = outcome.step * unit.spec.global_batch_size
-    passes = films * PASSES_PER_FILM[unit.spec.objective.member()[0]]
+    passes = films * run.objective.settings.PASSES_PER_IMAGE
     summary |= {"films": films, "filmPasses": passes, "epochLosses": list(outcome.epoch_losses)}
     summary |= {BATCH: unit.spec.global_batch_size, UNITS: _num_units(unit, bench)}
-    if run.objective.member()[0] == "moCo":
-        summary["queueSize"] = run.objective.member()[1].queue_size
+    summary["objective"] = run.objective.settings.plain()
     done = bench.commit(attempt, unit, summary)
     if stores:
         bench.object(unit).remove_checkpoints()
@@ -49,8 +45,9 @@ def run_dapt(unit: DaptUnit, bench: Workbench) -> Summary:
 def _training_run(unit: DaptUnit, bench: Workbench) -> TrainingRun:
     site, spec = unit.site, unit.spec
     films = bench.data(unit.fold).train
+    settings = spec.objective.settings.fitted_to_hospital(len(films), spec.global_batch_size)
     return TrainingRun(
-        objective=_with_queue_for(spec.objective, len(films), spec.global_batch_size),
+        objective=spec.objective.with_settings(settings),
         encoders=Encoders(image=site.encoder, text=None if unit.text is None else unit.text.spec),
         optimization=Optimization(
             global_batch_size=spec.global_batch_size, epochs=spec.epochs, learning_rate=unit.learning_rate
@@ -70,16 +67,3 @@ def _num_units(unit: DaptUnit, bench: Workbench) -> int:
     data = bench.data(unit.fold)
     films = data.train
     return len(map_units(data.unit, films, data.studies[films], data.patients[films]).ordinals)
-
-
-def _with_queue_for(objective: DaptObjective, num_films: int, batch_size: int) -> DaptObjective:
-    """The objective; MoCo's queue no longer than half of the films, in whole batches.
-
-    A film's own earlier keys are no negatives of it, so most of a longer queue would be keys of few films, said again and
-    older each time. Archives outgrow a queue; hospitals do not.
-    """
-    if objective.moco is None:
-        return objective
-    most = max(1, num_films // 2 // batch_size) * batch_size
-    shorter = objective.moco.model_copy(update={"queue_size": min(objective.moco.queue_size, most)})
-    return objective.model_copy(update={"moco": shorter})

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_api.pretraining import AdamW, Objective, Optimization
-from chex_api.pretraining import Supervised as SupervisedSpec
+from chex_api.objective import Objective
+from chex_api.objective import Supervised as SupervisedSettings
+from chex_api.pretraining import AdamW, Optimization
 from chex_jobs.adaptation.bench import NotFinite, Workbench
 from chex_jobs.adaptation.features import forward
 from chex_jobs.adaptation.head import Classifier
@@ -35,7 +36,7 @@ from chex_jobs.training.loop import EpochEnd, LoopCallbacks, LoopResult, LoopSet
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.process_group import join
 
-PASSES_PER_TRAINED_FILM = 3
+PASSES_PER_TRAINED_FILM = SupervisedSettings.PASSES_PER_IMAGE
 """Forward-equivalents of a forward and a backward pass."""
 RUNG_WORTH_STORING = 256
 """Films trained on in a rung from which its end is stored; fewer are trained again sooner than stored and read."""
@@ -140,7 +141,7 @@ class _Fit:
     def _encoder(self, unit: TrialUnit | FinalFitUnit) -> ImageEncoderModule:
         encoder = self._bench.image_encoder(unit.encoder, unit.site.encoder)
         group = batch_norm_group_size(
-            Objective(supervised=SupervisedSpec()),
+            Objective(supervised=SupervisedSettings()),
             encoder,
             wanted=unit.site.batch_norm.group_size,
             global_batch_size=self._optimization.global_batch_size,

@@ -77,7 +77,7 @@ def arm_document(
         "start": arm.start_name,
         "strategy": arm.strategy.name,
         "transfer": arm.strategy.transfer,
-        "daptObjective": "" if dapt is None else dapt.objective.member()[0],
+        "daptObjective": "" if dapt is None else dapt.objective.name,
         "labelFraction": arm.fraction,
         "fold": arm.fold,
         "configuration": choice.configuration,

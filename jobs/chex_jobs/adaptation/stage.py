@@ -13,7 +13,6 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.identity import short
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
-from chex_api.sweep import Sweep
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.adaptation.results import (
     ARMS_FILE,
@@ -26,8 +25,9 @@ from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.label_objects import finished_labels
-from chex_jobs.sweep.arms import Arm, Summary, expected_units, program
+from chex_jobs.sweep.arms import Arm, Summary, program
 from chex_jobs.sweep.coordinator import Coordinator
+from chex_jobs.sweep.effort import effort_of
 from chex_jobs.sweep.units import Site, Start, TextTower, Unit
 
 Key = tuple[str, str, float, int | None]
@@ -78,7 +78,8 @@ def adapt(
     cleaner = _Cleaner(coordinator, place.store)
     whole = coordinator.num_finished == 0
     if not coordinator.done:
-        reporter = SweepReporter(coordinator, arms, spec.hospital.sweep, on_progress)
+        num_units = sum(effort_of(arm, site, spec.hospital.sweep).units for arm in arms.values())
+        reporter = SweepReporter(coordinator, arms, num_units, on_progress)
 
         def after(unit: Unit) -> None:
             cleaner.clean()
@@ -155,7 +156,7 @@ def arms_of(spec: AdaptSpec, num_folds: int) -> dict[Key, Arm]:
         (start.label, strategy.name, fraction, fold): Arm(
             start_name=start.label,
             start=Start(start.identity),
-            text=text if strategy.dapt is not None and strategy.dapt.objective.clip is not None else None,
+            text=text if strategy.reads_reports else None,
             strategy=strategy,
             fraction=fraction,
             fold=fold,
@@ -169,10 +170,7 @@ def arms_of(spec: AdaptSpec, num_folds: int) -> dict[Key, Arm]:
 
 def _text_tower(spec: AdaptSpec) -> TextTower | None:
     """The text tower, where a strategy learns from reports."""
-    reads_reports = any(
-        s.dapt is not None and s.dapt.objective.clip is not None for s in spec.hospital.strategies
-    )
-    if not reads_reports:
+    if not any(strategy.reads_reports for strategy in spec.hospital.strategies):
         return None
     tower = spec.encoders.text or TextEncoder()
     return TextTower(tower, spec.text_digest)
@@ -235,12 +233,13 @@ class SweepReporter:
         self,
         coordinator: Coordinator[Key],
         arms: Mapping[Key, Arm],
-        sweep: Sweep,
+        num_units: int,
         on_progress: Callable[[StageProgress], None],
     ) -> None:
+        """`num_units` are those of all arms; one that several arms share counts for each."""
         self._coordinator, self._on_progress = coordinator, on_progress
         self._folds_of = Counter(key[:3] for key in arms)
-        self._total = sum(expected_units(arm, sweep) for arm in arms.values())
+        self._total = num_units
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
     def tell(self, unit: Unit) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from chex_api.dataset import Dataset
+from chex_api.dataset import Dataset, FileSource
 from chex_api.identity import identity_of, relevant
 from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.storage import Storage
@@ -36,11 +36,11 @@ def film_contents(
     Raises:
         ArtifactError: storage fails.
     """
-    if dataset.source.phantom is not None:
-        made = identity_of(relevant(dataset.source.phantom))
-        return Cells.of(f"{made}:{key}" for key in films.keys)
-    _, source = dataset.source.member()
-    return Cells.of(_looked_at(open_storage(source.uri), films.keys, on_looked_at))
+    source = dataset.source.settings
+    if isinstance(source, FileSource):
+        return Cells.of(_looked_at(open_storage(source.uri), films.keys, on_looked_at))
+    made = identity_of(relevant(source))  # nothing lies anywhere: the settings say all
+    return Cells.of(f"{made}:{key}" for key in films.keys)
 
 
 def _looked_at(storage: Storage, keys: Sequence[str], on_looked_at: Callable[[int], None]) -> Iterator[str]:

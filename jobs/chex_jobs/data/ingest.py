@@ -170,7 +170,7 @@ def ingest(
     work.kept |= found.kept
     _check_quarantine(dataset, work, attempt)
     store = ArtifactStore(attempt.artifact.storage)
-    generated = dataset.source.phantom is not None
+    generated = dataset.source.is_generated
     write_labels(store, labels, declaration, attempt.attempt_id, generated=generated)
     return _commit(dataset, seed, work, attempt, environment or {})
 

@@ -69,7 +69,7 @@ def ensure_labels(store: ArtifactStore, dataset: DatasetReference, attempt_id: s
     asked = {label.task for label in missing}
     tasks = tuple(task for task in dataset.declared.tasks if task.name in asked)
     declaration = declare(dataset.declared.model_copy(update={"tasks": tasks}))
-    generated = dataset.declared.source.phantom is not None
+    generated = dataset.declared.source.is_generated
     write_labels(store, missing, declaration, attempt_id, generated=generated)
 
 

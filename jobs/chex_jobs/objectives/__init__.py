@@ -1,4 +1,4 @@
-"""What pretraining learns: one module each for `moCo`, `clip` and `supervised`.
+"""What pretraining learns: one module for each objective, and the table `build.BUILDERS` from settings to modules.
 
 An objective is one `nn.Module` that holds its encoders (`image_encoder`, `text_encoder`) and heads. Its
 `forward(batch)` gives a `Loss` whose gradient, averaged over ranks as DeepSpeed and DDP do, is the gradient

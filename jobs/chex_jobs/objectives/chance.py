@@ -24,12 +24,6 @@ class Chance:
 
 
 def chance_of(run: PretrainingRun) -> Chance | None:
-    """Of a contrastive objective; None for another, whose loss has no such scale.
-
-    MoCo looks for a key among the queue and itself. CLIP looks for the report among those of the global batch.
-    """
-    if run.objective.moco is not None:
-        return Chance(run.objective.moco.queue_size + 1)
-    if run.objective.clip is not None:
-        return Chance(run.optimization.global_batch_size)
-    return None
+    """Of a contrastive objective; None for another, whose loss has no such scale."""
+    candidates = run.objective.settings.candidates(run.optimization.global_batch_size)
+    return None if candidates is None else Chance(candidates)

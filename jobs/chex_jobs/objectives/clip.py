@@ -12,6 +12,7 @@ import math
 import torch
 from torch import nn
 
+import chex_api.objective as api
 from chex_jobs.models.heads import full_precision, linear_projection, unit_rows
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.text_encoder import TextEncoderModule
@@ -19,6 +20,7 @@ from chex_jobs.objectives.batch import Batch
 from chex_jobs.objectives.contrastive import MAX_LOGITS, info_nce
 from chex_jobs.objectives.gather import gather, gather_with_gradient, mean_over_ranks, rank
 from chex_jobs.objectives.loss import Loss, shared
+from chex_jobs.objectives.parts import Parts
 
 MAX_SCALE = 100.0
 """CLIP's bound of the inverse temperature: larger ones made training unstable (section 2.5 there)."""
@@ -65,9 +67,6 @@ class Clip(nn.Module):
         image_projection, text_projection: linear maps into the common space.
         temperature: the learned inverse temperature.
     """
-
-    num_views = 1
-    needs_text = True
 
     def __init__(
         self,
@@ -143,3 +142,15 @@ def _groups(batch: Batch) -> torch.Tensor:
     num_rows = len(batch["images"])
     first = rank() * num_rows
     return torch.arange(first, first + num_rows, device=batch["images"].device)
+
+
+def build(settings: api.Clip, parts: Parts) -> Clip:
+    """The module of `objective.clip`."""
+    assert parts.text_encoder is not None, "the objective reads reports"
+    return Clip(
+        parts.image_encoder,
+        parts.text_encoder,
+        temperature=settings.temperature,
+        projection_dim=settings.projection_dim,
+        seed=parts.seed,
+    )

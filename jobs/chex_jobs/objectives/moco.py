@@ -19,6 +19,7 @@ would have to call. A checkpoint taken between steps therefore holds everything.
 import torch
 from torch import nn
 
+import chex_api.objective as api
 from chex_jobs.models.heads import mlp_projection, unit_rows
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.seeding import derived_seed
@@ -27,6 +28,7 @@ from chex_jobs.objectives.contrastive import info_nce
 from chex_jobs.objectives.gather import gather, mean_over_ranks, rank, world_size
 from chex_jobs.objectives.loss import Loss, shared
 from chex_jobs.objectives.momentum import follow, follower_of
+from chex_jobs.objectives.parts import Parts
 
 
 class MoCo(nn.Module):
@@ -40,8 +42,6 @@ class MoCo(nn.Module):
         queue_position: buffer int64 `[1]`, where the next keys go.
     """
 
-    num_views = 2
-    needs_text = False
     queue: torch.Tensor
     queue_films: torch.Tensor
     queue_position: torch.Tensor
@@ -162,3 +162,17 @@ def _check_sizes(queue_size: int, global_batch_size: int, group_size: int | None
             f"MoCo with BatchNorm groups of {group_size} films needs a global batch of two or more whole "
             f"groups, not {global_batch_size} films: query and key must be normalised with different films"
         )
+
+
+def build(settings: api.MoCo, parts: Parts) -> MoCo:
+    """The module of `objective.moCo`. Raises `ValueError` for sizes that do not fit each other."""
+    return MoCo(
+        parts.image_encoder,
+        temperature=settings.temperature,
+        queue_size=settings.queue_size,
+        momentum=settings.momentum,
+        projection_dim=settings.projection_dim,
+        global_batch_size=parts.global_batch_size,
+        group_size=parts.group_size,
+        seed=parts.seed,
+    )

@@ -8,12 +8,14 @@ rank happened to have.
 import torch
 from torch import nn
 
+import chex_api.objective as api
 from chex_jobs.models.heads import full_precision
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.seeding import isolated_random
 from chex_jobs.objectives.batch import Batch
 from chex_jobs.objectives.gather import sum_over_ranks, world_size
 from chex_jobs.objectives.loss import Loss, shared
+from chex_jobs.objectives.parts import Parts
 
 
 class Supervised(nn.Module):
@@ -25,8 +27,6 @@ class Supervised(nn.Module):
         positive_weights: buffer `[T]`, weight of a positive cell relative to a negative one.
     """
 
-    num_views = 1
-    needs_text = False
     positive_weights: torch.Tensor
 
     def __init__(
@@ -95,3 +95,14 @@ def masked_cross_entropy(
             logits, targets.to(logits.dtype), pos_weight=positive_weights, reduction="none"
         )
     return torch.where(known, cells, torch.zeros_like(cells)).sum(), known.sum()
+
+
+def build(settings: api.Supervised, parts: Parts) -> Supervised:
+    """The module of `objective.supervised`: which tasks it learns is settled by the columns of its labels."""
+    del settings
+    return Supervised(
+        parts.image_encoder,
+        num_tasks=parts.num_tasks,
+        seed=parts.seed,
+        positive_weights=parts.positive_weights,
+    )

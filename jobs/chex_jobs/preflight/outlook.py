@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from chex_api.dataset import Dataset
 from chex_api.job import JobSpec
-from chex_api.plan import fold_tasks, supervised_tasks, used_tasks
+from chex_api.plan import fold_tasks, learned_tasks, used_tasks
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.data.findings import Finding, Kind
 from chex_jobs.data.splits import TEST, TRAIN, VALIDATE
@@ -109,7 +109,7 @@ def _task(
 def _unlearned(spec: JobSpec, dataset: Dataset, task: str, parts: dict[str, dict[str, Count]]) -> str:
     """Of a task that only pretraining learns: it needs both classes among the films that train."""
     runs = (run for run in spec.pretraining if run.dataset == dataset.name)
-    if not any(task in supervised_tasks(spec, run) for run in runs) or TRAIN not in parts:
+    if not any(task in learned_tasks(spec, run) for run in runs) or TRAIN not in parts:
         return ""
     lacking = [name for name in ("positive", "negative") if not parts[TRAIN][name].films]
     return f"{task}: no training film is {' or '.join(lacking)}." if lacking else ""

@@ -124,7 +124,7 @@ def _seen(
         outlook=outlook_of(spec, dataset, look),
         inventory=_take_inventory(dataset, spec.seed, look),
         to_decode=look.to_decode(dataset, store) if with_work_left else 0,
-        digests=look.digests(dataset, used_tasks(spec, dataset)) if dataset.source.phantom is None else {},
+        digests=look.digests(dataset, used_tasks(spec, dataset)) if not dataset.source.is_generated else {},
     )
 
 
@@ -184,7 +184,7 @@ def _take_inventory(dataset: Dataset, seed: int, look: Look) -> Inventory:
     part_of = np.array(assignment.split if not assignment.num_folds else [_EVERY_PART] * len(rows))
     numbers, patients = films.patients.numbered()
     ids = list(patients)
-    is_made = dataset.source.phantom is not None  # generated films have no files
+    is_made = dataset.source.is_generated  # generated films have no files
     contents = [] if is_made else list(look.contents.select(rows))
 
     def of(*parts: str) -> Part:

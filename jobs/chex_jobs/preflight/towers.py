@@ -78,8 +78,8 @@ def _text_tower(spec: JobSpec) -> Iterator[tuple[str, Look]]:
 
 def _reads_reports(spec: JobSpec) -> bool:
     strategies = [strategy for hospital in spec.hospitals for strategy in hospital.strategies]
-    return any(run.objective.clip is not None for run in spec.pretraining) or any(
-        strategy.dapt is not None and strategy.dapt.objective.clip is not None for strategy in strategies
+    return any(run.objective.settings.READS_REPORTS for run in spec.pretraining) or any(
+        strategy.reads_reports for strategy in strategies
     )
 
 

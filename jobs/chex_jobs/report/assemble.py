@@ -58,7 +58,7 @@ def assemble_results(
         job=work.job_name,
         namespace=str(work.manifest["metadata"].get("namespace", "")),
         created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        generated_data=any(job.dataset(name).source.phantom is not None for name in ingested),
+        generated_data=any(job.dataset(name).source.is_generated for name in ingested),
         hospitals=tuple(
             loads(HospitalResults, done.read_bytes("metrics.json"))
             for done in stages.of_kind("evaluate").values()

@@ -26,8 +26,6 @@ from chex_jobs.training.workers import choose_num_workers
 
 PROGRESS_FILE = "progress.jsonl"
 TRAINING_FILE = "training.json"
-PASSES_PER_FILM = {"moCo": 4, "clip": 3, "supervised": 3}
-"""Forward-equivalents: forward and backward 3, MoCo's keys one more."""
 
 
 def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
@@ -142,20 +140,19 @@ def _trained_on(work: PretrainSpec, context: StageContext) -> TrainedOn:
 def _summary(
     run: PretrainingRun, training: TrainingRun, outcome: TrainingOutcome, journal: list[Progress]
 ) -> dict[str, Any]:
-    objective, _ = run.objective.member()
     films_seen = outcome.step * run.optimization.global_batch_size
     losses = list(outcome.epoch_losses)
     last = journal[-1] if journal else None
     metrics = dict(last.metrics) if last else {}
     return {
         "headline": _headline(run, losses, metrics, films_seen),
-        "objective": objective,
+        "objective": run.objective.name,
         "dataset": run.dataset,
         "trainingFilms": len(training.data.ordinals),
         "steps": outcome.step,
         "epochs": run.optimization.epochs,
         "epochLosses": losses,
-        "filmPasses": films_seen * PASSES_PER_FILM[objective],
+        "filmPasses": films_seen * run.objective.settings.PASSES_PER_IMAGE,
         "metrics": metrics,
         "workers": outcome.num_workers,
         "resumedFromStep": outcome.resumed_from,
@@ -165,7 +162,7 @@ def _summary(
 
 def _headline(run: PretrainingRun, losses: list[float], metrics: Mapping[str, float], films_seen: int) -> str:
     """How the loss went, and what makes it readable: chance, and how often the right one was found."""
-    objective, _ = run.objective.member()
+    objective = run.objective.name
     if not losses:
         return objective
     chance, told = chance_of(run), f"{objective}, loss {losses[0]:.3f} → {losses[-1]:.3f}"

@@ -5,15 +5,15 @@ named them. It sees nothing else, so what an arm chooses does not depend on how 
 they ended, or how often the sweep was killed.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from chex_api.hospital import Dapt, Strategy
+from chex_api.hospital import Dapt, Strategy, Transfer
 from chex_api.rules import bounds_of
 from chex_api.sweep import Sweep
 from chex_jobs.sweep.draws import LabelSet, draws_of
-from chex_jobs.sweep.halving import Score, num_survivors, ranked, rungs, survivors
+from chex_jobs.sweep.halving import Score, ranked, rungs, survivors
 from chex_jobs.sweep.search import build_search
 from chex_jobs.sweep.space import Configuration, Edge, Space, edge_of_numbers
 from chex_jobs.sweep.units import (
@@ -34,6 +34,7 @@ from chex_jobs.sweep.units import (
 Summary = dict[str, Any]
 """What a finished unit says of itself; see `chex_jobs.adaptation`."""
 Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice | ArmFailed"]
+_Choosing = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice"]
 FAILED = "failed"
 """In the summary of a unit that can give no result, now or ever: the reason."""
 BATCH, UNITS = "batchSize", "unitsPerPass"
@@ -112,10 +113,7 @@ def program(arm: Arm, site: Site, sweep: Sweep) -> Program:
     try:
         found = yield from _encoder(arm, site)
         features = FeaturesUnit(site, found.encoder, arm.fold)
-        if arm.strategy.transfer == "LinearProbe":
-            choice = yield from _probe(arm, site, sweep, features)
-        else:
-            choice = yield from _fine_tune(arm, site, sweep, features)
+        choice = yield from TRANSFERS[arm.strategy.transfer](arm, site, sweep, features)
     except _CannotGoOn as why:
         return ArmFailed(str(why))
     if found.rate is None:
@@ -135,31 +133,6 @@ def _all_well(units: Sequence[Unit]) -> Generator[Sequence[Unit], Sequence[Summa
         if FAILED in summary:
             raise _CannotGoOn(summary[FAILED])
     return found
-
-
-def expected_units(arm: Arm, sweep: Sweep) -> int:
-    """How many units the program of an arm will name, those it shares with other arms included."""
-    num_draws, dapt, transfer = (
-        len(draws_of(arm.fraction, sweep.draws)),
-        arm.strategy.dapt,
-        arm.strategy.transfer,
-    )
-    compared = dapt.configurations if dapt is not None and dapt.configurations > 1 else 0
-    before = 0 if dapt is None else dapt.configurations + 2 * compared
-    features = 0 if compared else 1
-    if transfer == "LinearProbe":
-        return before + features + 2 * num_draws
-    heads = (features + num_draws - (1 if compared else 0)) if transfer == "LPFT" else 0
-    return before + heads + _expected_trials(arm, sweep) + num_draws * sweep.final_seeds
-
-
-def _expected_trials(arm: Arm, sweep: Sweep) -> int:
-    """Rungs climbed by all trials together."""
-    going = expected = sweep.trials_per_arm
-    for _ in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:
-        going = num_survivors(going, sweep.scheduler)
-        expected += going
-    return expected
 
 
 @dataclass(frozen=True)
@@ -201,9 +174,7 @@ def _usable(units: Sequence[_U]) -> Generator[Sequence[Unit], Sequence[Summary],
     return well
 
 
-def _probe(
-    arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit
-) -> Generator[Sequence[Unit], Sequence[Summary], ArmChoice]:
+def _linear_probe(arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit) -> _Choosing:
     """The trials are the values of C on draw 0; the winner is refitted on every draw."""
     yield from _all_well([features])
     path = ProbeUnit(site, features, LabelSet(arm.fraction, 0), c_path(sweep.trials_per_arm))
@@ -219,13 +190,40 @@ def _probe(
     return ArmChoice({"C": c}, 0, score, tuple(_scores(found)), placed)
 
 
-def _fine_tune(
-    arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit
-) -> Generator[Sequence[Unit], Sequence[Summary], ArmChoice]:
-    """Synchronous search and halving on draw 0; the winner is refitted on every draw with every seed."""
-    draws = [LabelSet(arm.fraction, draw) for draw in draws_of(arm.fraction, sweep.draws)]
-    heads = yield from _heads(arm, site, features, draws)
-    trials = yield from _first_rung(arm, site, sweep, features.encoder, heads[0])
+def _fine_tune(arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit) -> _Choosing:
+    """Everything is trained, with a new head."""
+    return (yield from _tuned(arm, site, sweep, features.encoder, [None] * len(_label_sets(arm, sweep))))
+
+
+def _lp_ft(arm: Arm, site: Site, sweep: Sweep, features: FeaturesUnit) -> _Choosing:
+    """Everything is trained from the head of each draw's probe, whose C is chosen on that draw's own validation labels."""
+    yield from _all_well([features])
+    probes = [_head_probe(site, features, labels) for labels in _label_sets(arm, sweep)]
+    yield from _all_well(probes)
+    return (yield from _tuned(arm, site, sweep, features.encoder, probes))
+
+
+TRANSFERS: dict[Transfer, Callable[[Arm, Site, Sweep, FeaturesUnit], _Choosing]] = {
+    "LinearProbe": _linear_probe,
+    "FineTune": _fine_tune,
+    "LPFT": _lp_ft,
+}
+"""What each way of transfer asks for, after the encoder. A test holds the keys equal to the API's."""
+
+
+def _label_sets(arm: Arm, sweep: Sweep) -> list[LabelSet]:
+    """Each draw of the arm's labels."""
+    return [LabelSet(arm.fraction, draw) for draw in draws_of(arm.fraction, sweep.draws)]
+
+
+def _tuned(
+    arm: Arm, site: Site, sweep: Sweep, encoder: Encoder, heads: Sequence[ProbeUnit | None]
+) -> _Choosing:
+    """Synchronous search and halving on draw 0; the winner is refitted on every draw with every seed.
+
+    `heads` holds, by draw, the probe whose best head is transplanted; None: a new head.
+    """
+    trials = yield from _first_rung(arm, site, sweep, encoder, heads[0])
     scores = yield from _climb(arm, sweep, trials)
     winner = trials[ranked(scores)[0]]
     if winner.best_epoch < 1:
@@ -237,9 +235,9 @@ def _fine_tune(
         (
             draw,
             seed,
-            FinalFitUnit(site, features.encoder, arm.fold, labels, recipe, heads[draw], epochs, seed),
+            FinalFitUnit(site, encoder, arm.fold, labels, recipe, heads[draw], epochs, seed),
         )
-        for draw, labels in enumerate(draws)
+        for draw, labels in enumerate(_label_sets(arm, sweep))
         for seed in range(sweep.final_seeds)
     ]
     yield from _all_well([unit for _, _, unit in placed])
@@ -301,18 +299,6 @@ def _climb(
 
 def _next_rung(unit: TrialUnit, end: int) -> TrialUnit:
     return TrialUnit(unit.site, unit.encoder, unit.fold, unit.labels, unit.recipe, unit.head, end, unit)
-
-
-def _heads(
-    arm: Arm, site: Site, features: FeaturesUnit, draws: Sequence[LabelSet]
-) -> Generator[Sequence[Unit], Sequence[Summary], list[ProbeUnit] | list[None]]:
-    """For LP-FT the probe of each draw, whose C is chosen on that draw's own validation labels; else none."""
-    if arm.strategy.transfer != "LPFT":
-        return [None] * len(draws)
-    yield from _all_well([features])
-    probes = [_head_probe(site, features, labels) for labels in draws]
-    yield from _all_well(probes)
-    return probes
 
 
 def _head_probe(site: Site, features: FeaturesUnit, labels: LabelSet) -> ProbeUnit:

@@ -1,6 +1,7 @@
 """From a `TrainingRun` to its objective and its batches on one worker."""
 
-from chex_api.pretraining import Clip as ClipSpec
+from torch import nn
+
 from chex_api.sizes import size_faults
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.loading import BatchSource
@@ -11,7 +12,7 @@ from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.image_weights import load_image_encoder
 from chex_jobs.models.text_encoder import TextEncoderModule
 from chex_jobs.models.weights import load_weights
-from chex_jobs.objectives import Clip, MoCo, Supervised, batch_norm_group_size, build_objective
+from chex_jobs.objectives import batch_norm_group_size, build_objective
 from chex_jobs.training.batch_norm import use_group_batch_norm
 from chex_jobs.training.errors import InvalidRun
 from chex_jobs.training.loop import batch_per_worker
@@ -20,7 +21,7 @@ from chex_jobs.training.run import StartWeights, TrainingRun
 from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
 
 
-def assemble_objective(run: TrainingRun, world_size: int) -> MoCo | Clip | Supervised:
+def assemble_objective(run: TrainingRun, world_size: int) -> nn.Module:
     """The objective with its first weights and its normalisation grouped, on CPU.
 
     Raises:
@@ -28,11 +29,8 @@ def assemble_objective(run: TrainingRun, world_size: int) -> MoCo | Clip | Super
         WeightsError: start weights that are not those of the encoders.
     """
     image_encoder = build_image_encoder(run.encoders.image, run.seed)
-    _, spec = run.objective.member()
     text_encoder = None
-    if isinstance(spec, ClipSpec):
-        if run.encoders.text is None:
-            raise InvalidRun("objective.clip needs a text tower; add encoders.text")
+    if run.objective.settings.READS_REPORTS and run.encoders.text is not None:
         text_encoder = build_text_encoder(run.encoders.text, run.seed)
     _load_start(run.start, image_encoder, text_encoder)
     global_batch_size = run.optimization.global_batch_size
@@ -60,7 +58,7 @@ def assemble_objective(run: TrainingRun, world_size: int) -> MoCo | Clip | Super
         raise InvalidRun(str(error)) from error
 
 
-def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, place: Place) -> BatchSource:
+def assemble_batches(run: TrainingRun, place: Place) -> BatchSource:
     """This worker's batches of the run.
 
     Raises:
@@ -68,6 +66,7 @@ def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, plac
         ArtifactError: the data set is missing or damaged.
     """
     dataset = ChestXrayDataset.open(run.data.dataset, run.data.labels)
+    objective = run.objective.settings
     try:
         source = BatchSource(
             dataset,
@@ -76,12 +75,12 @@ def assemble_batches(run: TrainingRun, objective: MoCo | Clip | Supervised, plac
             global_batch_size=run.optimization.global_batch_size,
             seed=run.seed,
             augmentation=run.augmentation,
-            views=objective.num_views,
+            views=objective.VIEWS,
             unit=dataset.unit,
             rank=place.rank,
             world_size=place.world_size,
-            tasks=run.data.tasks if isinstance(objective, Supervised) else (),
-            texts=_texts(run, dataset) if objective.needs_text else None,
+            tasks=run.data.tasks if objective.NEEDS_TASKS else (),
+            texts=_texts(run, dataset) if objective.READS_REPORTS else None,
         )
     except ValueError as error:
         raise InvalidRun(str(error)) from error
@@ -99,15 +98,13 @@ def _check_sizes(run: TrainingRun, source: BatchSource) -> None:
 
 
 def _texts(run: TrainingRun, dataset: ChestXrayDataset) -> TokenizedTexts:
-    _, spec = run.objective.member()
-    assert isinstance(spec, ClipSpec)
-    assert run.encoders.text is not None
+    assert run.encoders.text is not None, "the objective was built with its text encoder"
     # Reports of films that are not trained on are dropped here: not even the numbering of texts may depend on them.
     reports: list[str | None] = [None] * len(dataset)
     every = dataset.reports()
     for ordinal in run.data.ordinals:
         reports[ordinal] = every[ordinal]
-    texts = ReportTexts(reports, whole=spec.text == "Report", studies=dataset.studies)
+    texts = ReportTexts(reports, whole=run.objective.settings.shows_whole_reports(), studies=dataset.studies)
     return TokenizedTexts(texts, build_tokenizer(run.encoders.text), run.encoders.text.max_tokens)
 
 

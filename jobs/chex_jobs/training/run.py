@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.encoder import Encoders, WeightsFormat
-from chex_api.hospital import DaptObjective
-from chex_api.pretraining import Augmentation, Objective, Optimization
+from chex_api.objective import AnyObjective
+from chex_api.pretraining import Augmentation, Optimization
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.training.policy import CheckpointPolicy
 
@@ -61,7 +61,7 @@ class TrainingRun:
         zero_stage: ZeRO stage, 0 to 3. Changes memory and speed, not numbers.
     """
 
-    objective: Objective | DaptObjective
+    objective: AnyObjective
     encoders: Encoders
     optimization: Optimization
     data: TrainingData

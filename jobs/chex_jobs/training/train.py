@@ -83,7 +83,7 @@ def train(
     )
     objective = assemble_objective(run, place.world_size)
     _log_memory(objective, run.zero_stage, place)
-    with assemble_batches(run, objective, place) as batches:
+    with assemble_batches(run, place) as batches:
         result = run_loop(objective, batches, settings, place, checkpoints, callbacks)
     return TrainingOutcome(
         status=result.status,

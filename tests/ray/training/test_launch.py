@@ -16,7 +16,8 @@ import torch
 
 from chex_api.dataset import Dataset
 from chex_api.encoder import Encoders, ImageEncoder
-from chex_api.pretraining import Objective, Optimization
+from chex_api.objective import Objective
+from chex_api.pretraining import Optimization
 from chex_jobs.artifacts import ArtifactStore, CheckpointStore, FinishedArtifact
 from chex_jobs.data.dataset import ChestXrayDataset
 from chex_jobs.data.ingest import ingest
@@ -227,6 +228,5 @@ def test_start_weights_of_a_finished_pretraining_replace_the_encoders_own(
     attempt.write_safetensors("image_encoder.safetensors", trained)
     start = StartWeights(artifact=attempt.commit({}))
     objective = assemble_objective(replace(moco, start=start), world_size=1)
-    assert all(
-        torch.equal(tensor, trained[name]) for name, tensor in weights_of(objective.image_encoder).items()
-    )
+    encoder = objective.get_submodule("image_encoder")
+    assert all(torch.equal(tensor, trained[name]) for name, tensor in weights_of(encoder).items())

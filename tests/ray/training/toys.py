@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from chex_api.encoder import ImageEncoder, TextEncoder
-from chex_api.pretraining import Objective, Optimization
+from chex_api.objective import Objective
+from chex_api.pretraining import Optimization
 from chex_jobs.artifacts import ArtifactStore, Checkpoint, CheckpointStore
 from chex_jobs.models import build_image_encoder, build_text_encoder
 from chex_jobs.objectives import Loss, build_objective

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from chex_api.hospital import Dapt, DaptObjective
-from chex_api.pretraining import MoCo
+from chex_api.hospital import Dapt
+from chex_api.objective import DaptObjective, MoCo
 from chex_jobs.adaptation import dapt, features, fine_tune
 from chex_jobs.adaptation.bench import NoLabels, Workbench
 from chex_jobs.adaptation.execute import execute

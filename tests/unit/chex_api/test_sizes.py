@@ -2,7 +2,7 @@
 
 import pytest
 
-from chex_api.pretraining import Objective
+from chex_api.objective import Objective
 from chex_api.sizes import size_faults
 
 CLIP = Objective.parse({"clip": {}})

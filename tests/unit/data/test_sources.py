@@ -11,7 +11,7 @@ from chex_api.dataset import Source
 from chex_jobs.data.errors import ColumnError, SourceError
 from chex_jobs.data.faults import FilmError, Reason
 from chex_jobs.data.records import MISSING, FilmTable
-from chex_jobs.data.sources import open_source
+from chex_jobs.data.sources import READERS, open_source
 from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
 from tests.unit.data.films import drawn_film, hospital_dataset, png, write_csv, write_hospital
 
@@ -350,3 +350,7 @@ def test_an_age_column_is_an_age_whatever_it_is_called_and_no_other_is(tmp_path:
     metadata = table_source(tmp_path, ageColumn="alter", subgroupColumns=["image_height"]).films(()).metadata
     assert metadata["age"] == ["90", "58"]
     assert metadata["image_height"] == ["2048", "97"]
+
+
+def test_every_source_has_a_reader_and_every_reader_a_source() -> None:
+    assert set(READERS) == set(Source.members().values())

@@ -12,7 +12,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
-from chex_api.pretraining import Clip, MoCo, Objective, Supervised
+from chex_api.objective import Clip, MoCo, Objective, Supervised
 from chex_jobs.objectives import build_objective
 from tests.unit.objectives import towers
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from chex_api.hospital import DaptObjective
-from chex_api.pretraining import Clip, MoCo, Objective, Supervised
+from chex_api.objective import AnyObjective, Clip, DaptObjective, MoCo, Objective, Supervised
 from chex_jobs import objectives
 from chex_jobs.objectives import batch_norm_group_size, build_objective
+from chex_jobs.objectives.build import BUILDERS
 from tests.unit.objectives import towers
 
 MOCO = Objective(moCo=MoCo(queue_size=64))
@@ -22,12 +22,17 @@ CLIP = Objective(clip=Clip())
         (DaptObjective(clip=Clip()), objectives.Clip),
     ],
 )
-def test_each_member_has_its_module(wanted: Objective | DaptObjective, expected: type) -> None:
+def test_each_member_has_its_module(wanted: AnyObjective, expected: type) -> None:
     built = build_objective(
         wanted, towers.plain_image_encoder(), towers.text_encoder(),
         seed=0, global_batch_size=8, group_size=None, num_tasks=2,
     )  # fmt: skip
     assert type(built) is expected
+
+
+def test_every_member_of_a_union_has_a_builder_and_every_builder_a_member() -> None:
+    members = {*Objective.members().values(), *DaptObjective.members().values()}
+    assert set(BUILDERS) == members
 
 
 def test_clip_without_a_text_tower_is_refused() -> None:

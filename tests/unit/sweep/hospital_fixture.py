@@ -7,7 +7,8 @@ from typing import Any
 
 from chex_api.base import Empty
 from chex_api.encoder import ImageEncoder
-from chex_api.hospital import Dapt, DaptObjective, FineTuning, Strategy
+from chex_api.hospital import Dapt, FineTuning, Strategy
+from chex_api.objective import DaptObjective
 from chex_api.pretraining import Augmentation, BatchNorm
 from chex_api.sweep import LogUniform, Search, SpaceEntry, Sweep, Tpe
 from chex_jobs.sweep.arms import Arm, ArmChoice, program

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chex_api.hospital import Dapt, DaptObjective, Strategy
-from chex_jobs.sweep.arms import C_HIGH, C_LOW, FAILED, Summary, c_path, dapt_learning_rates
+from chex_api.hospital import Dapt, Strategy, Transfer
+from chex_api.objective import DaptObjective
+from chex_jobs.sweep.arms import C_HIGH, C_LOW, FAILED, TRANSFERS, Summary, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import (
@@ -249,3 +251,7 @@ def test_an_arm_whose_trials_all_diverged_says_what_to_do() -> None:
     assert found.done
     assert {strategy for _, strategy, _ in found.choices} == {"probe"}
     assert all("lower the learning rates in sweep.space" in f.reason for f in found.failures.values())
+
+
+def test_every_way_of_transfer_has_a_program_and_every_program_a_name() -> None:
+    assert set(TRANSFERS) == set(get_args(Transfer))
