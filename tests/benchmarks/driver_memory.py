@@ -27,13 +27,13 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.artifacts.finished import FinishedArtifact
-from chex_jobs.data.chunks import Chunk, ChunkResult, DecodedFilm
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.fingerprints import fingerprints
-from chex_jobs.data.ingest import ingest
-from chex_jobs.data.label_objects import finished_labels
-from chex_jobs.data.shards import Place, shard_path
-from chex_jobs.evaluation.evaluation_data import EvaluationData, UnitTable
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.fingerprints import fingerprints
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.data.dataset.shards import Place, shard_path
+from chex_jobs.data.ingest.chunks import Chunk, ChunkResult, DecodedFilm
+from chex_jobs.data.ingest.ingest import ingest
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData, UnitTable
 from chex_jobs.preflight import run_preflight
 from chex_jobs.stages.context import Machine, StageContext
 from tests.pipeline.manifest import tiny_job

@@ -28,11 +28,11 @@ from itertools import product
 import numpy as np
 from scipy.stats import norm
 
-from chex_jobs.evaluation.clustered import influences, mean_influence
-from chex_jobs.evaluation.recommendation import ArmEvidence, TestEvidence, ValidationChoice, recommend
-from chex_jobs.evaluation.replication import pool_over_arms, training_variance
-from chex_jobs.evaluation.results import ArmCost, ArmKey
-from chex_jobs.evaluation.selection import FitStanding, Standing
+from chex_jobs.evaluation.arms.recommendation import ArmEvidence, TestEvidence, ValidationChoice, recommend
+from chex_jobs.evaluation.arms.selection import FitStanding, Standing
+from chex_jobs.evaluation.results.schema import ArmCost, ArmKey
+from chex_jobs.evaluation.statistics.clustered import influences, mean_influence
+from chex_jobs.evaluation.statistics.replication import pool_over_arms, training_variance
 
 AUROCS = (0.75, 0.85, 0.90, 0.95, 0.98, 0.999)
 PATIENTS = (20, 50, 100, 200)

@@ -29,7 +29,7 @@ import numpy as np
 import simplejpeg
 
 from chex_jobs.artifacts import ArtifactStore, open_storage
-from chex_jobs.data.chunks import Chunk, close_decoder, process_chunk
+from chex_jobs.data.ingest.chunks import Chunk, close_decoder, process_chunk
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import PhantomSettings
 from chex_jobs.data.sources.folder import FileReader

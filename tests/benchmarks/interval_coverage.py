@@ -25,8 +25,9 @@ from scipy.special import logit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from chex_jobs.data.folds import deal_out
-from chex_jobs.evaluation.clustered import (
+from chex_jobs.data.splits.folds import deal_out
+from chex_jobs.evaluation.results.schema import Estimate
+from chex_jobs.evaluation.statistics.clustered import (
     CorrelatedAurocs,
     average_precisions,
     delong,
@@ -34,12 +35,11 @@ from chex_jobs.evaluation.clustered import (
     mean_of_units,
     obuchowski,
 )
-from chex_jobs.evaluation.discrimination import auroc
-from chex_jobs.evaluation.estimates import auroc_estimate, measure_estimate, share_estimate
-from chex_jobs.evaluation.intervals import AVERAGE_PRECISION
-from chex_jobs.evaluation.replication import TrainingVariance
-from chex_jobs.evaluation.results import Estimate
-from chex_jobs.evaluation.scaling import fit_slope_and_intercept
+from chex_jobs.evaluation.statistics.discrimination import auroc
+from chex_jobs.evaluation.statistics.estimates import auroc_estimate, measure_estimate, share_estimate
+from chex_jobs.evaluation.statistics.intervals import AVERAGE_PRECISION
+from chex_jobs.evaluation.statistics.platt_scaling import fit_slope_and_intercept
+from chex_jobs.evaluation.statistics.replication import TrainingVariance
 from tests.unit.evaluation.clustered_films import Films, simulate
 
 CONFIDENCE = 0.95

@@ -29,11 +29,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from chex_api.encoder import ImageEncoder
 from chex_api.pretraining import Augmentation
-from chex_jobs.data.augmentation import augment
-from chex_jobs.data.loading import BatchSource
+from chex_jobs.data.dataset.shards import Place, encode_shard, film_at, open_shard
+from chex_jobs.data.loading.augmentation import augment
+from chex_jobs.data.loading.batch_source import BatchSource
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import PhantomSettings
-from chex_jobs.data.shards import Place, encode_shard, film_at, open_shard
 from chex_jobs.models import build_image_encoder
 
 NUM_PICTURES = 16

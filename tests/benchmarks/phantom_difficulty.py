@@ -22,12 +22,12 @@ from sklearn.metrics import roc_auc_score
 
 from chex_api.encoder import ImageEncoder, TextEncoder
 from chex_api.pretraining import Augmentation
-from chex_jobs.data.loading import BatchSource, evaluation_batches
+from chex_jobs.data.loading.batch_source import BatchSource, evaluation_batches
 from chex_jobs.data.phantom.findings import FINDING_NAMES, FINDINGS
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import PhantomSettings
-from chex_jobs.data.text import ReportTexts
-from chex_jobs.data.tokens import TokenizedTexts
+from chex_jobs.data.reports.report_texts import ReportTexts
+from chex_jobs.data.reports.tokens import TokenizedTexts
 from chex_jobs.models import build_image_encoder, build_text_encoder, build_tokenizer
 from chex_jobs.objectives.clip import Clip
 from chex_jobs.objectives.supervised import Supervised

@@ -17,9 +17,9 @@ from chex_api.stage import AdaptSpec, StageReference, StageSpec
 from chex_jobs.adaptation.score import ValidationSet
 from chex_jobs.adaptation.view import AdaptationData
 from chex_jobs.artifacts import Artifact, ArtifactStore, AttemptWriter, FinishedArtifact
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.label_objects import finished_labels
-from chex_jobs.evaluation.aggregation import map_units
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.evaluation.statistics.aggregation import map_units
 from chex_jobs.models import ImageEncoderModule, build_image_encoder
 from chex_jobs.models.image_weights import load_image_encoder
 from chex_jobs.models.weights import load_weights

@@ -6,7 +6,7 @@ All training films take part at every label fraction: films and reports cost a h
 from chex_api.encoder import Encoders
 from chex_api.pretraining import Optimization
 from chex_jobs.adaptation.bench import Workbench
-from chex_jobs.evaluation.aggregation import map_units
+from chex_jobs.evaluation.statistics.aggregation import map_units
 from chex_jobs.sweep.arms import BATCH, UNITS, Summary
 from chex_jobs.sweep.units import DaptUnit
 from chex_jobs.training.run import TrainingData, TrainingRun

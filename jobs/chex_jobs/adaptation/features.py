@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from chex_jobs.adaptation.bench import FEATURES_FILE, NotFinite, Workbench
-from chex_jobs.data.loading import FilmSource, evaluation_batches
+from chex_jobs.data.loading.batch_source import FilmSource, evaluation_batches
 from chex_jobs.sweep.units import FeaturesUnit
 
 BATCH_SIZE = 64

@@ -21,7 +21,7 @@ from chex_jobs.adaptation.lp_ft import transplant_head
 from chex_jobs.adaptation.model_files import write_model
 from chex_jobs.adaptation.rung_checkpoints import RungCheckpoints
 from chex_jobs.adaptation.score import ValidationSet
-from chex_jobs.data.loading import BatchSource
+from chex_jobs.data.loading.batch_source import BatchSource
 from chex_jobs.models import ImageEncoderModule
 from chex_jobs.models.seeding import derived_seed
 from chex_jobs.objectives.build import batch_norm_group_size

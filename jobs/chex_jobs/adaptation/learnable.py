@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chex_jobs.adaptation.view import AdaptationData
-from chex_jobs.evaluation.aggregation import map_units, unit_labels
-from chex_jobs.evaluation.evaluation_data import Films
+from chex_jobs.evaluation.statistics.aggregation import map_units, unit_labels
+from chex_jobs.evaluation.test_access.evaluation_data import Films
 
 _ROLES = (("training", "learn from"), ("validation", "choose by"))
 _WORDS = {"Image": "film", "Study": "study", "Patient": "patient"}

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chex_jobs.evaluation.discrimination import mean_over_folds
-from chex_jobs.evaluation.results import ArmCost, ArmKey
-from chex_jobs.evaluation.selection import cost_order
+from chex_jobs.evaluation.arms.selection import cost_order
+from chex_jobs.evaluation.results.schema import ArmCost, ArmKey
+from chex_jobs.evaluation.statistics.discrimination import mean_over_folds
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
 from chex_jobs.sweep.units import Unit
 

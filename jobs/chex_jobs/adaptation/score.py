@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.evaluation.aggregation import Unit, map_units, mean_logits, unit_labels
-from chex_jobs.evaluation.discrimination import auprc, auroc
+from chex_jobs.evaluation.statistics.aggregation import Unit, map_units, mean_logits, unit_labels
+from chex_jobs.evaluation.statistics.discrimination import auprc, auroc
 
 
 @dataclass(frozen=True)

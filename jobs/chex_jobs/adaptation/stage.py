@@ -23,8 +23,8 @@ from chex_jobs.adaptation.results import (
 )
 from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.label_objects import finished_labels
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import finished_labels
 from chex_jobs.sweep.arms import Arm, Summary, program
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.effort import effort_of

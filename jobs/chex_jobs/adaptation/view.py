@@ -9,10 +9,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.data.dataset import Unit
-from chex_jobs.data.pixels import Film
-from chex_jobs.data.splits import roles
-from chex_jobs.evaluation.evaluation_data import Films
+from chex_jobs.data.dataset.chest_xray_dataset import Unit
+from chex_jobs.data.decoding.pixels import Film
+from chex_jobs.data.splits.assignment import roles
+from chex_jobs.evaluation.test_access.evaluation_data import Films
 from chex_jobs.sweep.draws import LabelSet, sample
 
 
@@ -33,7 +33,7 @@ class HiddenFilmRead(AssertionError):
 
 
 class AdaptationData:
-    """One fold's view of a data set, in the form that `chex_jobs.data.loading` reads.
+    """One fold's view of a data set, in the form that `chex_jobs.data.loading.batch_source` reads.
 
     Attributes:
         train: ordinals of training films, int64, ascending.

@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _score(scorer: "Scorer", unit: str, images: Sequence[str]) -> "UnitScore | None":
     """None where a film cannot be used: the mean over the others would be another score than the one that was tested."""
-    from chex_jobs.data.faults import FilmError
+    from chex_jobs.data.decoding.faults import FilmError
 
     logits = []
     for image in images:

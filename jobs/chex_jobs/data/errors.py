@@ -9,7 +9,7 @@
     ├── ShardError           a shard is not what its index says
     └── TasksFailed          machines, not data: Ray tasks died more often than they are retried
 
-What is wrong with a single film is a `FilmError` (`chex_jobs.data.faults`) and ends in the quarantine table. Messages
+What is wrong with a single film is a `FilmError` (`chex_jobs.data.decoding.faults`) and ends in the quarantine table. Messages
 hold counts, columns, tables and the manifest's own words; never a patient id, a report, or the name of a film, save that of
 two files of a published set that have one name.
 """

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chex_jobs.evaluation.aggregation import Unit
-from chex_jobs.evaluation.scaling import Scaling
+from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_jobs.evaluation.statistics.platt_scaling import Scaling
 
 FORMAT = "chexdragon.dev/model/v2"
 MODEL_FILE = "model.safetensors"

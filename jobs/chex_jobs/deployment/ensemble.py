@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from chex_api.encoder import ImageEncoder
 from chex_jobs.adaptation.head import Classifier
-from chex_jobs.evaluation.scaling import Scaling
+from chex_jobs.evaluation.statistics.platt_scaling import Scaling
 from chex_jobs.models import build_image_encoder
 
 

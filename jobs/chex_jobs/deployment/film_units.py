@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.patients import normal_patient_id
-from chex_jobs.data.tables import parse_table
-from chex_jobs.evaluation.aggregation import Unit
+from chex_jobs.data.records.patients import normal_patient_id
+from chex_jobs.data.tables.raw_table import parse_table
+from chex_jobs.evaluation.statistics.aggregation import Unit
 
 PATIENT_COLUMN = "patient"
 """Where a table of studies has it, no study may be of two patients: study numbers are often unique within one only."""

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from chex_jobs.data.augmentation import standard_view
-from chex_jobs.data.decode import decode_film
+from chex_jobs.data.decoding.decode import decode_film
+from chex_jobs.data.loading.augmentation import standard_view
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import PhantomSettings
 from chex_jobs.deployment.bundle import BundleError, Preprocessing

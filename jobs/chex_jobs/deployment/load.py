@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from chex_jobs.artifacts import ArtifactError, open_storage
-from chex_jobs.data.augmentation import standard_view
-from chex_jobs.data.decode import decode_film
+from chex_jobs.data.decoding.decode import decode_film
+from chex_jobs.data.loading.augmentation import standard_view
 from chex_jobs.deployment.bundle import (
     CONFIG_FILE,
     FILES,
@@ -27,7 +27,7 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
 from chex_jobs.deployment.golden import check_golden, logits_of
-from chex_jobs.evaluation.aggregation import UnitMap, mean_logits
+from chex_jobs.evaluation.statistics.aggregation import UnitMap, mean_logits
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chex_jobs.evaluation.arms.selection import Metric
 from chex_jobs.evaluation.evaluate import ArmFacts
-from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
-from chex_jobs.evaluation.predictions import FitKey, PredictionsError
-from chex_jobs.evaluation.results import ArmCost, ArmKey
-from chex_jobs.evaluation.selection import Metric
+from chex_jobs.evaluation.results.schema import ArmCost, ArmKey
+from chex_jobs.evaluation.statistics.predictions import FitKey, PredictionsError
+from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
 
 SCHEMA = "chexdragon.dev/arms/v1"
 

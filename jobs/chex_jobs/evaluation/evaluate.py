@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from chex_jobs.evaluation.arm_statistics import (
+from chex_jobs.evaluation.arms.arm_statistics import (
     ArmTaskStatistics,
     TaskData,
     arm_measures,
@@ -18,25 +18,22 @@ from chex_jobs.evaluation.arm_statistics import (
     repetitions,
     training_of_arms,
 )
-from chex_jobs.evaluation.baseline_statistics import baseline_result
-from chex_jobs.evaluation.clustered import mean_influence
-from chex_jobs.evaluation.cross_hospital import cross_hospital_cells
-from chex_jobs.evaluation.deployed_score import deployed_score, distinct_members
-from chex_jobs.evaluation.deployment import DeployedFit, deployed_performance, describe_deployed
-from chex_jobs.evaluation.discrimination import mean_of_defined
-from chex_jobs.evaluation.estimates import auroc_estimate, count_classes
-from chex_jobs.evaluation.folds import ArmScores, arm_scores
-from chex_jobs.evaluation.metadata_baseline import BaselinePredictions
-from chex_jobs.evaluation.predictions import FitKey, TestPredictions, UnitTable, ValidationPredictions
-from chex_jobs.evaluation.recommendation import (
+from chex_jobs.evaluation.arms.cross_hospital import cross_hospital_cells
+from chex_jobs.evaluation.arms.deployed_score import deployed_score, distinct_members
+from chex_jobs.evaluation.arms.deployment import DeployedFit, deployed_performance, describe_deployed
+from chex_jobs.evaluation.arms.recommendation import (
     Advice,
     ArmEvidence,
     TestEvidence,
     ValidationChoice,
     recommend,
 )
-from chex_jobs.evaluation.replication import pool_over_arms, training_variance
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.arms.selection import Deploy, Metric, Standing, choose_deployed, standings
+from chex_jobs.evaluation.arms.subgroups import ScoredTask, subgroup_cells, subgroup_levels
+from chex_jobs.evaluation.baseline.baseline_statistics import baseline_result
+from chex_jobs.evaluation.baseline.metadata_baseline import BaselinePredictions
+from chex_jobs.evaluation.reporting.sentences import Measured, gather_warnings, sentence
+from chex_jobs.evaluation.results.schema import (
     SCHEMA,
     ArmCost,
     ArmKey,
@@ -51,9 +48,17 @@ from chex_jobs.evaluation.results import (
     Sufficiency,
     TaskSummary,
 )
-from chex_jobs.evaluation.selection import Deploy, Metric, Standing, choose_deployed, standings
-from chex_jobs.evaluation.subgroups import ScoredTask, subgroup_cells, subgroup_levels
-from chex_jobs.evaluation.wording import Measured, gather_warnings, sentence
+from chex_jobs.evaluation.statistics.clustered import mean_influence
+from chex_jobs.evaluation.statistics.discrimination import mean_of_defined
+from chex_jobs.evaluation.statistics.estimates import auroc_estimate, count_classes
+from chex_jobs.evaluation.statistics.folds import ArmScores, arm_scores
+from chex_jobs.evaluation.statistics.predictions import (
+    FitKey,
+    TestPredictions,
+    UnitTable,
+    ValidationPredictions,
+)
+from chex_jobs.evaluation.statistics.replication import pool_over_arms, training_variance
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from chex_jobs.data.fingerprints import Fingerprints
+from chex_jobs.data.dataset.fingerprints import Fingerprints
+from chex_jobs.evaluation.baseline.metadata_baseline import BaselinePredictions, baseline_predictions
 from chex_jobs.evaluation.evaluate import ArmFacts, Inputs, Record, Settings, evaluate, with_cross_hospital
-from chex_jobs.evaluation.evaluation_data import EvaluationData
-from chex_jobs.evaluation.final_models import FinalModel, objects_of
-from chex_jobs.evaluation.ledger import LedgerStorage, TestLedger, Visit, summarise
-from chex_jobs.evaluation.metadata_baseline import BaselinePredictions, baseline_predictions
-from chex_jobs.evaluation.patient_flow import patient_flow
-from chex_jobs.evaluation.predict_test import Predictor, predict_test
-from chex_jobs.evaluation.predictions import FitKey, TestPredictions, UnitTable, ValidationPredictions
-from chex_jobs.evaluation.results import HospitalCompute, HospitalResults, Opening
-from chex_jobs.evaluation.unit_predictions import predictions_on_test, predictions_on_validation
+from chex_jobs.evaluation.reporting.patient_flow import patient_flow
+from chex_jobs.evaluation.results.schema import HospitalCompute, HospitalResults, Opening
+from chex_jobs.evaluation.statistics.predictions import (
+    FitKey,
+    TestPredictions,
+    UnitTable,
+    ValidationPredictions,
+)
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
+from chex_jobs.evaluation.test_access.final_models import FinalModel, objects_of
+from chex_jobs.evaluation.test_access.ledger import LedgerStorage, TestLedger, Visit, summarise
+from chex_jobs.evaluation.test_access.predictor import Predictor, predict_test
+from chex_jobs.evaluation.test_access.unit_predictions import predictions_on_test, predictions_on_validation
 
 
 @dataclass(frozen=True)

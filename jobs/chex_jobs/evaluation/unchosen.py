@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from chex_jobs.evaluation.arms.selection import CouldNotChoose, choose_reference, standings
 from chex_jobs.evaluation.hospital_evaluation import Evaluation
-from chex_jobs.evaluation.ledger import LedgerStorage, TestLedger, summarise
-from chex_jobs.evaluation.patient_flow import patient_flow
-from chex_jobs.evaluation.results import SCHEMA, HospitalResults, Recommendation, RecommendationVerdict
-from chex_jobs.evaluation.selection import CouldNotChoose, choose_reference, standings
-from chex_jobs.evaluation.unit_predictions import predictions_on_validation
-from chex_jobs.evaluation.wording import could_not_choose
+from chex_jobs.evaluation.reporting.patient_flow import patient_flow
+from chex_jobs.evaluation.reporting.sentences import could_not_choose
+from chex_jobs.evaluation.results.schema import SCHEMA, HospitalResults, Recommendation, RecommendationVerdict
+from chex_jobs.evaluation.test_access.ledger import LedgerStorage, TestLedger, summarise
+from chex_jobs.evaluation.test_access.unit_predictions import predictions_on_validation
 
 NO_SCORE = (
     "No arm with the most labels has a validation score: the sample of its validation labels lacks a class."

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from chex_api.dataset import Dataset
-from chex_jobs.data.dataset import Unit
-from chex_jobs.data.index import numbered_studies
-from chex_jobs.data.splits import assign
+from chex_jobs.data.dataset.chest_xray_dataset import Unit
+from chex_jobs.data.dataset.index import numbered_studies
+from chex_jobs.data.splits.assignment import assign
 from chex_jobs.preflight.looking import Look
 
 
@@ -20,7 +20,7 @@ class DeclaredFilms:
     Attributes:
         patients: int32 [N]; equal numbers are one patient.
         studies: int32 [N]; equal numbers are one study.
-        split: str [N], as `chex_jobs.data.dataset.ChestXrayDataset.split`.
+        split: str [N], as `chex_jobs.data.dataset.chest_xray_dataset.ChestXrayDataset.split`.
         fold: int32 [N], -1 without folds.
         num_folds: 0 without folds.
         unit: what is scored.

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from chex_api.dataset import Dataset
 from chex_api.plan import label_key
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.data.cells import Cells
-from chex_jobs.data.contents import Contents, film_contents, films_digest, labels_digest
-from chex_jobs.data.declaration import Declaration, survey
 from chex_jobs.data.errors import SplitError
-from chex_jobs.data.findings import Kind
-from chex_jobs.data.splits import assign
-from chex_jobs.data.takeover import fingerprint, taken_over
+from chex_jobs.data.ingest.takeover import fingerprint, taken_over
+from chex_jobs.data.records.findings import Kind
+from chex_jobs.data.sources.contents import Contents, film_contents, films_digest, labels_digest
+from chex_jobs.data.sources.declaration import Declaration, survey
+from chex_jobs.data.splits.assignment import assign
+from chex_jobs.data.tables.cells import Cells
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from chex_api.dataset import Dataset
 from chex_api.job import JobSpec
 from chex_api.plan import fold_tasks, learned_tasks, used_tasks
 from chex_jobs.adaptation.learnable import unlearnable_tasks
-from chex_jobs.data.findings import Finding, Kind
-from chex_jobs.data.splits import TEST, TRAIN, VALIDATE
-from chex_jobs.evaluation.estimates import count_classes, why_insufficient
-from chex_jobs.evaluation.evaluation_data import EvaluationData
+from chex_jobs.data.records.findings import Finding, Kind
+from chex_jobs.data.splits.assignment import TEST, TRAIN, VALIDATE
+from chex_jobs.evaluation.statistics.estimates import count_classes, why_insufficient
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
 from chex_jobs.preflight.declared_films import DeclaredFilms
 from chex_jobs.preflight.looking import Look
 

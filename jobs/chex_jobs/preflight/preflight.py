@@ -15,7 +15,7 @@ from chex_api.plan import Location, field_path, locations, used_datasets, used_t
 from chex_api.sizes import size_faults
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, StorageUnavailable, open_storage
 from chex_jobs.data.errors import DataError, SourceError
-from chex_jobs.data.splits import TEST, TRAIN, UNUSED, VALIDATE, assign
+from chex_jobs.data.splits.assignment import TEST, TRAIN, UNUSED, VALIDATE, assign
 from chex_jobs.preflight.leakage import Inventory, Part, leakage_faults
 from chex_jobs.preflight.looking import Look, look_at
 from chex_jobs.preflight.outlook import DatasetOutlook, not_trained, outlook_of

@@ -12,8 +12,9 @@ import yaml
 from chex_api.job import JobSpec
 from chex_api.stage import ReportSpec
 from chex_jobs.artifacts import FinishedArtifact
-from chex_jobs.evaluation.patient_flow import ingest_steps
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.reporting.patient_flow import ingest_steps
+from chex_jobs.evaluation.results.results_json import loads
+from chex_jobs.evaluation.results.schema import (
     SCHEMA,
     CurvePoint,
     HospitalResults,
@@ -22,7 +23,6 @@ from chex_jobs.evaluation.results import (
     Provenance,
     Results,
 )
-from chex_jobs.evaluation.results_json import loads
 from chex_jobs.objectives.chance import chance_of
 
 MAX_CURVE_POINTS = 500

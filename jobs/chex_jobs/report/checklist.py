@@ -6,7 +6,7 @@ who read them) is marked for the hospital to fill in: a guess would be worse tha
 
 from dataclasses import dataclass
 
-from chex_jobs.evaluation.results import Results
+from chex_jobs.evaluation.results.schema import Results
 
 UNKNOWN = "Not known to this software; the hospital has to state it."
 

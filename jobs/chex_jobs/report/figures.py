@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.results.schema import (
     ArmTask,
     Calibration,
     Curve,

@@ -2,8 +2,8 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from chex_jobs.evaluation.results import HospitalResults, Results
-from chex_jobs.evaluation.shareable import shareable_hospital
+from chex_jobs.evaluation.reporting.shareable import shareable_hospital
+from chex_jobs.evaluation.results.schema import HospitalResults, Results
 from chex_jobs.report import numbers, rows
 
 

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from chex_jobs.evaluation.disclosure import MIN_PATIENTS_OF_CELL
-from chex_jobs.evaluation.results import Estimate
-from chex_jobs.evaluation.shareable import SUPPRESSED
+from chex_jobs.evaluation.reporting.shareable import SUPPRESSED
+from chex_jobs.evaluation.results.schema import Estimate
+from chex_jobs.evaluation.statistics.disclosure import MIN_PATIENTS_OF_CELL
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from chex_jobs.evaluation.disclosure import hides_classes
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.reporting.shareable import shareable
+from chex_jobs.evaluation.results.schema import (
     ArmCost,
     ArmKey,
     DeployedPerformance,
@@ -15,7 +15,7 @@ from chex_jobs.evaluation.results import (
     Sufficiency,
     TaskSummary,
 )
-from chex_jobs.evaluation.shareable import shareable
+from chex_jobs.evaluation.statistics.disclosure import hides_classes
 from chex_jobs.report import figures, numbers, rows
 from chex_jobs.report.checklist import checklist
 

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chex_jobs.evaluation.disclosure import hides_classes, hides_measures, is_small, without_finding
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.results.schema import (
     ArmKey,
     ArmResult,
     ArmVerdict,
@@ -18,6 +17,12 @@ from chex_jobs.evaluation.results import (
     Results,
     Sufficiency,
     TaskSummary,
+)
+from chex_jobs.evaluation.statistics.disclosure import (
+    hides_classes,
+    hides_measures,
+    is_small,
+    without_finding,
 )
 from chex_jobs.report import numbers
 

@@ -13,9 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from chex_jobs.evaluation.disclosure import hides_classes, is_small
-from chex_jobs.evaluation.results import ArmResult, ArmTask, Estimate, HospitalResults, Results, Sufficiency
-from chex_jobs.evaluation.shareable import shareable
+from chex_jobs.evaluation.reporting.shareable import shareable
+from chex_jobs.evaluation.results.schema import (
+    ArmResult,
+    ArmTask,
+    Estimate,
+    HospitalResults,
+    Results,
+    Sufficiency,
+)
+from chex_jobs.evaluation.statistics.disclosure import hides_classes, is_small
 
 SCHEMA = pa.schema(
     [

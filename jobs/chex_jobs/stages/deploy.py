@@ -15,7 +15,7 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.write import write_bundle
-from chex_jobs.evaluation.results import HospitalResults
+from chex_jobs.evaluation.results.schema import HospitalResults
 from chex_jobs.models import build_image_encoder
 
 

@@ -13,18 +13,18 @@ from chex_api.stage import DatasetReference, EvaluateSpec, StageProgress, StageS
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.results import ARMS_FILE
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact, ObjectNotFound
-from chex_jobs.data.fingerprints import Fingerprints, TrainedOn
+from chex_jobs.data.dataset.fingerprints import Fingerprints, TrainedOn
 from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
 from chex_jobs.evaluation.evaluate import Settings
-from chex_jobs.evaluation.evaluation_data import EvaluationData
-from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
-from chex_jobs.evaluation.ledger import ledger_lines
-from chex_jobs.evaluation.predict_test import Predictor
-from chex_jobs.evaluation.prediction_table import prediction_table
-from chex_jobs.evaluation.results import Estimate, HospitalCompute, HospitalResults
-from chex_jobs.evaluation.results_json import dumps
-from chex_jobs.evaluation.shareable import shareable_hospital
+from chex_jobs.evaluation.reporting.prediction_table import prediction_table
+from chex_jobs.evaluation.reporting.shareable import shareable_hospital
+from chex_jobs.evaluation.results.results_json import dumps
+from chex_jobs.evaluation.results.schema import Estimate, HospitalCompute, HospitalResults
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
+from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
+from chex_jobs.evaluation.test_access.ledger import ledger_lines
+from chex_jobs.evaluation.test_access.predictor import Predictor
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
 from chex_jobs.report.numbers import estimate
 from chex_jobs.report.rows import HEADLINES

@@ -4,8 +4,8 @@ import time
 
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import FinishedArtifact
-from chex_jobs.data.ingest import IngestProgress, ingest
-from chex_jobs.data.ray_mapper import RayMapper
+from chex_jobs.data.ingest.ingest import IngestProgress, ingest
+from chex_jobs.data.ingest.ray_mapper import RayMapper
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from chex_api.stage import Exposure, StageReference, WeightsFromElsewhere
 from chex_jobs.artifacts import FinishedArtifact, ObjectNotFound, open_storage
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.fingerprints import Fingerprints, TrainedOn, fingerprints, key_id, patient_key
-from chex_jobs.data.splits import TEST, TRAIN
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.fingerprints import Fingerprints, TrainedOn, fingerprints, key_id, patient_key
+from chex_jobs.data.splits.assignment import TEST, TRAIN
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.errors import StageFailed
 from chex_jobs.stages.parents import finished_parent

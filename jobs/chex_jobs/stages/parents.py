@@ -2,9 +2,9 @@
 
 from chex_api.stage import DatasetReference, StageReference
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import ensure_labels, finished_labels
 from chex_jobs.data.errors import DataError
-from chex_jobs.data.label_objects import ensure_labels, finished_labels
 from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.errors import StageFailed
 

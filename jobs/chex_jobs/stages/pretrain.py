@@ -8,10 +8,10 @@ from typing import Any
 from chex_api.pretraining import PretrainingRun
 from chex_api.stage import PretrainSpec, StageProgress, StageSpec, Start
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.fingerprints import TrainedOn
-from chex_jobs.data.label_objects import finished_labels
-from chex_jobs.data.splits import roles
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.fingerprints import TrainedOn
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.data.splits.assignment import roles
 from chex_jobs.objectives.chance import chance_of
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment

@@ -7,8 +7,8 @@ from chex_api.stage import StageSpec
 from chex_jobs.adaptation.bench import MissingParent, NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
 from chex_jobs.data.errors import DataError, TasksFailed
-from chex_jobs.evaluation.predictions import PredictionsError
-from chex_jobs.evaluation.results_json import ResultsFormatError
+from chex_jobs.evaluation.results.results_json import ResultsFormatError
+from chex_jobs.evaluation.statistics.predictions import PredictionsError
 from chex_jobs.models.errors import ModelError
 from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed

@@ -10,8 +10,8 @@ from chex_api.job import JobSpec
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.artifacts.disk import temporary_folder
-from chex_jobs.evaluation.results import HospitalResults, Results
-from chex_jobs.evaluation.results_json import dumps
+from chex_jobs.evaluation.results.results_json import dumps
+from chex_jobs.evaluation.results.schema import HospitalResults, Results
 from chex_jobs.report.assemble import FinishedStages, assemble_results
 from chex_jobs.report.model_card import render_model_card
 from chex_jobs.report.page import render_page

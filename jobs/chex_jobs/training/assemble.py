@@ -3,10 +3,10 @@
 from torch import nn
 
 from chex_api.sizes import size_faults
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.loading import BatchSource
-from chex_jobs.data.text import ReportTexts
-from chex_jobs.data.tokens import TokenizedTexts
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.loading.batch_source import BatchSource
+from chex_jobs.data.reports.report_texts import ReportTexts
+from chex_jobs.data.reports.tokens import TokenizedTexts
 from chex_jobs.models import build_image_encoder, build_text_encoder, build_tokenizer
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.image_weights import load_image_encoder

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from chex_jobs.artifacts.disk import temporary_folder
-from chex_jobs.data.order import Position
+from chex_jobs.data.loading.order import Position
 from chex_jobs.training.errors import CheckpointFailed
 from chex_jobs.training.model_state import ModelState
 

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from chex_api.pretraining import Optimization
-from chex_jobs.data.order import Position
+from chex_jobs.data.loading.order import Position
 from chex_jobs.training import model_state
 from chex_jobs.training.batch_norm import average_running_statistics
 from chex_jobs.training.checkpoints import Checkpoint, CheckpointStore, CheckpointWriter, RunState, restore
@@ -41,7 +41,7 @@ Status = Literal["completed", "stopped", "paused"]
 
 
 class Batches(Protocol):
-    """This worker's batches; `chex_jobs.data.loading.BatchSource` has it."""
+    """This worker's batches; `chex_jobs.data.loading.batch_source.BatchSource` has it."""
 
     steps_per_epoch: int
 

@@ -11,14 +11,14 @@ import pytest
 
 from chex_api.dataset import Dataset
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact, StorageUnavailable, open_storage
-from chex_jobs.data import ingest as ingest_module
-from chex_jobs.data import ray_mapper
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.declaration import declare
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.errors import TasksFailed
-from chex_jobs.data.ingest import IngestProgress, Mapper, in_process, ingest
-from chex_jobs.data.ray_mapper import RayMapper
-from chex_jobs.data.records import FilmReader
+from chex_jobs.data.ingest import ingest as ingest_module
+from chex_jobs.data.ingest import ray_mapper
+from chex_jobs.data.ingest.ingest import IngestProgress, Mapper, in_process, ingest
+from chex_jobs.data.ingest.ray_mapper import RayMapper
+from chex_jobs.data.records.film_table import FilmReader
+from chex_jobs.data.sources.declaration import declare
 from tests.s3.servers import S3Server
 from tests.unit.data.films import hospital_dataset, write_hospital
 

@@ -19,10 +19,10 @@ from chex_api.encoder import Encoders, ImageEncoder
 from chex_api.objective import Objective
 from chex_api.pretraining import Optimization
 from chex_jobs.artifacts import ArtifactStore, CheckpointStore, FinishedArtifact
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.ingest import ingest
-from chex_jobs.data.label_objects import finished_labels
-from chex_jobs.data.splits import roles
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.data.ingest.ingest import ingest
+from chex_jobs.data.splits.assignment import roles
 from chex_jobs.executor.local_ray import local_ray
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.weights import load_weights, weights_of

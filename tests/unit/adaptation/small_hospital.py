@@ -10,9 +10,9 @@ from chex_api.stage import StageSpec
 from chex_jobs.adaptation.bench import Workbench
 from chex_jobs.adaptation.execute import execute
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.ingest import ingest
-from chex_jobs.data.label_objects import finished_labels
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.sweep.arms import Summary, c_path
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import FeaturesUnit, ProbeUnit, Recipe, Site, Start, TrialUnit

@@ -18,7 +18,7 @@ from chex_jobs.adaptation.head import load_classifier
 from chex_jobs.adaptation.lp_ft import transplant_head
 from chex_jobs.adaptation.model_files import validation_logits
 from chex_jobs.adaptation.probe import best_head
-from chex_jobs.data.dataset import ChestXrayDataset
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.models import build_image_encoder
 from chex_jobs.sweep.arms import FAILED
 from chex_jobs.sweep.units import (

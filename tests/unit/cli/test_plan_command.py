@@ -12,7 +12,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.cli.main import main
-from chex_jobs.data.ingest import ingest
+from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.preflight import run_preflight
 from tests.pipeline.manifest import tiny_job
 from tests.unit.data.films import hospital_dataset, write_hospital

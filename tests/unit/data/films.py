@@ -17,10 +17,10 @@ from chex_api.dataset import Dataset
 from chex_api.plan import labels_identity
 from chex_api.stage import LabelReference
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.data.contents import labels_digest
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.declaration import declare
-from chex_jobs.data.label_objects import finished_labels
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.data.sources.contents import labels_digest
+from chex_jobs.data.sources.declaration import declare
 
 
 def drawn_film(number: int, height: int = 48, width: int = 40) -> np.ndarray:

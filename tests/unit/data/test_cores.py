@@ -8,7 +8,7 @@ import pytest
 from chex_jobs.cli.machine import this_machine
 from chex_jobs.data import cores
 from chex_jobs.data.cores import cpu_quota, usable_cores
-from chex_jobs.data.loading import default_threads
+from chex_jobs.data.loading.batch_source import default_threads
 
 
 def machine(folder: Path, group: str, mounts: list[str], files: dict[str, str]) -> Path:

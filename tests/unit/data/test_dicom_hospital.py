@@ -15,10 +15,11 @@ from pydicom.uid import RLELossless
 
 from chex_api.dataset import Dataset
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
-from chex_jobs.data import chunks, index
-from chex_jobs.data import ingest as ingest_module
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.ingest import ingest
+from chex_jobs.data.dataset import index
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.ingest import chunks
+from chex_jobs.data.ingest import ingest as ingest_module
+from chex_jobs.data.ingest.ingest import ingest
 from tests.unit.data.films import (
     dicom,
     drawn_film,

@@ -13,8 +13,8 @@ import pytest
 
 from chex_api.dataset import Dataset
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.data.declaration import declare
-from chex_jobs.data.ingest import ingest
+from chex_jobs.data.ingest.ingest import ingest
+from chex_jobs.data.sources.declaration import declare
 from tests.unit.data.films import dicom, drawn_film, png
 from tests.unit.data.workbook import workbook
 

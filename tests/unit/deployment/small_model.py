@@ -13,7 +13,7 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
 from chex_jobs.deployment.write import write_bundle
-from chex_jobs.evaluation.aggregation import Unit
+from chex_jobs.evaluation.statistics.aggregation import Unit
 
 SIZE = 64
 ARCHITECTURE = "chex-densenet-small"

@@ -12,7 +12,7 @@ from chex_jobs.deployment.bundle import FILES, GOLDEN_FILE, GOLDEN_FILM_FILE, SU
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.golden import golden_views, logits_of, write_golden
 from chex_jobs.deployment.load import load_bundle
-from chex_jobs.evaluation.deployed_score import deployed_logits
+from chex_jobs.evaluation.arms.deployed_score import deployed_logits
 from tests.unit.data.films import drawn_film, png
 from tests.unit.deployment.small_model import SIZE, tasks
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chex_jobs.data.augmentation import standard_view
-from chex_jobs.data.decode import decode_film
+from chex_jobs.data.decoding.decode import decode_film
+from chex_jobs.data.loading.augmentation import standard_view
 from chex_jobs.deployment.bundle import EXAMPLE_FILE, GOLDEN_FILE, GOLDEN_FILM_FILE
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.load import load_bundle

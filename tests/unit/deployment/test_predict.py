@@ -11,7 +11,7 @@ import torch
 from chex_jobs.cli.main import main
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.film_units import film_units
-from chex_jobs.evaluation.aggregation import Unit
+from chex_jobs.evaluation.statistics.aggregation import Unit
 from tests.unit.data.films import dicom, drawn_film, png
 from tests.unit.deployment.small_model import INTERCEPTS, SLOPES, write_small_bundle
 

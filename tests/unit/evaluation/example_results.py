@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.results.results_json import dumps
+from chex_jobs.evaluation.results.schema import (
     SCHEMA,
     ArmCost,
     ArmKey,
@@ -50,7 +51,6 @@ from chex_jobs.evaluation.results import (
     TaskScaling,
     TaskSummary,
 )
-from chex_jobs.evaluation.results_json import dumps
 
 PATH = Path(__file__).with_name("example_results.json")
 STARTS = {"ssl": 0.72, "multimodal": 0.77, "random": 0.68}  # start -> AUROC of its probe

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from chex_jobs.evaluation.evaluate import ArmFacts, Inputs, Record, Settings
-from chex_jobs.evaluation.predictions import (
+from chex_jobs.evaluation.results.schema import ArmCost, ArmKey, HospitalCompute, LedgerSummary, PatientFlow
+from chex_jobs.evaluation.statistics.predictions import (
     FitKey,
     FitLogits,
     TestPredictions,
     UnitTable,
     ValidationPredictions,
 )
-from chex_jobs.evaluation.results import ArmCost, ArmKey, HospitalCompute, LedgerSummary, PatientFlow
 
 TASKS = ("opacity", "effusion")
 

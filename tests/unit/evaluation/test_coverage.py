@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from chex_jobs.evaluation.clustered import influences, mean_of_units
-from chex_jobs.evaluation.estimates import auroc_estimate, share_estimate
+from chex_jobs.evaluation.statistics.clustered import influences, mean_of_units
+from chex_jobs.evaluation.statistics.estimates import auroc_estimate, share_estimate
 from tests.benchmarks.false_recommendation import Cell, false_rate
 from tests.benchmarks.interval_coverage import GIVEN, Tally, films_of, small_hospital
 

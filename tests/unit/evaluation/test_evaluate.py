@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from chex_jobs.evaluation.arm_statistics import RANKED_ACROSS_FOLDS
-from chex_jobs.evaluation.cross_hospital import score_of
-from chex_jobs.evaluation.discrimination import auroc
+from chex_jobs.evaluation.arms.arm_statistics import RANKED_ACROSS_FOLDS
+from chex_jobs.evaluation.arms.cross_hospital import score_of
 from chex_jobs.evaluation.evaluate import evaluate, with_cross_hospital
-from chex_jobs.evaluation.predictions import FitKey, FitLogits, PredictionsError, TestPredictions
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.results.results_json import dumps, loads
+from chex_jobs.evaluation.results.schema import (
     ArmVerdict,
     HospitalResults,
     RecommendationVerdict,
     Sufficiency,
     reproducible_part,
 )
-from chex_jobs.evaluation.results_json import dumps, loads
+from chex_jobs.evaluation.statistics.discrimination import auroc
+from chex_jobs.evaluation.statistics.predictions import FitKey, FitLogits, PredictionsError, TestPredictions
 from tests.unit.evaluation.simulated_hospital import TASKS, SimulatedArm, hospital, settings
 
 ARMS = (

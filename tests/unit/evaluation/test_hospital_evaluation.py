@@ -12,18 +12,18 @@ import pytest
 import torch
 
 from chex_jobs.evaluation.adaptation_output import read_adaptation
-from chex_jobs.evaluation.aggregation import Unit
 from chex_jobs.evaluation.evaluate import Settings
-from chex_jobs.evaluation.evaluation_data import EvaluationData
-from chex_jobs.evaluation.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
-from chex_jobs.evaluation.ledger import TestLedger
-from chex_jobs.evaluation.predict_test import Predictor
-from chex_jobs.evaluation.prediction_table import prediction_table
-from chex_jobs.evaluation.predictions import PredictionsError
-from chex_jobs.evaluation.results import HospitalCompute, RecommendationVerdict
-from tests.unit.evaluation.test_ledger import MemoryStorage
-from tests.unit.evaluation.test_ledger import films as told_by
+from chex_jobs.evaluation.reporting.prediction_table import prediction_table
+from chex_jobs.evaluation.results.schema import HospitalCompute, RecommendationVerdict
+from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_jobs.evaluation.statistics.predictions import PredictionsError
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
+from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
+from chex_jobs.evaluation.test_access.ledger import TestLedger
+from chex_jobs.evaluation.test_access.predictor import Predictor
+from tests.unit.evaluation.test_access.test_ledger import MemoryStorage
+from tests.unit.evaluation.test_access.test_ledger import films as told_by
 
 TASKS = ("opacity", "icu")
 SUMMARY = {

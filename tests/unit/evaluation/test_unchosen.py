@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from chex_jobs.evaluation.adaptation_output import read_adaptation
-from chex_jobs.evaluation.evaluation_data import EvaluationData
-from chex_jobs.evaluation.results import RecommendationVerdict
+from chex_jobs.evaluation.results.schema import RecommendationVerdict
+from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
+from tests.unit.evaluation.test_access.test_ledger import MemoryStorage
 from tests.unit.evaluation.test_hospital_evaluation import Hospital, arms_json, evaluation, run
-from tests.unit.evaluation.test_ledger import MemoryStorage
 
 REASON = "icu: no validation study is positive, so there is nothing to choose by."
 

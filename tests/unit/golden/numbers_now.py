@@ -24,10 +24,10 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import IMPLEMENTATION_VERSIONS
 from chex_api.pretraining import AdamW, Augmentation
 from chex_jobs.adaptation.execute import execute
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.loading import BatchSource
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.loading.batch_source import BatchSource
 from chex_jobs.evaluation.evaluate import evaluate
-from chex_jobs.evaluation.results_json import dumps
+from chex_jobs.evaluation.results.results_json import dumps
 from chex_jobs.sweep.draws import LabelSet, sample
 from chex_jobs.sweep.units import IMPLEMENTATION, DaptUnit, TrialUnit
 from chex_jobs.training.optimizer import build_optimizer

@@ -9,14 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def checked_layers(package: str) -> list[str]:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    [layers] = [
-        contract["layers"]
-        for contract in contracts
-        if contract["type"] == "layers" and contract["containers"] == [package]
-    ]
-    return layers
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+CHECKED = {
+    container: contract["layers"]
+    for contract in CONTRACTS
+    if contract["type"] == "layers"
+    for container in contract["containers"]
+}
 
 
 def documented_layers(package: str) -> list[str]:
@@ -26,6 +25,11 @@ def documented_layers(package: str) -> list[str]:
     return found[1].splitlines()
 
 
-@pytest.mark.parametrize("package", ["chex_jobs", "chex_operator"])
+@pytest.mark.parametrize("package", CHECKED)
 def test_documented_layers_are_the_checked_ones(package: str) -> None:
-    assert documented_layers(package) == checked_layers(package)
+    assert documented_layers(package) == CHECKED[package]
+
+
+@pytest.mark.parametrize("contract", [each for each in CONTRACTS if each["type"] == "layers"])
+def test_no_module_stays_outside_the_layers(contract: dict[str, object]) -> None:
+    assert contract["exhaustive"] is True

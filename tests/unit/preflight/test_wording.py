@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from chex_jobs.data.findings import Finding, Kind
+from chex_jobs.data.records.findings import Finding, Kind
 from chex_jobs.preflight.wording import MOST_LINES, dataset_lines
 
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from chex_jobs.evaluation.results import Results
-from chex_jobs.evaluation.results_json import loads
+from chex_jobs.evaluation.results.results_json import loads
+from chex_jobs.evaluation.results.schema import Results
 
 EXAMPLE = Path(__file__).parents[1] / "evaluation" / "example_results.json"
 

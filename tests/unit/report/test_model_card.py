@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from chex_jobs.evaluation.results import Results
+from chex_jobs.evaluation.results.schema import Results
 from chex_jobs.report import numbers
 from chex_jobs.report.model_card import render_model_card
 

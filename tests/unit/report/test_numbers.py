@@ -2,7 +2,7 @@
 
 import pytest
 
-from chex_jobs.evaluation.results import Estimate, Interval
+from chex_jobs.evaluation.results.schema import Estimate, Interval
 from chex_jobs.report import numbers
 
 

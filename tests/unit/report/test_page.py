@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.results.schema import (
     ArmVerdict,
     CurvePoint,
     Estimate,

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from chex_jobs.evaluation.results import (
+from chex_jobs.evaluation.reporting.shareable import shareable, shareable_hospital
+from chex_jobs.evaluation.results.schema import (
     ClassCounts,
     CrossHospitalCell,
     Estimate,
@@ -13,7 +14,6 @@ from chex_jobs.evaluation.results import (
     Interval,
     Results,
 )
-from chex_jobs.evaluation.shareable import shareable, shareable_hospital
 from chex_jobs.report import numbers
 from chex_jobs.report.model_card import render_model_card
 from chex_jobs.report.page import prevalence_of, render_page

@@ -4,7 +4,7 @@ import io
 
 import pyarrow.parquet as pq
 
-from chex_jobs.evaluation.results import Results
+from chex_jobs.evaluation.results.schema import Results
 from chex_jobs.report.table import SCHEMA, results_table
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from chex_jobs.evaluation.results import HospitalCompute, RecommendationVerdict, Results
-from chex_jobs.evaluation.results_json import loads
+from chex_jobs.evaluation.results.results_json import loads
+from chex_jobs.evaluation.results.schema import HospitalCompute, RecommendationVerdict, Results
 from chex_jobs.report import numbers
 from chex_jobs.stages.evaluate import summary_of, with_clock
 from tests.unit.evaluation.example_results import PATH

@@ -10,7 +10,7 @@ from chex_api.plan import make_plan
 from chex_api.stage import StageSpec
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.ingest import ingest
+from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.preflight.looking import look_at
 from tests.pipeline.manifest import tiny_job
 from tests.unit.data.films import hospital_dataset, write_csv, write_hospital

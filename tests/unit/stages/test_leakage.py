@@ -15,15 +15,15 @@ from chex_api.identity import identity_of
 from chex_api.plan import labels_identity
 from chex_api.stage import DatasetReference, Exposure, LabelReference, StageReference, WeightsFromElsewhere
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.data import chunks
-from chex_jobs.data import ingest as ingest_module
-from chex_jobs.data.contents import labels_digest
-from chex_jobs.data.dataset import ChestXrayDataset
-from chex_jobs.data.declaration import declare
-from chex_jobs.data.fingerprints import Fingerprints, TrainedOn, key_id, patient_key
-from chex_jobs.data.ingest import ingest
-from chex_jobs.data.label_objects import ensure_labels
-from chex_jobs.evaluation.ledger import TestLedger, Visit
+from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
+from chex_jobs.data.dataset.fingerprints import Fingerprints, TrainedOn, key_id, patient_key
+from chex_jobs.data.dataset.label_objects import ensure_labels
+from chex_jobs.data.ingest import chunks
+from chex_jobs.data.ingest import ingest as ingest_module
+from chex_jobs.data.ingest.ingest import ingest
+from chex_jobs.data.sources.contents import labels_digest
+from chex_jobs.data.sources.declaration import declare
+from chex_jobs.evaluation.test_access.ledger import TestLedger, Visit
 from chex_jobs.stages.context import Machine, StageContext
 from chex_jobs.stages.errors import StageFailed
 from chex_jobs.stages.evaluate import _check_leakage, _opened  # pyright: ignore[reportPrivateUsage]
@@ -38,7 +38,7 @@ from chex_jobs.stages.leakage import (
 )
 from chex_jobs.stages.parents import finished_parent
 from tests.unit.data.films import hospital_dataset, png, write_csv, write_hospital
-from tests.unit.evaluation.test_ledger import NOW
+from tests.unit.evaluation.test_access.test_ledger import NOW
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chex_api import dataset as api
-from chex_jobs.data.records import Source
+from chex_jobs.data.records.film_table import Source
 
 
 def _nih_chest_xray14(settings: api.NihChestXray14) -> Source:

@@ -14,14 +14,14 @@ from collections.abc import Collection
 
 from chex_api.dataset import CovidChestXray
 from chex_jobs.artifacts.backends import open_storage
-from chex_jobs.data.ages import age_in_years
-from chex_jobs.data.columns import ColumnFormat, is_blank
-from chex_jobs.data.films import FilmRecord, Films
-from chex_jobs.data.findings import left_out
-from chex_jobs.data.records import FilmTable
+from chex_jobs.data.records.ages import age_in_years
+from chex_jobs.data.records.film_table import FilmTable
+from chex_jobs.data.records.films import FilmRecord, Films
+from chex_jobs.data.records.findings import left_out
+from chex_jobs.data.records.views import OTHER, projection_of, view_of
 from chex_jobs.data.sources import folder
-from chex_jobs.data.tables import RawTable
-from chex_jobs.data.views import OTHER, projection_of, view_of
+from chex_jobs.data.tables.columns import ColumnFormat, is_blank
+from chex_jobs.data.tables.raw_table import RawTable
 
 TABLE = "metadata.csv"
 FRONTAL = ("PA", "AP", "AP Supine", "AP Erect", "AP semi erect", "Antero-posterior", "Postero-anterior")
@@ -36,7 +36,7 @@ class CovidChestXraySource:
         self._storage = open_storage(spec.uri)
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         table = folder.read_table(self._storage, (TABLE,))
         keys = self._keys(table)
         kept = _films_of(table)
@@ -81,7 +81,7 @@ class CovidChestXraySource:
         )
 
     def reader(self) -> folder.FileReader:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return folder.FileReader(self._storage)
 
     def _keys(self, table: RawTable) -> list[str]:

@@ -11,16 +11,16 @@ from dataclasses import replace
 
 from chex_api.dataset import DicomFolder, Table, TableImage
 from chex_jobs.artifacts.backends import open_storage
-from chex_jobs.data.faults import Fault, Reason
-from chex_jobs.data.films import FilmRecord, Films
-from chex_jobs.data.findings import Finding, Kind
-from chex_jobs.data.records import FilmTable
+from chex_jobs.data.decoding.faults import Fault, Reason
+from chex_jobs.data.records.film_table import FilmTable
+from chex_jobs.data.records.films import FilmRecord, Films
+from chex_jobs.data.records.findings import Finding, Kind
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.dicom_header import Header
 from chex_jobs.data.sources.header_columns import check_header_names, read_headers
 from chex_jobs.data.sources.header_names import PREFIX, header_names
 from chex_jobs.data.sources.table import TableSource
-from chex_jobs.data.tables import RawTable
+from chex_jobs.data.tables.raw_table import RawTable
 
 _FIELD = "source.dicomFolder"
 _FILE = "the headers of the DICOM files"
@@ -46,7 +46,7 @@ class DicomFolderSource:
         )
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         names = header_names(self._spec, columns, _FIELD)
         check_header_names(self._spec, names, _FIELD)
         keywords = sorted({name.removeprefix(PREFIX) for name in names} | set(_NEEDED))
@@ -73,7 +73,7 @@ class DicomFolderSource:
         )
 
     def reader(self) -> folder.FileReader:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return folder.FileReader(self._storage)
 
 

@@ -20,9 +20,9 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
-from chex_jobs.data.columns import nearest
 from chex_jobs.data.errors import ColumnError
 from chex_jobs.data.sources.header_names import PREFIX
+from chex_jobs.data.tables.columns import nearest
 
 # Both quote values of headers, which are patients', in what people read.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE

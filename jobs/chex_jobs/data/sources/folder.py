@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.location import common_folder
 from chex_jobs.artifacts.storage import ObjectStamp, Storage
+from chex_jobs.data.decoding.faults import FilmError, Reason
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.faults import FilmError, Reason
-from chex_jobs.data.records import MISSING
-from chex_jobs.data.table_format import TableFormat
-from chex_jobs.data.tables import RawTable, parse_parquet, parse_table
+from chex_jobs.data.records.film_table import MISSING
+from chex_jobs.data.tables.raw_table import RawTable, parse_parquet, parse_table
+from chex_jobs.data.tables.table_format import TableFormat
 
 ABSENT = ObjectStamp(MISSING, "")
 """Of a film that a table names and its storage does not have."""

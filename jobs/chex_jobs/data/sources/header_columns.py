@@ -8,7 +8,7 @@ from dataclasses import replace
 from chex_api.dataset import Table
 from chex_jobs.artifacts.errors import InvalidLocation, ObjectNotFound
 from chex_jobs.artifacts.storage import Storage
-from chex_jobs.data.decode import is_dicom
+from chex_jobs.data.decoding.decode import is_dicom
 from chex_jobs.data.sources.dicom_header import (
     Header,
     check_names_nobody,
@@ -16,7 +16,7 @@ from chex_jobs.data.sources.dicom_header import (
     read_header,
 )
 from chex_jobs.data.sources.header_names import FILM_PATH, is_header_column
-from chex_jobs.data.tables import RawTable
+from chex_jobs.data.tables.raw_table import RawTable
 
 HEADER_BYTES = 64 << 10
 """What is read of a file at first. Headers of films take 2 to 40 KiB; of a longer one the whole file is read."""

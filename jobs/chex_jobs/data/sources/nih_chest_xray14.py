@@ -15,14 +15,14 @@ from collections.abc import Collection
 
 from chex_api.dataset import NihChestXray14
 from chex_jobs.artifacts.backends import open_storage
-from chex_jobs.data.ages import age_in_years
-from chex_jobs.data.columns import ColumnFormat, is_blank
 from chex_jobs.data.errors import SourceError
-from chex_jobs.data.films import FilmRecord, Films
-from chex_jobs.data.records import FilmTable
+from chex_jobs.data.records.ages import age_in_years
+from chex_jobs.data.records.film_table import FilmTable
+from chex_jobs.data.records.films import FilmRecord, Films
+from chex_jobs.data.records.views import projection_of, view_of
 from chex_jobs.data.sources import folder
-from chex_jobs.data.splits import OFFICIAL_TRAIN, TEST, UNUSED
-from chex_jobs.data.views import projection_of, view_of
+from chex_jobs.data.splits.assignment import OFFICIAL_TRAIN, TEST, UNUSED
+from chex_jobs.data.tables.columns import ColumnFormat, is_blank
 
 TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 TRAIN_LIST = "train_val_list.txt"
@@ -37,7 +37,7 @@ class NihChestXray14Source:
         self._storage = open_storage(spec.uri)
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         table = folder.read_table(self._storage, TABLES)
         there = self._storage.stamps()
         official = self._official()
@@ -76,7 +76,7 @@ class NihChestXray14Source:
         )
 
     def reader(self) -> folder.FileReader:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return folder.FileReader(self._storage)
 
     def _official(self) -> dict[str, str]:

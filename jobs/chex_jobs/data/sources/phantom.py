@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from chex_api.dataset import Phantom
-from chex_jobs.data.films import FilmRecord, Films
 from chex_jobs.data.phantom.findings import FINDING_NAMES
 from chex_jobs.data.phantom.generator import PhantomArchive
 from chex_jobs.data.phantom.settings import FindingPrevalence, PhantomSettings
-from chex_jobs.data.records import MADE, FilmTable
-from chex_jobs.data.tables import RawTable
-from chex_jobs.data.views import view_of
+from chex_jobs.data.records.film_table import MADE, FilmTable
+from chex_jobs.data.records.films import FilmRecord, Films
+from chex_jobs.data.records.views import view_of
+from chex_jobs.data.tables.raw_table import RawTable
 
 FILE = "the phantom's table"
 
@@ -50,7 +50,7 @@ class PhantomSource:
         )
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         archive = _archive(self._settings)
         rows = [archive.row(number) for number in range(len(archive))]
         found = {name: ["1" if row.findings[name] else "0" for row in rows] for name in FINDING_NAMES}
@@ -78,7 +78,7 @@ class PhantomSource:
         )
 
     def reader(self) -> PhantomReader:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return PhantomReader(self._settings)
 
 

@@ -8,21 +8,21 @@ from collections.abc import Collection, Iterator, Sequence
 
 from chex_api.dataset import Table
 from chex_jobs.artifacts.backends import open_storage
-from chex_jobs.data import ages
-from chex_jobs.data.cells import Cells
-from chex_jobs.data.columns import MISSING, ColumnFormat, folded, is_blank, sorts_films
-from chex_jobs.data.film_paths import film_path
-from chex_jobs.data.films import FilmRecord, Films
-from chex_jobs.data.filters import rows_kept
-from chex_jobs.data.findings import Finding, Kind, left_out, spellings_found
-from chex_jobs.data.patient_pattern import PatientPattern
-from chex_jobs.data.records import FilmTable
+from chex_jobs.data.labels.filters import rows_kept
+from chex_jobs.data.records import ages
+from chex_jobs.data.records.film_paths import film_path
+from chex_jobs.data.records.film_table import FilmTable
+from chex_jobs.data.records.films import FilmRecord, Films
+from chex_jobs.data.records.findings import Finding, Kind, left_out, spellings_found
+from chex_jobs.data.records.patient_pattern import PatientPattern
+from chex_jobs.data.records.views import FRONTAL, OTHER, projection_of, view_of
+from chex_jobs.data.reports.report_texts import select_from_columns, select_sections
 from chex_jobs.data.sources import folder
 from chex_jobs.data.sources.header_names import FILM_PATH, header_names, shown_name
-from chex_jobs.data.table_format import TableFormat
-from chex_jobs.data.tables import RawTable
-from chex_jobs.data.text import select_from_columns, select_sections
-from chex_jobs.data.views import FRONTAL, OTHER, projection_of, view_of
+from chex_jobs.data.tables.cells import Cells
+from chex_jobs.data.tables.columns import MISSING, ColumnFormat, folded, is_blank, sorts_films
+from chex_jobs.data.tables.raw_table import RawTable
+from chex_jobs.data.tables.table_format import TableFormat
 
 _NOBODY_WORDS = (
     "unknown anonymous anonymized anonymised anonym anon unbekannt anonymisiert inconnu anonyme desconocido anonimo anónimo "
@@ -42,7 +42,7 @@ class TableSource:
         self._missing = frozenset(map(folded, spec.missing))
 
     def films(self, columns: Collection[str]) -> FilmTable:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return self.films_of(self._table(columns), columns)
 
     def films_of(self, table: RawTable, columns: Collection[str]) -> FilmTable:
@@ -75,7 +75,7 @@ class TableSource:
         )
 
     def reader(self) -> folder.FileReader:
-        """See `chex_jobs.data.records.Source`."""
+        """See `chex_jobs.data.records.film_table.Source`."""
         return folder.FileReader(self._storage)
 
     def _table(self, columns: Collection[str]) -> RawTable:

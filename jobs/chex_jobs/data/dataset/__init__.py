@@ -1,0 +1,1 @@
+"""A data set on disk after ingest, and whoever reads it: films, patients, parts, labels, metadata, fingerprints."""

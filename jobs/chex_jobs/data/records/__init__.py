@@ -1,0 +1,1 @@
+"""What a source says of each film: who, which study, view and age, which file; and what was found worth reporting."""

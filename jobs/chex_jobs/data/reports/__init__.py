@@ -1,0 +1,1 @@
+"""Reports: their sections, the sentences that a step sees, and their tokens."""

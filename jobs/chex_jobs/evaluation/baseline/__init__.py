@@ -1,0 +1,1 @@
+"""What can be predicted without looking at the film."""
