@@ -5,11 +5,11 @@ import gc
 import logging
 import sys
 
+from chex_operator.kube.connection import NoConnection, connection_from_environment
+from chex_operator.kube.logs import configure_logs
+from chex_operator.kube.stop import stop_on_signals
 from chex_operator.operator import Ended, operate
 from chex_operator.options import Options, parse_options
-from chex_operator.runtime.connection import NoConnection, connection_from_environment
-from chex_operator.runtime.logs import configure_logs
-from chex_operator.runtime.stop import stop_on_signals
 
 FAILED = 1
 OBJECTS_BEFORE_COLLECTION = 50_000

@@ -9,18 +9,18 @@ from typing import Any
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.orphans import sweep_regularly
 from chex_operator.controller.reconciler import Reconciler
+from chex_operator.kube.client import Client
+from chex_operator.kube.clock import Clock, SystemClock
+from chex_operator.kube.connection import Connection
+from chex_operator.kube.election import Election
+from chex_operator.kube.endpoints import serve_endpoints
+from chex_operator.kube.events import EventRecorder
+from chex_operator.kube.informer import Key
+from chex_operator.kube.metrics import Metrics
+from chex_operator.kube.queue import WorkQueue
+from chex_operator.kube.stop import stop_gracefully
+from chex_operator.kube.worker import run_workers
 from chex_operator.options import Options
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.clock import Clock, SystemClock
-from chex_operator.runtime.connection import Connection
-from chex_operator.runtime.election import Election
-from chex_operator.runtime.endpoints import serve_endpoints
-from chex_operator.runtime.events import EventRecorder
-from chex_operator.runtime.informer import Key
-from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.queue import WorkQueue
-from chex_operator.runtime.stop import stop_gracefully
-from chex_operator.runtime.worker import run_workers
 
 RESYNC_SECONDS = 1800.0
 """Every job is looked at this often, whatever its events said."""

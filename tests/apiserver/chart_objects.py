@@ -11,7 +11,7 @@ A test of the operator runs it with the chart's own permissions, and as the char
 import json
 from collections.abc import Iterable
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.apiserver.control_plane import Answer, ApiClient
 from tests.chart.render import is_hook, the
 

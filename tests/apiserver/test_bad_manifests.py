@@ -13,9 +13,7 @@ import pytest
 
 from chex_api.loading import load_job, validate_job
 from chex_api.plan import digest_keys, make_plan
-from chex_operator.policy.admission import Accepted, judge
-from chex_operator.policy.frozen_plan import document_of, freeze, plan_objects
-from chex_operator.policy.placement import pool_named
+from chex_operator.kube.resource import BATCH_JOBS, CONFIGMAPS, JOBS, PODS, RAYJOBS, ROLES, Object
 from chex_operator.rendering import (
     Attempt,
     AttemptReference,
@@ -27,7 +25,9 @@ from chex_operator.rendering import (
     ray_job,
     supporting_objects,
 )
-from chex_operator.runtime.resource import BATCH_JOBS, CONFIGMAPS, JOBS, PODS, RAYJOBS, ROLES, Object
+from chex_operator.rules.admission import Accepted, judge
+from chex_operator.rules.frozen_plan import document_of, freeze, plan_objects
+from chex_operator.rules.placement import pool_named
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network
 from tests.apiserver.corpus import COMPLETE, CONFUSED_WITH, RULE_BREAKERS, Node, nodes

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from chex_operator.kube.clock import SystemClock
+from chex_operator.kube.election import Election
+from chex_operator.kube.errors import Forbidden
+from chex_operator.kube.resource import JOBS, LEASES, Object, Resource
 from chex_operator.rendering import JobReference, supporting_objects
-from chex_operator.runtime.clock import SystemClock
-from chex_operator.runtime.election import Election
-from chex_operator.runtime.errors import Forbidden
-from chex_operator.runtime.resource import JOBS, LEASES, Object, Resource
 from tests.apiserver.chart_objects import (
     GROUPS,
     apply,
@@ -25,8 +25,8 @@ from tests.apiserver.chart_objects import (
 )
 from tests.apiserver.control_plane import ApiClient, write_kubeconfig
 from tests.apiserver.controller.operator_process import OperatorProcess
+from tests.apiserver.kube.access import client_at, job
 from tests.apiserver.ray_engine.launching import eventually
-from tests.apiserver.runtime.access import client_at, job
 from tests.chart.permissions import IN_ONE_NAMESPACE, IN_THE_CLUSTER, LEASE, Permission
 from tests.chart.pod_security import violations
 from tests.chart.render import of_kind, render, the

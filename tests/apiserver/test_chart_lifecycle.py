@@ -23,7 +23,7 @@ from tests.apiserver.control_plane import (
     definitions_established,
     name_of,
 )
-from tests.apiserver.runtime.access import job
+from tests.apiserver.kube.access import job
 from tests.apiserver.test_definitions import RUNTIME, RUNTIMES
 from tests.chart.render import CHART, NAMESPACE, RELEASE, is_hook, render, with_image
 from tests.patience import PATIENCE_SECONDS

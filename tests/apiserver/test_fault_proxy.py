@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.connection import Connection
-from chex_operator.runtime.errors import ApiError, Unreachable
-from chex_operator.runtime.resource import CONFIGMAPS
+from chex_operator.kube.client import Client
+from chex_operator.kube.connection import Connection
+from chex_operator.kube.errors import ApiError, Unreachable
+from chex_operator.kube.resource import CONFIGMAPS
 from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient, write_kubeconfig
 from tests.apiserver.fault_proxy import (
@@ -34,7 +34,7 @@ from tests.apiserver.fault_proxy import (
     no_lease,
     refuse,
 )
-from tests.apiserver.runtime.access import Token, config_map, new_namespace
+from tests.apiserver.kube.access import Token, config_map, new_namespace
 from tests.patience import PATIENCE_SECONDS
 
 LOST = (OSError, http.client.HTTPException)

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from chex_operator.rendering import preflight_job, preflight_support, ray_job, supporting_objects
-from chex_operator.runtime.resource import (
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CLUSTER_RUNTIMES,
     CONFIGMAPS,
@@ -23,6 +22,7 @@ from chex_operator.runtime.resource import (
     Object,
     Resource,
 )
+from chex_operator.rendering import preflight_job, preflight_support, ray_job, supporting_objects
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network, runtime_object
 from tests.apiserver.ray_engine.drives import hang

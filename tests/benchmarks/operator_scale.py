@@ -24,12 +24,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from chex_api.crd import render_crds
+from chex_operator.kube.resource import CLUSTER_RUNTIMES, CONFIGMAPS, JOBS, Object
 from chex_operator.rendering import JobReference
-from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, JOBS, Object
 from tests.apiserver.binaries import control_plane_binaries
 from tests.apiserver.control_plane import Answer, ApiClient, control_plane, definitions_established, name_of
+from tests.apiserver.kube.access import client_at
 from tests.apiserver.ray_engine.definitions import ray_definitions
-from tests.apiserver.runtime.access import client_at
 from tests.benchmarks.scale import bare_client
 from tests.benchmarks.scale.admission import children, first_status
 from tests.benchmarks.scale.events import seconds_to_status

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 
 Permission = tuple[str, str, str]
 """API group, resource (with subresource) and verb."""

@@ -9,7 +9,7 @@ from typing import Any
 import helm_python
 import yaml
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 
 CHART = Path(__file__).parents[2] / "charts" / "chex-operator"
 RELEASE, NAMESPACE = "chex-operator", "chex-system"

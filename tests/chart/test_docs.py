@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.chart.render import CHART, DIGEST, IMAGE, of_kind, render, render_files, the
 
 INSTALL = Path(__file__).parents[2] / "docs" / "install.md"

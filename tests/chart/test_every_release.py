@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from chex_api.crd import render_crds
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.chart.pod_security import violations
 from tests.chart.render import NAMESPACE, RELEASE, is_hook, of_kind, render, the
 from tests.chart.value_sets import RELEASE_OF_53_CHARACTERS, VALUE_SETS

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import pytest
 
 from chex_api.status import StageState
-from chex_operator.runtime.clock import SystemClock
-from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.worker import PassResult
+from chex_operator.kube.clock import SystemClock
+from chex_operator.kube.metrics import Metrics
+from chex_operator.kube.worker import PassResult
 from tests.chart.render import CHART, NAMESPACE, render, the
 
 DASHBOARD = json.loads((CHART / "dashboards" / "chex-operator.json").read_text())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.chart.render import DIGEST, NAMESPACE, of_kind, render, the
 from tests.chart.value_sets import VALUE_SETS
 

@@ -1,6 +1,6 @@
 """Who may do what: the operator, and the users of its kinds."""
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.chart.permissions import IN_ONE_NAMESPACE, IN_THE_CLUSTER, LEASE, granted
 from tests.chart.render import NAMESPACE, of_kind, render, the
 

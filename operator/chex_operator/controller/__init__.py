@@ -1,4 +1,4 @@
-"""The thin shell around `chex_operator.policy`.
+"""The thin shell around `chex_operator.reconcile`.
 
 views, pods, fields   what is kept of the API's objects
 caches                what is followed, and which job a change concerns

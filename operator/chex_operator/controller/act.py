@@ -10,7 +10,21 @@ from typing import Any
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.fields import parts, text
 from chex_operator.controller.views import FINALIZER, JobView, stop_text
-from chex_operator.policy.actions import (
+from chex_operator.kube.client import Client, listed
+from chex_operator.kube.clock import Clock
+from chex_operator.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
+from chex_operator.kube.resource import (
+    BATCH_JOBS,
+    CONFIGMAPS,
+    JOBS,
+    NETWORKPOLICIES,
+    RAYJOBS,
+    ROLEBINDINGS,
+    ROLES,
+    Object,
+    Resource,
+)
+from chex_operator.reconcile.actions import (
     NEEDS_THE_JOB_AS_IT_IS,
     Action,
     AddFinalizer,
@@ -23,12 +37,7 @@ from chex_operator.policy.actions import (
     StartPreflight,
     StartStage,
 )
-from chex_operator.policy.decide import Decision
-from chex_operator.policy.frozen_plan import STAGE_ROLE, frozen_document, plan_objects
-from chex_operator.policy.lifecycle import REFUSED
-from chex_operator.policy.moments import timestamp
-from chex_operator.policy.observed import Observed
-from chex_operator.policy.placement import pool_named
+from chex_operator.reconcile.decide import Decision
 from chex_operator.rendering import (
     PREFLIGHT,
     Attempt,
@@ -40,20 +49,11 @@ from chex_operator.rendering import (
     supporting_objects,
 )
 from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL, progress_name, stage_name
-from chex_operator.runtime.client import Client, listed
-from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
-from chex_operator.runtime.resource import (
-    BATCH_JOBS,
-    CONFIGMAPS,
-    JOBS,
-    NETWORKPOLICIES,
-    RAYJOBS,
-    ROLEBINDINGS,
-    ROLES,
-    Object,
-    Resource,
-)
+from chex_operator.rules.frozen_plan import STAGE_ROLE, frozen_document, plan_objects
+from chex_operator.rules.observed import Observed
+from chex_operator.rules.placement import pool_named
+from chex_operator.rules.stage_state import REFUSED
+from chex_operator.rules.timestamps import timestamp
 
 KINDS: dict[str, Resource] = {
     each.kind: each for each in (CONFIGMAPS, ROLES, ROLEBINDINGS, NETWORKPOLICIES, RAYJOBS, BATCH_JOBS)

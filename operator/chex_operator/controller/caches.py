@@ -15,10 +15,9 @@ from chex_operator.controller.views import (
     ray_job_view,
     runtime_view,
 )
-from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
-from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.informer import Informer, Key, Source
-from chex_operator.runtime.resource import (
+from chex_operator.kube.clock import Clock
+from chex_operator.kube.informer import Informer, Key, Source
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CLUSTER_RUNTIMES,
     CONFIGMAPS,
@@ -29,6 +28,7 @@ from chex_operator.runtime.resource import (
     Object,
     Resource,
 )
+from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL
 
 FOLLOWED_CONFIG_MAPS = f"{JOB_UID_LABEL},{ROLE_LABEL} in (plan,progress)"
 View = TypeVar("View")

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 
 
 def part(item: Object, name: str) -> Object:

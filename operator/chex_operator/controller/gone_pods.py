@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chex_operator.controller.pods import PodView
-from chex_operator.policy.observed import Pod
-from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.informer import Key
+from chex_operator.kube.clock import Clock
+from chex_operator.kube.informer import Key
+from chex_operator.rules.observed import Pod
 
 REMEMBERED_SECONDS = 600.0
 """A pass comes long before. A replica that only waits makes none, and need not know what was long ago."""

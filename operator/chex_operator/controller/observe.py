@@ -23,16 +23,16 @@ from chex_operator.controller.views import (
     notes_of,
     ray_job_view,
 )
-from chex_operator.policy.admission import Judgement, Refused, judge, refusal_of_faults
-from chex_operator.policy.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
-from chex_operator.policy.lifecycle import LIVE_STATES
-from chex_operator.policy.observed import Notes, Observed, Pod, Run
-from chex_operator.policy.outcome import has_ended
+from chex_operator.kube.client import Client
+from chex_operator.kube.errors import NotFound
+from chex_operator.kube.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
 from chex_operator.rendering import PREFLIGHT, JobReference
 from chex_operator.rendering.names import progress_name
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.errors import NotFound
-from chex_operator.runtime.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
+from chex_operator.rules.admission import Judgement, Refused, judge, refusal_of_faults
+from chex_operator.rules.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
+from chex_operator.rules.observed import Notes, Observed, Pod, Run
+from chex_operator.rules.outcome import has_ended
+from chex_operator.rules.stage_state import LIVE_STATES
 
 REMEMBERED = 2048
 """Judgements and plans: what passes need again and again, and what is read anew for jobs that rest."""

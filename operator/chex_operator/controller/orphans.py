@@ -9,11 +9,11 @@ import logging
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.fields import parts, text
 from chex_operator.controller.views import RunView
+from chex_operator.kube.client import Client, listed
+from chex_operator.kube.clock import Clock
+from chex_operator.kube.errors import ApiError, NotFound
+from chex_operator.kube.resource import JOBS, RAYCLUSTERS, RAYJOBS, Object
 from chex_operator.rendering.names import JOB_UID_LABEL
-from chex_operator.runtime.client import Client, listed
-from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.errors import ApiError, NotFound
-from chex_operator.runtime.resource import JOBS, RAYCLUSTERS, RAYJOBS, Object
 
 SWEEP_SECONDS = 300.0
 CLUSTERS_AT_ONCE = 100

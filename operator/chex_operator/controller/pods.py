@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chex_operator.controller.fields import labels_of, part, parts, text
-from chex_operator.policy.moments import seconds_of
-from chex_operator.policy.observed import Pod
-from chex_operator.policy.outcome import OUT_OF_MEMORY, PodProblem
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
-from chex_operator.runtime.resource import Object
+from chex_operator.rules.observed import Pod
+from chex_operator.rules.outcome import OUT_OF_MEMORY, PodProblem
+from chex_operator.rules.timestamps import seconds_of
 
 ENDED_PHASES = ("Succeeded", "Failed")
 MOST_CHARACTERS = 400

@@ -11,17 +11,17 @@ from chex_operator.controller.act import Actor
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer
 from chex_operator.controller.views import FINALIZER, JobView
-from chex_operator.policy.accounting import settled_by_pool
-from chex_operator.policy.decide import Decision, decide
-from chex_operator.policy.summary import kind_of
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.clock import Clock
-from chex_operator.runtime.events import EventRecorder
-from chex_operator.runtime.informer import Key
-from chex_operator.runtime.logs import job_context
-from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.resource import JOBS
-from chex_operator.runtime.worker import Requeue
+from chex_operator.kube.client import Client
+from chex_operator.kube.clock import Clock
+from chex_operator.kube.events import EventRecorder
+from chex_operator.kube.informer import Key
+from chex_operator.kube.logs import job_context
+from chex_operator.kube.metrics import Metrics
+from chex_operator.kube.resource import JOBS
+from chex_operator.kube.worker import Requeue
+from chex_operator.reconcile.decide import Decision, decide
+from chex_operator.rules.accounting import settled_by_pool
+from chex_operator.rules.summary import kind_of
 
 EARLIEST = 0.75
 """Share of the time after which a job is looked at again at the earliest. A look too early asks for one more."""

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from chex_api.attempt import FAILURE, PROGRESS, RESULT, STOP, STOPPED, PreflightResult, StageFailure
 from chex_api.stage import StageProgress, StageResult
 from chex_operator.controller.fields import labels_of, part, parts, text
-from chex_operator.policy.moments import seconds_of
-from chex_operator.policy.observed import Notes, Run
-from chex_operator.policy.outcome import RayJobState, Told
+from chex_operator.kube.resource import Object
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
-from chex_operator.runtime.resource import Object
+from chex_operator.rules.observed import Notes, Run
+from chex_operator.rules.outcome import RayJobState, Told
+from chex_operator.rules.timestamps import seconds_of
 
 FINALIZER = "chexdragon.dev/checkpoint"
 COMPONENT_LABEL = "app.kubernetes.io/component"

@@ -13,6 +13,7 @@ network        whom the Pods may reach, and who may reach them
 `supporting_objects` are applied first, then `ray_job` is created; `preflight_support` and `preflight_job` likewise.
 """
 
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.access import progress_access
 from chex_operator.rendering.attempt import (
     PREFLIGHT,
@@ -27,7 +28,6 @@ from chex_operator.rendering.names import attempt_name
 from chex_operator.rendering.network import network_policies
 from chex_operator.rendering.preflight_job import preflight_job
 from chex_operator.rendering.ray_job import ray_job
-from chex_operator.runtime.resource import Object
 
 __all__ = [
     "PREFLIGHT",

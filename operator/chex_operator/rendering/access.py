@@ -1,9 +1,9 @@
 """What the driver of an attempt may do at the API server: patch its own progress."""
 
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import Runnable
 from chex_operator.rendering.names import attempt_name, metadata, progress_name
 from chex_operator.rendering.pods import service_account_name
-from chex_operator.runtime.resource import Object
 
 RBAC = "rbac.authorization.k8s.io"
 

@@ -3,9 +3,9 @@
 import json
 
 from chex_api.attempt import ATTEMPT_FILE, MANIFEST_FILE, STAGE_FILE, AttemptFile
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import Attempt, AttemptReference, Preflight
 from chex_operator.rendering.names import ROLE_LABEL, attempt_name, metadata, progress_name, stage_name
-from chex_operator.runtime.resource import Object
 
 PROGRESS_ROLE = "progress"
 

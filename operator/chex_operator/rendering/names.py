@@ -3,8 +3,8 @@
 import hashlib
 
 from chex_api import API_VERSION
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import AttemptReference, JobReference
-from chex_operator.runtime.resource import Object
 
 DOMAIN = "chexdragon.dev"
 JOB_UID_LABEL = f"{DOMAIN}/job-uid"

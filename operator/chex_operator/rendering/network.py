@@ -4,9 +4,9 @@ In: each other, KubeRay at the dashboard, Prometheus at the metrics. Out: DNS, e
 alone the API server, for its progress. What the runtime does not name is closed.
 """
 
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import PREFLIGHT, AttemptReference, Runnable
 from chex_operator.rendering.names import ATTEMPT_LABEL, attempt_name, metadata
-from chex_operator.runtime.resource import Object
 
 DASHBOARD_PORT = 8265
 METRICS_PORT = 8080

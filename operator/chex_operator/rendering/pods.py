@@ -5,9 +5,9 @@ IPC_LOCK, which NCCL over InfiniBand would like, is refused even by `baseline`, 
 
 from chex_api.attempt import KMS_KEY_VARIABLE, MOUNTED_FOLDER
 from chex_api.runtime import RuntimeSpec
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import Runnable
 from chex_operator.rendering.names import labels
-from chex_operator.runtime.resource import Object
 
 USER_ID = 1000
 GRACE_SECONDS = 120

@@ -1,10 +1,10 @@
 """The Job of a preflight: a small Pod without GPU."""
 
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import Preflight
 from chex_operator.rendering.names import attempt_name, metadata, progress_name
 from chex_operator.rendering.pods import pod_template
 from chex_operator.rendering.queueing import queue_label
-from chex_operator.runtime.resource import Object
 
 COMMAND = ["python", "-m", "chex_jobs.executor.preflight"]
 RESOURCES = {

@@ -2,8 +2,8 @@
 
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import Pool, RuntimeSpec
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.names import ATTEMPT_LABEL
-from chex_operator.runtime.resource import Object
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"

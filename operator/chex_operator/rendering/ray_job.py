@@ -6,11 +6,11 @@ edits of a created RayJob are ignored; a RayJob with `suspend` needs `shutdownAf
 """
 
 from chex_api.runtime import Pool
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.attempt import Attempt, WorkerGroup
 from chex_operator.rendering.names import attempt_name, metadata, stage_name
 from chex_operator.rendering.pods import pod_template
 from chex_operator.rendering.queueing import affinity, queue_label, scheduler_labels, topology_annotation
-from chex_operator.runtime.resource import Object
 
 ENTRYPOINT = "python -m chex_jobs.executor.cluster"
 HEAD_SHARED_MEMORY = "1Gi"

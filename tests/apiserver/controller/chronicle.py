@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from chex_operator.runtime.resource import BATCH_JOBS, JOBS, PODS, RAYJOBS, Object, Resource
+from chex_operator.kube.resource import BATCH_JOBS, JOBS, PODS, RAYJOBS, Object, Resource
 from tests.apiserver.control_plane import ApiClient
 
 KEPT = (JOBS, RAYJOBS, BATCH_JOBS, PODS)

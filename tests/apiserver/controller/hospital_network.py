@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chex_operator.runtime.resource import JOBS, PODS, RAYJOBS, RUNTIMES, Object, Resource
+from chex_operator.kube.resource import JOBS, PODS, RAYJOBS, RUNTIMES, Object, Resource
 from tests.apiserver.chart_objects import apply_objects, operator_options, operator_token
 from tests.apiserver.control_plane import ApiClient, write_kubeconfig
 from tests.apiserver.controller.operator_process import OperatorProcess

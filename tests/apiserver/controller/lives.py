@@ -16,7 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from chex_operator.runtime.resource import (
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
     JOBS,

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chex_operator.runtime.resource import JOBS, Object
+from chex_operator.kube.resource import JOBS, Object
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.chronicle import Event
 

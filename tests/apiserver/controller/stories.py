@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.apiserver.controller.lives import Life
 from tests.apiserver.ray_engine.drives import fail, finish, hang, lose
 

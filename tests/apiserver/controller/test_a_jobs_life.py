@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from chex_operator.runtime.resource import CLUSTER_RUNTIMES, CONFIGMAPS, EVENTS, JOBS, PODS, RAYJOBS, ROLES
+from chex_operator.kube.resource import CLUSTER_RUNTIMES, CONFIGMAPS, EVENTS, JOBS, PODS, RAYJOBS, ROLES
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network, runtime_object
 from tests.apiserver.controller.recorder import contradictions, told

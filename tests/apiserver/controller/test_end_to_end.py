@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chex_jobs.artifacts import Storage, open_storage
-from chex_operator.runtime.resource import JOBS, RAYJOBS, RUNTIMES, Object
+from chex_operator.kube.resource import JOBS, RAYJOBS, RUNTIMES, Object
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.chronicle import Chronicle, chronicle
 from tests.apiserver.controller.hospital_network import HospitalNetwork, runtime_object

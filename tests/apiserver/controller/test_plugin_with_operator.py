@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.apiserver.controller.hospital_network import HospitalNetwork
 from tests.apiserver.plugin import Plugin, plugin_for
 from tests.apiserver.ray_engine.drives import fail, finish, hang

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chex_operator.runtime.resource import JOBS
+from chex_operator.kube.resource import JOBS
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import hospital_network
 from tests.apiserver.fault_proxy import Call, delay, fault_proxy
@@ -10,7 +10,7 @@ from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 
 CONNECTIONS = 32
-"""As many calls of passes are under way at most (`chex_operator.runtime.client.Client`)."""
+"""As many calls of passes are under way at most (`chex_operator.kube.client.Client`)."""
 LONGER_THAN_A_LEASE = 25.0
 
 

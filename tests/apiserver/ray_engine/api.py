@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import aiohttp
 
-from chex_operator.runtime.errors import ApiError, NotFound
-from chex_operator.runtime.resource import Object, Resource
-from chex_operator.runtime.wire import refusal
+from chex_operator.kube.errors import ApiError, NotFound
+from chex_operator.kube.resource import Object, Resource
+from chex_operator.kube.wire import refusal
 
 Held = Callable[[Resource, str, str], Object | None]
 """An object, by kind, namespace and name, as it was heard of last."""

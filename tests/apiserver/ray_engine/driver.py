@@ -9,8 +9,8 @@ from typing import Protocol
 
 from chex_api.attempt import ATTEMPT_FILE, PROGRESS, STAGE_FILE, STOP, AttemptFile
 from chex_api.stage import StageProgress, StageResult, StageSpec
-from chex_operator.runtime.errors import ApiError
-from chex_operator.runtime.resource import CONFIGMAPS, Object
+from chex_operator.kube.errors import ApiError
+from chex_operator.kube.resource import CONFIGMAPS, Object
 from tests.apiserver.ray_engine.api import MERGE_PATCH, Api
 from tests.apiserver.ray_engine.ends import End
 from tests.apiserver.ray_engine.mounts import Given

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.apiserver.ray_engine.objects import now
 
 

@@ -12,13 +12,13 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, TypeVar
 
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.clock import SystemClock
-from chex_operator.runtime.connection import Connection
-from chex_operator.runtime.errors import ApiError, Conflict, NotFound
-from chex_operator.runtime.informer import Informer
-from chex_operator.runtime.queue import Backoff, QueueClosed, WorkQueue
-from chex_operator.runtime.resource import BATCH_JOBS, PODS, RAYCLUSTERS, RAYJOBS, Object, Resource
+from chex_operator.kube.client import Client
+from chex_operator.kube.clock import SystemClock
+from chex_operator.kube.connection import Connection
+from chex_operator.kube.errors import ApiError, Conflict, NotFound
+from chex_operator.kube.informer import Informer
+from chex_operator.kube.queue import Backoff, QueueClosed, WorkQueue
+from chex_operator.kube.resource import BATCH_JOBS, PODS, RAYCLUSTERS, RAYJOBS, Object, Resource
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient
 from tests.apiserver.ray_engine.api import Api
 from tests.apiserver.ray_engine.ends import End

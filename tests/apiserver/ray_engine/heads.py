@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 from tests.apiserver.ray_engine.mounts import Given
 
 FINAL = ("SUCCEEDED", "FAILED", "STOPPED")

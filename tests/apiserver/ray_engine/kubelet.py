@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from chex_operator.runtime.errors import Conflict, NotFound
-from chex_operator.runtime.resource import PODS, Object
+from chex_operator.kube.errors import Conflict, NotFound
+from chex_operator.kube.resource import PODS, Object
 from tests.apiserver.ray_engine.api import Api
 from tests.apiserver.ray_engine.ends import (
     End,

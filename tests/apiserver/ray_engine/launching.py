@@ -11,15 +11,7 @@ from typing import Any, TypeVar
 
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
-from chex_operator.rendering import (
-    JobReference,
-    attempt_name,
-    preflight_job,
-    preflight_support,
-    ray_job,
-    supporting_objects,
-)
-from chex_operator.runtime.resource import (
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
     JOBS,
@@ -32,8 +24,16 @@ from chex_operator.runtime.resource import (
     Object,
     Resource,
 )
+from chex_operator.rendering import (
+    JobReference,
+    attempt_name,
+    preflight_job,
+    preflight_support,
+    ray_job,
+    supporting_objects,
+)
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.runtime.access import job
+from tests.apiserver.kube.access import job
 from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import ARTIFACTS, attempt, preflight, runtime

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from chex_operator.runtime.resource import CONFIGMAPS, Object, Resource
+from chex_operator.kube.resource import CONFIGMAPS, Object, Resource
 from tests.apiserver.ray_engine.api import Api
 
 SECRETS = Resource("", "v1", "secrets", "Secret")

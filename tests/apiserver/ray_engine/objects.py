@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chex_operator.runtime.resource import Object
+from chex_operator.kube.resource import Object
 
 ENGINE = "chexdragon.dev/ray-engine"
 """Who plays the submitter's Job: Kubernetes' own controller takes a second for each change of a Pod, and leaves it to us."""

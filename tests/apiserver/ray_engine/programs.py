@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from chex_api.stage import StageResult
-from chex_operator.runtime.resource import RAYJOBS, Object
+from chex_operator.kube.resource import RAYJOBS, Object
 from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.driver import Driver, Pods
 from tests.apiserver.ray_engine.heads import HeadLost, Heads

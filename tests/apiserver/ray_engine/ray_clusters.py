@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chex_operator.runtime.errors import ApiError
-from chex_operator.runtime.resource import PODS, RAYCLUSTERS, Object
+from chex_operator.kube.errors import ApiError
+from chex_operator.kube.resource import PODS, RAYCLUSTERS, Object
 from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.objects import Place, cluster_pod, now, places
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from chex_operator.runtime.errors import AlreadyExists
-from chex_operator.runtime.resource import BATCH_JOBS, RAYCLUSTERS, RAYJOBS, Object
+from chex_operator.kube.errors import AlreadyExists
+from chex_operator.kube.resource import BATCH_JOBS, RAYCLUSTERS, RAYJOBS, Object
 from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.heads import FINAL, Cluster, HeadLost, Heads, RayJobRun
 from tests.apiserver.ray_engine.objects import now, ray_cluster, submitter_job, suffix

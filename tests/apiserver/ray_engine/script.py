@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chex_operator.kube.resource import Object
 from chex_operator.rendering.names import ATTEMPT_LABEL, DOMAIN
-from chex_operator.runtime.resource import Object
 from tests.apiserver.ray_engine.objects import NODE_TYPE_LABEL, RAY_JOB_LABEL
 
 if TYPE_CHECKING:

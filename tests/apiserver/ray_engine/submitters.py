@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chex_operator.runtime.resource import BATCH_JOBS, PODS, Object
+from chex_operator.kube.resource import BATCH_JOBS, PODS, Object
 from tests.apiserver.ray_engine.api import Api, Held
 from tests.apiserver.ray_engine.objects import ENGINE, now, submitter_pod
 from tests.apiserver.ray_engine.ray_clusters import current

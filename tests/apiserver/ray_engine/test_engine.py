@@ -7,7 +7,7 @@ import pytest
 
 from chex_api.attempt import FAILURE, RESULT, STOPPED
 from chex_api.run_policy import RunPolicy
-from chex_operator.runtime.resource import (
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
     JOBS,

@@ -7,7 +7,7 @@ import pytest
 
 from chex_api.attempt import FAILURE, PROGRESS, RESULT
 from chex_jobs.artifacts import open_storage
-from chex_operator.runtime.resource import BATCH_JOBS, JOBS, Object
+from chex_operator.kube.resource import BATCH_JOBS, JOBS, Object
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.ray_engine.ends import OUT_OF_MEMORY
 from tests.apiserver.ray_engine.engine import Engine

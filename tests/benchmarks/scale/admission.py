@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from chex_operator.rendering import JobReference, Preflight, preflight_job, preflight_support
-from chex_operator.runtime.resource import (
+from chex_operator.kube.resource import (
     BATCH_JOBS,
     CONFIGMAPS,
     NETWORKPOLICIES,
@@ -11,8 +10,9 @@ from chex_operator.runtime.resource import (
     ROLES,
     Object,
 )
+from chex_operator.rendering import JobReference, Preflight, preflight_job, preflight_support
 from tests.benchmarks.scale.stored import Manifest
-from tests.unit.chex_operator.policy.world import World
+from tests.unit.chex_operator.reconcile.world import World
 
 KINDS = {each.kind: each for each in (BATCH_JOBS, CONFIGMAPS, NETWORKPOLICIES, ROLEBINDINGS, ROLES)}
 

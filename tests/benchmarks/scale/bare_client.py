@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import aiohttp
 
+from chex_operator.kube.resource import JOBS, Object
 from chex_operator.rendering import JobReference
-from chex_operator.runtime.resource import JOBS, Object
 from tests.apiserver.control_plane import ADMIN_TOKEN, ApiClient
 from tests.benchmarks.scale.admission import children, first_status
 from tests.benchmarks.scale.stored import NAMESPACE, Manifest

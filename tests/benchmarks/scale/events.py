@@ -8,10 +8,10 @@ from contextlib import aclosing
 import aiohttp
 
 from chex_api.attempt import PROGRESS
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.resource import CONFIGMAPS, JOBS, Object
+from chex_operator.kube.client import Client
+from chex_operator.kube.resource import CONFIGMAPS, JOBS, Object
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.runtime.access import client_at
+from tests.apiserver.kube.access import client_at
 from tests.benchmarks.scale.bare_client import session
 from tests.benchmarks.scale.stored import DONE_AT_FIRST, LIVE_STAGE, NAMESPACE, Stored, progress_text
 

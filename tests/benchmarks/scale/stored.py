@@ -25,17 +25,17 @@ from chex_api.runtime import RuntimeSpec
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.views import FINALIZER
-from chex_operator.policy.admission import Accepted, judge
-from chex_operator.policy.frozen_plan import (
-    FrozenPlan,
-    document_of,
-    freeze,
-    plan_identity,
-    plan_objects,
-    stage_label,
+from chex_operator.kube.client import Client
+from chex_operator.kube.resource import (
+    BATCH_JOBS,
+    CLUSTER_RUNTIMES,
+    CONFIGMAPS,
+    JOBS,
+    PODS,
+    RAYJOBS,
+    Object,
+    Resource,
 )
-from chex_operator.policy.moments import timestamp
-from chex_operator.policy.placement import placement_of, pool_named
 from chex_operator.rendering import (
     PREFLIGHT,
     Attempt,
@@ -48,20 +48,20 @@ from chex_operator.rendering import (
     ray_job,
 )
 from chex_operator.rendering.config_maps import json_text, preflight_config_map, progress_config_map
-from chex_operator.runtime.client import Client
-from chex_operator.runtime.resource import (
-    BATCH_JOBS,
-    CLUSTER_RUNTIMES,
-    CONFIGMAPS,
-    JOBS,
-    PODS,
-    RAYJOBS,
-    Object,
-    Resource,
+from chex_operator.rules.admission import Accepted, judge
+from chex_operator.rules.frozen_plan import (
+    FrozenPlan,
+    document_of,
+    freeze,
+    plan_identity,
+    plan_objects,
+    stage_label,
 )
+from chex_operator.rules.placement import placement_of, pool_named
+from chex_operator.rules.timestamps import timestamp
 from tests.apiserver.ray_engine.ends import running_status
 from tests.apiserver.ray_engine.objects import cluster_pod, places, ray_cluster, submitter_job, submitter_pod
-from tests.unit.chex_operator.policy.world import World
+from tests.unit.chex_operator.reconcile.world import World
 
 SAMPLES = Path(__file__).parents[3] / "infra" / "samples"
 NAMESPACE = "radiology"

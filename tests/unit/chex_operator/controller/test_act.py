@@ -10,7 +10,9 @@ from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.controller.act import Actor, Done, NotLeading
 from chex_operator.controller.views import FINALIZER, JobView, job_view
-from chex_operator.policy.actions import (
+from chex_operator.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
+from chex_operator.kube.wire import Page
+from chex_operator.reconcile.actions import (
     AddFinalizer,
     DeletePlan,
     DeleteRun,
@@ -20,17 +22,15 @@ from chex_operator.policy.actions import (
     StartPreflight,
     StartStage,
 )
-from chex_operator.policy.admission import Refused
-from chex_operator.policy.decide import Decision
-from chex_operator.policy.frozen_plan import FrozenPlan, freeze, plan_objects
-from chex_operator.policy.observed import Observed
+from chex_operator.reconcile.decide import Decision
 from chex_operator.rendering import AttemptReference, JobReference, attempt_name
 from chex_operator.rendering.names import stage_name
-from chex_operator.runtime.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
-from chex_operator.runtime.wire import Page
-from tests.unit.chex_operator.policy.world import manifest
+from chex_operator.rules.admission import Refused
+from chex_operator.rules.frozen_plan import FrozenPlan, freeze, plan_objects
+from chex_operator.rules.observed import Observed
+from tests.unit.chex_operator.kube.virtual_clock import VirtualClock
+from tests.unit.chex_operator.reconcile.world import manifest
 from tests.unit.chex_operator.rendering.attempts import preflight, runtime
-from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 Calls = list[tuple[str, Any]]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from chex_operator.controller.caches import Caches
-from chex_operator.runtime.clock import SystemClock
-from chex_operator.runtime.wire import Page, WatchEvent
+from chex_operator.kube.clock import SystemClock
+from chex_operator.kube.wire import Page, WatchEvent
 
 
 class Nothing:

@@ -4,9 +4,9 @@ import asyncio
 
 from chex_operator.controller.gone_pods import REMEMBERED_SECONDS, GonePods
 from chex_operator.controller.pods import PodView
-from chex_operator.policy.observed import Pod
-from chex_operator.policy.outcome import PodProblem
-from tests.unit.chex_operator.virtual_clock import VirtualClock
+from chex_operator.rules.observed import Pod
+from chex_operator.rules.outcome import PodProblem
+from tests.unit.chex_operator.kube.virtual_clock import VirtualClock
 
 PLACE, KEY = "radiology", ("radiology", "w")
 EVICTED = PodProblem("Evicted", "Pod w was taken away", disruption=True)

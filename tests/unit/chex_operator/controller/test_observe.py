@@ -12,13 +12,13 @@ from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer, accepted_identity
 from chex_operator.controller.views import job_view
-from chex_operator.policy.admission import Refused
-from chex_operator.policy.observed import Observed
+from chex_operator.kube.errors import NotFound
+from chex_operator.kube.resource import CONFIGMAPS, RAYJOBS, Object, Resource
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
-from chex_operator.runtime.errors import NotFound
-from chex_operator.runtime.resource import CONFIGMAPS, RAYJOBS, Object, Resource
-from tests.unit.chex_operator.policy.world import World, manifest
-from tests.unit.chex_operator.virtual_clock import VirtualClock
+from chex_operator.rules.admission import Refused
+from chex_operator.rules.observed import Observed
+from tests.unit.chex_operator.kube.virtual_clock import VirtualClock
+from tests.unit.chex_operator.reconcile.world import World, manifest
 
 
 class Api:

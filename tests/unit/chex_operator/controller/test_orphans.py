@@ -7,11 +7,11 @@ import pytest
 
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.orphans import sweep
+from chex_operator.kube.errors import NotFound
+from chex_operator.kube.resource import RAYCLUSTERS, RAYJOBS, Object, Resource
+from chex_operator.kube.wire import Page
 from chex_operator.rendering.names import JOB_UID_LABEL
-from chex_operator.runtime.errors import NotFound
-from chex_operator.runtime.resource import RAYCLUSTERS, RAYJOBS, Object, Resource
-from chex_operator.runtime.wire import Page
-from tests.unit.chex_operator.virtual_clock import VirtualClock
+from tests.unit.chex_operator.kube.virtual_clock import VirtualClock
 
 
 class Api:

@@ -10,12 +10,9 @@ import pytest
 from chex_api.status import SupersededAttempt
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.reconciler import Reconciler
-from chex_operator.policy.moments import timestamp
-from chex_operator.policy.observed import Pod
-from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
-from chex_operator.runtime.errors import NotFound, ServerError
-from chex_operator.runtime.metrics import Metrics
-from chex_operator.runtime.resource import (
+from chex_operator.kube.errors import NotFound, ServerError
+from chex_operator.kube.metrics import Metrics
+from chex_operator.kube.resource import (
     CLUSTER_RUNTIMES,
     CONFIGMAPS,
     JOBS,
@@ -24,12 +21,15 @@ from chex_operator.runtime.resource import (
     Object,
     Resource,
 )
-from chex_operator.runtime.wire import Page, WatchEvent
-from chex_operator.runtime.worker import Requeue
+from chex_operator.kube.wire import Page, WatchEvent
+from chex_operator.kube.worker import Requeue
+from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
+from chex_operator.rules.observed import Pod
+from chex_operator.rules.timestamps import timestamp
 from tests.patience import PATIENCE_SECONDS
-from tests.unit.chex_operator.policy.world import World, accepted, manifest
+from tests.unit.chex_operator.kube.virtual_clock import VirtualClock
+from tests.unit.chex_operator.reconcile.world import World, accepted, manifest
 from tests.unit.chex_operator.rendering.attempts import runtime
-from tests.unit.chex_operator.virtual_clock import VirtualClock
 
 KEY = ("radiology", "tiny")
 METADATA: Object = {

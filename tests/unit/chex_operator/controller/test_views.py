@@ -14,7 +14,7 @@ from chex_operator.controller.views import (
     ray_job_view,
     stop_text,
 )
-from chex_operator.policy.outcome import RayJobState
+from chex_operator.rules.outcome import RayJobState
 
 LABELS = {
     "chexdragon.dev/job-uid": "u",

@@ -6,8 +6,8 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
-from chex_operator.policy.frozen_plan import document_of
 from chex_operator.rendering import Attempt, AttemptReference, JobReference, Preflight, WorkerGroup
+from chex_operator.rules.frozen_plan import document_of
 from tests.pipeline.manifest import tiny_job
 
 JOB = JobReference("radiology", "network-2026q4", "6a1f0c1e-7d7e-4c3e-9a53-0d8ad7f0f8b1", generation=3)

@@ -1,0 +1,125 @@
+"""From a manifest to its preflight, from that to a frozen plan, and from a plan to the stages of a status. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chex_api.attempt import PreflightResult
+from chex_api.job import ChexTrainingJob
+from chex_api.plan import Plan, UnresolvedDigest, make_plan
+from chex_api.stage import StageResult
+from chex_api.status import StageStatus
+from chex_operator.reconcile.actions import DeletePlan, FreezePlan, Notice
+from chex_operator.reconcile.state import Course
+from chex_operator.reconcile.superseded import leave_behind
+from chex_operator.rendering import PREFLIGHT, JobReference
+from chex_operator.rules.admission import Accepted
+from chex_operator.rules.frozen_plan import FrozenPlan, freeze, stage_label
+from chex_operator.rules.placement import NoSuchPool
+from chex_operator.rules.stage_state import REFUSED, UNKNOWN_RESULT, finish, rest
+
+
+@dataclass(frozen=True)
+class CannotPlan:
+    """What preflight found does not fit together with the manifest, in words."""
+
+    reason: str
+    message: str
+
+
+def plan(course: Course) -> None:
+    """Have a preflight for this manifest, and freeze the plan once it has found what there is."""
+    preflight = course.preflight()
+    if course.accepted is None:
+        return
+    if course.has_plan(course.accepted.identity):
+        if preflight is not None and preflight.reason == REFUSED:
+            course.stages[0] = rest(
+                preflight, "Finished", "Finished"
+            )  # its plan could not be written for a while
+        return
+    if preflight is None or preflight.identity != course.accepted.identity:
+        rest_of_stages = course.stages[1:] if preflight is not None else course.stages
+        course.stages = [_new_preflight(course.accepted.identity), *rest_of_stages]
+        return
+    if preflight.state != "Finished":
+        return
+    notes = course.observed.notes.get(preflight.attempt_name)
+    if notes is None or notes.preflight is None:
+        # Its ConfigMap was deleted: by us, some time after the job's end, or by somebody. No fault of the preflight.
+        course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it looks again")
+        return
+    planned = _plan_from(course.observed.job, course.accepted, notes.preflight)
+    if isinstance(planned, CannotPlan):
+        course.stages[0] = rest(preflight, "Failed", planned.reason, planned.message)
+        return
+    _adopt(course, planned, notes.preflight.finished)
+
+
+def _adopt(course: Course, planned: FreezePlan, finished: dict[str, StageResult]) -> None:
+    preflight, old = course.stages[0], course.stages[1:]
+    found = course.observed.notes[preflight.attempt_name].preflight
+    assert found is not None
+    course.stages = _stages_of(planned.frozen, preflight, old, found)
+    kept = {(stage.name, stage.identity) for stage in course.stages}
+    leave_behind(course, (stage for stage in old if (stage.name, stage.identity) not in kept))
+    course.results |= {
+        stage.name: finished[stage.name]
+        for stage in course.stages
+        if stage.state == "Finished" and stage.name in finished
+    }
+    course.notices.extend(Notice("Warning", "DataOutlook", "Plan", notice) for notice in found.notices)
+    course.actions.append(planned)
+    if course.plan_name and course.plan_name != planned.frozen.name:
+        course.actions.append(DeletePlan(course.plan_name))
+    course.plan_name = planned.frozen.name
+
+
+def _new_preflight(identity: str) -> StageStatus:
+    """The preflight of a manifest, before its first attempt."""
+    return StageStatus(name=PREFLIGHT, state="Waiting", identity=identity)
+
+
+def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | CannotPlan:
+    """The plan that follows from what preflight found."""
+    try:
+        plan = make_plan(_as_seen(accepted.manifest()), found.digests)
+        frozen = freeze(job, accepted.identity, plan, accepted.runtime)
+    except (UnresolvedDigest, NoSuchPool) as error:
+        return CannotPlan("PlanFailed", str(error))
+    strangers = _strangers(plan, found)
+    if strangers:
+        message = (
+            f"the runtime's image computes other identities than this operator for {', '.join(strangers[:4])}: the two are of "
+            "different versions; use the jobs image of the operator's release"
+        )
+        return CannotPlan("VersionMismatch", message)
+    return FreezePlan(frozen, plan)
+
+
+def _stages_of(
+    plan: FrozenPlan, preflight: StageStatus, before: Sequence[StageStatus], found: PreflightResult
+) -> list[StageStatus]:
+    """The stages of a new plan. What has the same identity goes on; what is finished is never launched."""
+    known = {(stage.name, stage.identity): stage for stage in before}
+    stages = [preflight]
+    for planned in plan.stages:
+        stage = known.get((planned.label, planned.identity)) or StageStatus(
+            name=planned.label, state="Waiting", identity=planned.identity
+        )
+        if stage.state == "Running" and stage.reason == REFUSED and stage.launch_time is None:
+            stage = rest(stage, "Waiting", "")  # what was refused may be asked for differently now
+        done = found.finished.get(planned.label)
+        if done is not None and stage.state == "Waiting":
+            stage = finish(stage, done.manifest_uri, done.manifest_sha256)
+        stages.append(stage)
+    return stages
+
+
+def _as_seen(manifest: ChexTrainingJob) -> ChexTrainingJob:
+    return manifest.model_copy(update={"status": None})
+
+
+def _strangers(plan: Plan, found: PreflightResult) -> list[str]:
+    return [
+        label for stage in plan.stages if found.identities.get(label := stage_label(stage)) != stage.identity
+    ]

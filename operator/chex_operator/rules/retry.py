@@ -1,0 +1,98 @@
+"""Whether and when a stage is tried again. Pure.
+
+An attempt that committed progress sets the count of failures back: a run of weeks may meet more faults than `backoffLimit`, as
+long as it advances between them. Disruptions are counted apart. A fault of the manifest is never retried.
+"""
+
+from dataclasses import dataclass, replace
+
+from chex_api.run_policy import RunPolicy
+from chex_operator.rules.outcome import End, Outcome
+
+FIRST_WAIT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 600.0
+DISRUPTION_WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class History:
+    """What a stage has been through.
+
+    Attributes:
+        attempts: attempts begun so far; the next one has the next number.
+        failures: failed attempts since the last one that committed progress.
+        disruptions: evictions, preemptions and lost nodes in all.
+        not_before: seconds since the epoch before which no attempt begins.
+    """
+
+    attempts: int = 0
+    failures: int = 0
+    disruptions: int = 0
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Go on with another attempt, not before `history.not_before`."""
+
+    history: History
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No further attempt: the job fails with this reason."""
+
+    history: History
+    reason: str
+    message: str
+
+
+def begun(history: History) -> History:
+    """The history once another attempt has been written down, which happens before its RayJob is created."""
+    return replace(history, attempts=history.attempts + 1)
+
+
+def after(
+    history: History, outcome: Outcome, policy: RunPolicy, *, progressed: bool, now: float
+) -> Retry | GiveUp:
+    """What follows an attempt that did not succeed.
+
+    Args:
+        history: before this end was counted.
+        outcome: how it ended; not `SUCCEEDED`.
+        policy: the limits.
+        progressed: whether the attempt committed a checkpoint, or anything else that the next one goes on from.
+        now: seconds since the epoch.
+    """
+    assert outcome.end is not End.SUCCEEDED
+    if outcome.end is End.FAULTY:
+        return GiveUp(history, outcome.reason, outcome.message)
+    if outcome.end is End.STOPPED:
+        return Retry(replace(history, failures=0, not_before=now))
+    if outcome.end is End.DISRUPTED:
+        return _after_disruption(history, outcome, policy, now)
+    return _after_failure(history, outcome, policy, progressed, now)
+
+
+def _after_disruption(history: History, outcome: Outcome, policy: RunPolicy, now: float) -> Retry | GiveUp:
+    counted = replace(history, disruptions=history.disruptions + 1, not_before=now + DISRUPTION_WAIT_SECONDS)
+    if counted.disruptions > policy.max_disruptions:
+        message = f"disrupted {counted.disruptions} times, and runPolicy.maxDisruptions allows {policy.max_disruptions}; the last: {outcome.message}"
+        return GiveUp(counted, "TooManyDisruptions", message)
+    return Retry(counted)
+
+
+def _after_failure(
+    history: History, outcome: Outcome, policy: RunPolicy, progressed: bool, now: float
+) -> Retry | GiveUp:
+    failures = 1 if progressed else history.failures + 1
+    counted = replace(history, failures=failures, not_before=now + wait_seconds(failures))
+    if failures > policy.backoff_limit:
+        message = f"failed {failures} times without progress, and runPolicy.backoffLimit allows {policy.backoff_limit}; the last: {outcome.message}"
+        return GiveUp(counted, "BackoffLimitExceeded", message)
+    return Retry(counted)
+
+
+def wait_seconds(failures: int) -> float:
+    """Seconds before the attempt after so many failures in a row: doubled each time, up to ten minutes."""
+    return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 32))
