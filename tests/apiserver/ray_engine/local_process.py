@@ -26,6 +26,8 @@ from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.ray_engine.driver import Driver
 from tests.pipeline.runs import descendants
 
+OF_PROCESSOR = ("ATEN_", "DNNL_", "MKL_", "NPY_", "ONEDNN_", "OPENBLAS_")
+"""Beginnings of variables that choose kernels and so the order of additions: they are of the machine, as its processor is."""
 RAY_SECONDS = 60.0
 """For a head to start, on a loaded machine."""
 GRACE_SECONDS = 10.0
@@ -72,6 +74,7 @@ class LocalNode:
             "HOME": str(folder),
             "PYTHONPATH": os.pathsep.join(sys.path),
             "PYTHONUNBUFFERED": "1",
+            **{name: value for name, value in os.environ.items() if name.startswith(OF_PROCESSOR)},
             **SETTINGS,
             **driver.given.environment,
             MOUNTED_VARIABLE: str(mounted),
