@@ -47,6 +47,19 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class Record(ApiModel):
+    """A document that we store and read again.
+
+    Keys that a reader does not know are passed over, so that what an earlier version has written stays readable.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    def plain(self) -> dict[str, Any]:
+        """As it is stored: camelCase; what is absent is null."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
 class OneOf(ApiModel):
     """An object with exactly one member, the API's form of a union: `{moCo: {...}}`."""
 

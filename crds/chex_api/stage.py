@@ -29,6 +29,11 @@ class StageReference(ApiModel):
         default="", description="Of an ingest: the domain in which its patient ids are unique."
     )
 
+    @property
+    def label(self) -> str:
+        """How people, manifests and status name it: `<kind>/<name>`."""
+        return f"{self.kind}/{self.name}"
+
 
 class WeightsFromElsewhere(ApiModel):
     """Weights that this job did not train, among the forebears of a start."""
@@ -183,6 +188,16 @@ class StageSpec(ApiModel):
         description="What the identity is the digest of; a finished stage keeps it to be compared with.",
     )
     work: StageWork = Field(description="What the stage does.")
+
+    @property
+    def label(self) -> str:
+        """How people, manifests and status name it: `<kind>/<name>`."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def parent_identities(self) -> dict[str, str]:
+        """Identity of each parent, by label, as a manifest records it."""
+        return {parent.label: parent.identity for parent in self.parents}
 
 
 class StageProgress(ApiModel):

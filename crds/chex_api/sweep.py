@@ -6,6 +6,7 @@ from pydantic import Field
 
 from chex_api.base import OUTSIDE_IDENTITY, ApiModel, Empty, OneOf
 
+Metric = Literal["AUROC", "AUPRC"]
 SweepParameter = Literal["learningRate", "weightDecay", "warmupFraction", "headLearningRateFactor"]
 
 
@@ -104,9 +105,7 @@ class Sweep(ApiModel):
     concurrency: Annotated[int, Field(ge=1, le=1024), OUTSIDE_IDENTITY] = Field(
         default=4, description="Trials that run at the same time; no result depends on it."
     )
-    metric: Literal["AUROC", "AUPRC"] = Field(
-        default="AUROC", description="What is compared on validation patients."
-    )
+    metric: Metric = Field(default="AUROC", description="What is compared on validation patients.")
     search: Search = Field(default=Search(tpe=Tpe()), description="How configurations are proposed.")
     scheduler: Scheduler = Field(
         default=Scheduler(successive_halving=SuccessiveHalving()), description="How early a poor trial ends."

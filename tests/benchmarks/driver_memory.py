@@ -34,8 +34,8 @@ from chex_jobs.data.dataset.shards import Place, shard_path
 from chex_jobs.data.ingest.chunks import Chunk, ChunkResult, DecodedFilm
 from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData, UnitTable
+from chex_jobs.handover.context import Machine, StageContext
 from chex_jobs.preflight import run_preflight
-from chex_jobs.stages.context import Machine, StageContext
 from tests.pipeline.manifest import tiny_job
 
 FILMS = 400_000

@@ -100,7 +100,7 @@ def results_of(manifest: dict[str, Any]) -> dict[str, Any]:
     assert job is not None
     plan = make_plan(job, run_preflight(job).digests)
     store = ArtifactStore.open(job.spec.artifacts.uri)
-    found: dict[str, Any] = {"identities": {f"{s.kind}/{s.name}": s.identity for s in plan.stages}}
+    found: dict[str, Any] = {"identities": {s.label: s.identity for s in plan.stages}}
     for hospital in job.spec.hospitals:
         adapt, evaluate = plan.stage("adapt", hospital.name), plan.stage("evaluate", hospital.name)
         adapted = store.stage("adapt", hospital.name, adapt.identity).finished()

@@ -13,7 +13,7 @@ from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.executor.cluster import FINISHED, INTERRUPTED, WRONG_INPUT, attempt_id, run_attempt
-from chex_jobs.stages.context import Machine
+from chex_jobs.handover.context import Machine
 from tests.pipeline.manifest import tiny_job
 
 pytestmark = pytest.mark.usefixtures("two_core_ray")

@@ -17,7 +17,7 @@ from chex_api.plan import make_plan
 from chex_api.stage import StageSpec
 from chex_jobs.executor.cluster import FINISHED, attempt_id, run_attempt
 from chex_jobs.executor.pod_files import MOUNTED_VARIABLE
-from chex_jobs.stages.context import Machine
+from chex_jobs.handover.context import Machine
 from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
 from tests.ray.test_cluster_entry_point import Told

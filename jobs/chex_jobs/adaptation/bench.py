@@ -6,35 +6,32 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chex_api.encoder import ImageEncoder, WeightsFormat
-from chex_api.stage import AdaptSpec, StageReference, StageSpec
+from chex_api.encoder import ImageEncoder
+from chex_api.stage import AdaptSpec, StageSpec
 from chex_jobs.adaptation.score import ValidationSet
 from chex_jobs.adaptation.view import AdaptationData
 from chex_jobs.artifacts import Artifact, ArtifactStore, AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.label_objects import finished_labels
 from chex_jobs.evaluation.statistics.aggregation import map_units
+from chex_jobs.handover.files import IMAGE_ENCODER
+from chex_jobs.handover.parents import MissingParent, finished_parent
 from chex_jobs.models import ImageEncoderModule, build_image_encoder
 from chex_jobs.models.image_weights import load_image_encoder
 from chex_jobs.models.weights import load_weights
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.units import DaptUnit, Encoder, FeaturesUnit, Unit
-from chex_jobs.training.run import StartWeights
-from chex_jobs.training.weight_files import IMAGE_ENCODER
+from chex_jobs.training.start_weights import StartWeights, weights_of_start
 
 FEATURES_FILE = "features.safetensors"
 FEATURES_KEPT = 8
 """Sets of features kept in memory; DenseNet-121's of 100,000 films take 400 MB each."""
-
-
-class MissingParent(RuntimeError):
-    """Something that a unit reads is not finished. Names it and says what to do."""
 
 
 class NoLabels(ValueError):
@@ -95,7 +92,7 @@ class Workbench:
 
     def ingested(self) -> FinishedArtifact:
         """The ingested data set. Raises `MissingParent`."""
-        return self._stage(self.spec.dataset.films)
+        return finished_parent(self._store, self.spec.dataset.films)
 
     def labelled(self, fold: int | None, role: str, labels: LabelSet) -> LabelledFilms:
         """The labelled films of a role, `train` or `validate`, that belong to a draw. Raises `NoLabels`."""
@@ -147,11 +144,7 @@ class Workbench:
         if isinstance(encoder, DaptUnit):
             return StartWeights(artifact=self.finished(encoder))
         start = next(start for start in self.spec.starts if start.identity == encoder.weights)
-        if start.stage is not None:
-            return StartWeights(artifact=self._stage(start.stage))
-        return StartWeights(
-            folder_uri=start.weights_uri, folder_format=cast(WeightsFormat, start.weights_format)
-        )
+        return weights_of_start(start, self._store)
 
     def features(self, unit: FeaturesUnit) -> Features:
         """Features that a unit has left, kept in memory for the units after it."""
@@ -198,13 +191,6 @@ class Workbench:
 
     def _device_name(self) -> str:
         return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
-
-    def _stage(self, reference: StageReference) -> FinishedArtifact:
-        if reference.uri:
-            return FinishedArtifact.open(
-                f"{reference.uri.rstrip('/')}/manifest.json", reference.manifest_sha256
-            )
-        return _required(self._store.stage(reference.kind, reference.name, reference.identity))
 
 
 def _required(artifact: Artifact) -> FinishedArtifact:

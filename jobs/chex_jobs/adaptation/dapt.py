@@ -7,11 +7,11 @@ from chex_api.encoder import Encoders
 from chex_api.pretraining import Optimization
 from chex_jobs.adaptation.bench import Workbench
 from chex_jobs.evaluation.statistics.aggregation import map_units
+from chex_jobs.handover.files import IMAGE_ENCODER, TEXT_ENCODER
 from chex_jobs.sweep.arms import BATCH, UNITS, Summary
 from chex_jobs.sweep.units import DaptUnit
 from chex_jobs.training.run import TrainingData, TrainingRun
 from chex_jobs.training.train import train
-from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
 
 WORTH_STORING = 50_000
 """Films trained on from which the state of a run is stored on the way; fewer are trained again as soon."""

@@ -1,62 +1,61 @@
-"""`arms.json`: what the sweep of a hospital chose, from which the evaluation reads what to open test data for."""
+"""From what the arms of a hospital chose to `arms.json` (`chex_jobs.handover.arms_document`)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from chex_api.sweep import Metric
 from chex_jobs.evaluation.arms.selection import cost_order
 from chex_jobs.evaluation.results.schema import ArmCost, ArmKey
 from chex_jobs.evaluation.statistics.discrimination import mean_over_folds
+from chex_jobs.handover.arms_document import (
+    ArmEntry,
+    ArmsDocument,
+    DrawnLabels,
+    FailedArm,
+    FinalFit,
+    FitScore,
+    TrialScore,
+)
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
-from chex_jobs.sweep.units import Unit
-
-ARMS_FILE = "arms.json"
-SCHEMA = "chexdragon.dev/arms/v1"
+from chex_jobs.sweep.units import Site, Unit
 
 
 def arms_document(
-    arms: Sequence[dict[str, Any]],
-    tasks: Sequence[str],
-    unit: str,
-    metric: str,
+    arms: Sequence[ArmEntry],
+    site: Site,
     unlearnable: Mapping[str, str],
-    failed: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
-    """The whole file. `tasks` is the order of logits in every model; `unlearnable` are left out, each with the reason.
-
-    `failed` are the arms without a model (`failed_arm`); `notices` are sentences on these and on the others, for whoever
-    reads the numbers.
-    """
-    return {
-        "schema": SCHEMA,
-        "tasks": list(tasks),
-        "unlearnable": dict(unlearnable),
-        "unit": unit,
-        "metric": metric,
-        "arms": list(arms),
-        "failed": list(failed),
-        "notices": notices_of(arms, failed),
-    }
+    failed: Sequence[FailedArm] = (),
+) -> ArmsDocument:
+    """The whole file, with the notices of all its arms."""
+    return ArmsDocument(
+        tasks=site.tasks,
+        unlearnable=dict(unlearnable),
+        unit=site.unit,
+        metric=site.metric,
+        arms=tuple(arms),
+        failed=tuple(failed),
+        notices=tuple(notices_of(arms, failed)),
+    )
 
 
-def failed_arm(arm: Arm, failure: ArmFailed) -> dict[str, Any]:
+def failed_arm(arm: Arm, failure: ArmFailed) -> FailedArm:
     """An arm without a model, and why. With folds it is the first one that failed: an arm needs all of them."""
     of_fold = "" if arm.fold is None else f"fold {arm.fold}: "
-    return {
-        "start": arm.start_name,
-        "strategy": arm.strategy.name,
-        "labelFraction": arm.fraction,
-        "reason": of_fold + failure.reason,
-    }
+    return FailedArm(
+        start=arm.start_name,
+        strategy=arm.strategy.name,
+        label_fraction=arm.fraction,
+        reason=of_fold + failure.reason,
+    )
 
 
-def arm_document(
+def arm_entry(
     arm: Arm,
     choice: ArmChoice,
     used: Sequence[tuple[Unit, Summary]],
     finals: Mapping[str, Summary],
     labelled_patients: int,
-) -> dict[str, Any]:
+) -> ArmEntry:
     """One arm in one fold.
 
     Args:
@@ -65,34 +64,37 @@ def arm_document(
         used: every distinct unit of the arm with its summary.
         finals: summaries of the final units by identity.
         labelled_patients: whose labels the arm reads in its first draw, over all folds.
-
-    `filmPasses` are forward-equivalents over what it takes to get the arm once: everything but the fits of further
-    draws, shared units included. They are the same on every run; `deviceSeconds` of the same units were measured. `finals` lists one object for each draw and seed; the seeds of a probe
-    share theirs. `labels` counts scored units with a label, by draw.
     """
     dapt = arm.strategy.dapt
     once = [summary for unit, summary in used if unit.draw == 0]
     by_draw = {draw: finals[unit.identity]["labels"] for draw, _, unit in choice.finals}
-    return {
-        "start": arm.start_name,
-        "strategy": arm.strategy.name,
-        "transfer": arm.strategy.transfer,
-        "daptObjective": "" if dapt is None else dapt.objective.name,
-        "labelFraction": arm.fraction,
-        "fold": arm.fold,
-        "configuration": choice.configuration,
-        "epochs": choice.epochs,
-        "trials": [{"value": _number(score.value), "loss": _number(score.loss)} for score in choice.scores],
-        "labelledPatients": labelled_patients,
-        "filmPasses": sum(int(summary["filmPasses"]) for summary in once),
-        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for summary in once), 3),
-        "labels": [{"draw": draw, **counts} for draw, counts in sorted(by_draw.items())],
-        "finals": [
-            {"draw": draw, "seed": seed, "identity": unit.identity, "score": finals[unit.identity]["score"]}
+    return ArmEntry(
+        start=arm.start_name,
+        strategy=arm.strategy.name,
+        transfer=arm.strategy.transfer,
+        dapt_objective="" if dapt is None else dapt.objective.name,
+        label_fraction=arm.fraction,
+        fold=arm.fold,
+        configuration=choice.configuration,
+        epochs=choice.epochs,
+        trials=tuple(
+            TrialScore(value=_number(score.value), loss=_number(score.loss)) for score in choice.scores
+        ),
+        labelled_patients=labelled_patients,
+        film_passes=sum(int(summary["filmPasses"]) for summary in once),
+        device_seconds=round(sum(float(summary["deviceSeconds"]) for summary in once), 3),
+        labels=tuple(DrawnLabels.parse({"draw": draw, **counts}) for draw, counts in sorted(by_draw.items())),
+        finals=tuple(
+            FinalFit(
+                draw=draw,
+                seed=seed,
+                identity=unit.identity,
+                score=FitScore.parse(finals[unit.identity]["score"]),
+            )
             for draw, seed, unit in choice.finals
-        ],
-        "notices": _notices(arm, choice, used),
-    }
+        ),
+        notices=tuple(_notices(arm, choice, used)),
+    )
 
 
 def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]]) -> list[str]:
@@ -114,18 +116,14 @@ def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]]) 
     return said
 
 
-def notices_of(arms: Sequence[Mapping[str, Any]], failed: Sequence[Mapping[str, Any]]) -> list[str]:
+def notices_of(arms: Sequence[ArmEntry], failed: Sequence[FailedArm]) -> list[str]:
     """What a reader must see of the arms of an `arms.json`, each with the arms that it holds for."""
     said: dict[str, list[str]] = {}
     for entry in arms:
-        for notice in entry["notices"]:
-            said.setdefault(notice, []).append(_name(entry))
-    lost = [f"{_name(entry)} failed and is not compared: {entry['reason']}" for entry in failed]
+        for notice in entry.notices:
+            said.setdefault(notice, []).append(entry.label)
+    lost = [f"{entry.label} failed and is not compared: {entry.reason}" for entry in failed]
     return lost + [f"{', '.join(dict.fromkeys(names))}: {notice}" for notice, names in said.items()]
-
-
-def _name(entry: Mapping[str, Any]) -> str:
-    return f"{entry['start']}/{entry['strategy']}@{entry['labelFraction']:g}"
 
 
 @dataclass(frozen=True)
@@ -137,19 +135,19 @@ class OnValidation:
     value: float
 
 
-def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> OnValidation | None:
+def best_on_validation(entries: Sequence[ArmEntry], metric: Metric) -> OnValidation | None:
     """The arm with the most labels and, of these, the best mean score over its final fits: what is to be deployed.
 
     None where no task had both classes. Arms with fewer labels are validated on fewer patients, and the best of such scores is
-    too good by chance (`evaluation.selection`). Of equals it is the cheapest, as there.
+    too good by chance (`evaluation.arms.selection`). Of equals it is the cheapest, as there.
     With folds the fold models of a draw and seed are one fit: each task's scores are joined over folds, as in the
     evaluation, whose page prints the same number.
     """
-    most = max((document["labelFraction"] for document in documents), default=1.0)
-    arms: dict[str, list[Mapping[str, Any]]] = {}
-    for document in documents:
-        if document["labelFraction"] == most:
-            arms.setdefault(_name(document), []).append(document)
+    most = max((entry.label_fraction for entry in entries), default=1.0)
+    arms: dict[str, list[ArmEntry]] = {}
+    for entry in entries:
+        if entry.label_fraction == most:
+            arms.setdefault(entry.label, []).append(entry)
     cheapest_first = sorted(arms.items(), key=lambda item: _cost_order(item[1]))
     scored = [
         OnValidation(label, value)
@@ -159,30 +157,29 @@ def best_on_validation(documents: Sequence[Mapping[str, Any]], metric: str) -> O
     return max(scored, key=lambda each: each.value, default=None)
 
 
-def _cost_order(folds: Sequence[Mapping[str, Any]]) -> tuple[tuple[int, float], ArmKey]:
+def _cost_order(folds: Sequence[ArmEntry]) -> tuple[tuple[int, float], ArmKey]:
     first = folds[0]
-    film_passes = float(sum(fold["filmPasses"] for fold in folds))
-    arm = ArmKey(str(first["start"]), str(first["strategy"]), float(first["labelFraction"]))
-    return cost_order(arm, ArmCost(film_passes, int(first["labelledPatients"]), 0, 0))
+    film_passes = float(sum(fold.film_passes for fold in folds))
+    arm = ArmKey(first.start, first.strategy, first.label_fraction)
+    return cost_order(arm, ArmCost(film_passes, first.labelled_patients, 0, 0))
 
 
-def _value(folds: Sequence[Mapping[str, Any]], metric: str) -> float | None:
-    fits: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
-    for document in folds:
-        for final in document["finals"]:
-            fits.setdefault((final["draw"], final["seed"]), []).append(final["score"])
+def _value(folds: Sequence[ArmEntry], metric: Metric) -> float | None:
+    fits: dict[tuple[int, int], list[FitScore]] = {}
+    for entry in folds:
+        for final in entry.finals:
+            fits.setdefault((final.draw, final.seed), []).append(final.score)
     values = [value for scores in fits.values() if (value := _value_of_fit(scores, metric)) is not None]
     return sum(values) / len(values) if values else None
 
 
-def _value_of_fit(folds: Sequence[Mapping[str, Any]], metric: str) -> float | None:
-    known = []
-    for task in range(len(folds[0][metric])):
+def _value_of_fit(folds: Sequence[FitScore], metric: Metric) -> float | None:
+    known: list[float] = []
+    for task in range(len(folds[0].by_task(metric))):
         weights = [
-            score["positives"][task] * (score["negatives"][task] if metric == "AUROC" else 1)
-            for score in folds
+            score.positives[task] * (score.negatives[task] if metric == "AUROC" else 1) for score in folds
         ]
-        value = mean_over_folds([score[metric][task] for score in folds], weights)
+        value = mean_over_folds([score.by_task(metric)[task] for score in folds], weights)
         if value is not None:
             known.append(value)
     return sum(known) / len(known) if known else None

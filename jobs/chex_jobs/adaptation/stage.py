@@ -13,10 +13,10 @@ from typing import Any
 from chex_api.encoder import TextEncoder
 from chex_api.identity import short
 from chex_api.stage import AdaptSpec, StageProgress, StageSpec
+from chex_api.summaries import AdaptationSummary
 from chex_jobs.adaptation.learnable import unlearnable_tasks
 from chex_jobs.adaptation.results import (
-    ARMS_FILE,
-    arm_document,
+    arm_entry,
     arms_document,
     best_on_validation,
     failed_arm,
@@ -25,6 +25,10 @@ from chex_jobs.adaptation.view import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.label_objects import finished_labels
+from chex_jobs.handover.arms_document import ArmEntry, ArmsDocument, FailedArm
+from chex_jobs.handover.context import StageContext
+from chex_jobs.handover.files import ARMS
+from chex_jobs.handover.parents import finished_parent
 from chex_jobs.sweep.arms import Arm, Summary, program
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.effort import effort_of
@@ -34,74 +38,59 @@ Key = tuple[str, str, float, int | None]
 """Start, strategy, label fraction, fold."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where an adaptation runs. Nothing of it changes a result."""
-
-    store: ArtifactStore
-    attempt_id: str
-    cpus: int
-    gpus: int
-
-
 def adapt(
     stage: StageSpec,
-    place: Place,
+    context: StageContext,
     *,
-    on_progress: Callable[[StageProgress], None] = lambda _: None,
-    should_stop: Callable[[], bool] = lambda: False,
     environment: Mapping[str, Any] | None = None,
 ) -> FinishedArtifact | None:
     """Run what is not finished of an adaptation, and commit it. None when it was stopped before its end.
 
     Args:
         stage: of kind `adapt`; its parents are finished.
-        place: the machine or the attempt's cluster; Ray is running in this process when there is work to do.
-        on_progress: called after each unit.
-        should_stop: asked all the time; units that run at that moment are lost, all before them are kept.
+        context: the machine or the attempt's cluster; Ray is running in this process when there is work to do. Units that run
+            when a stop is asked for are lost, all before them are kept.
         environment: recorded in the manifest.
 
     Raises:
         UnitFailed: a unit failed twice; the message holds its own error.
+        MissingParent: the data set is not ingested.
         ArtifactError: a parent or an object is missing or damaged.
     """
     begun = time.monotonic()
     spec = _work(stage)
-    ingested = _ingested(spec, place.store)
-    dataset = ChestXrayDataset.open(ingested, finished_labels(place.store, spec.dataset.labels))
+    ingested = finished_parent(context.store, spec.dataset.films)
+    dataset = ChestXrayDataset.open(ingested, finished_labels(context.store, spec.dataset.labels))
     unlearnable = unlearnable_tasks(dataset, spec.hospital.tasks)
     stage = without_tasks(stage, unlearnable)
     site = site_of(stage, dataset.unit)
     arms = arms_of(spec, dataset.num_folds) if site.tasks else {}
     programs = {key: program(arm, site, spec.hospital.sweep) for key, arm in arms.items()}
-    coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, place.store))
-    cleaner = _Cleaner(coordinator, place.store)
+    coordinator: Coordinator[Key] = Coordinator(programs, lambda unit: _finished(unit, context.store))
+    cleaner = _Cleaner(coordinator, context.store)
     whole = coordinator.num_finished == 0
     if not coordinator.done:
         num_units = sum(effort_of(arm, site, spec.hospital.sweep).units for arm in arms.values())
-        reporter = SweepReporter(coordinator, arms, num_units, on_progress)
+        reporter = SweepReporter(coordinator, arms, num_units, context.on_progress)
 
         def after(unit: Unit) -> None:
             cleaner.clean()
             reporter.tell(unit)
 
-        if not _run(coordinator, stage, place, after, should_stop):
+        if not _run(coordinator, stage, context, after):
             return None
     cleaner.clean()
     readers = _labelled_patients(dataset, site, spec) if site.tasks else {}
     failed = _failed(arms, coordinator)
-    documents = [
-        _document(key, arm, coordinator, readers[arm.fraction])
+    entries = [
+        _entry(key, arm, coordinator, readers[arm.fraction])
         for key, arm in arms.items()
         if key[:3] not in failed
     ]
-    summary = _summary(documents, site, coordinator, unlearnable)
-    summary["wallSeconds"] = round(time.monotonic() - begun, 3) if whole else None
-    document = arms_document(
-        documents, site.tasks, site.unit, site.metric, unlearnable, list(failed.values())
-    )
-    summary["notices"] = document["notices"]
-    return _commit(stage, place, document, summary, environment)
+    document = arms_document(entries, site, unlearnable, list(failed.values()))
+    wall_seconds = round(time.monotonic() - begun, 3) if whole else None
+    summary = _summary(document, coordinator, wall_seconds)
+    return _commit(stage, context, document, summary, environment)
 
 
 def without_tasks(stage: StageSpec, left_out: Collection[str]) -> StageSpec:
@@ -116,16 +105,6 @@ def without_tasks(stage: StageSpec, left_out: Collection[str]) -> StageSpec:
 def _work(stage: StageSpec) -> AdaptSpec:
     assert stage.work.adapt is not None, "the stage is of kind adapt"
     return stage.work.adapt
-
-
-def _ingested(spec: AdaptSpec, store: ArtifactStore) -> FinishedArtifact:
-    reference = spec.dataset.films
-    done = store.stage(reference.kind, reference.name, reference.identity).finished()
-    if done is None:
-        raise FileNotFoundError(
-            f"{reference.kind}/{reference.name} is not finished, and this stage reads it; run the job again"
-        )
-    return done
 
 
 def site_of(stage: StageSpec, unit: str) -> Site:
@@ -194,22 +173,21 @@ def _finished(unit: Unit, store: ArtifactStore) -> Summary | None:
 def _run(
     coordinator: Coordinator[Key],
     stage: StageSpec,
-    place: Place,
+    context: StageContext,
     after: Callable[[Unit], None],
-    should_stop: Callable[[], bool],
 ) -> bool:
     from chex_jobs.sweep.actors import Actors, run_units  # loads Ray
 
-    devices = place.gpus or place.cpus
-    concurrency = max(1, min(_work(stage).hospital.sweep.concurrency, devices))
+    machine = context.machine
+    concurrency = max(1, min(_work(stage).hospital.sweep.concurrency, machine.devices))
     actors = Actors(
         concurrency=concurrency,
         # Without GPUs a core each: an actor computes with one thread. With GPUs the other cores prepare films.
-        cpus_each=max(1, place.cpus // concurrency) if place.gpus else 1,
-        gpus_each=place.gpus / concurrency if place.gpus else 0,
+        cpus_each=max(1, machine.cpus // concurrency) if machine.gpus else 1,
+        gpus_each=machine.gpus / concurrency if machine.gpus else 0,
     )
-    opener = _Opener(stage, place.store, place.attempt_id)
-    return run_units(coordinator, opener, actors, after, should_stop)
+    opener = _Opener(stage, context.store, context.attempt_id)
+    return run_units(coordinator, opener, actors, after, context.stop.is_set)
 
 
 @dataclass(frozen=True)
@@ -288,67 +266,64 @@ def _labelled_patients(dataset: ChestXrayDataset, site: Site, spec: AdaptSpec) -
 
 def _failed(
     arms: Mapping[Key, Arm], coordinator: Coordinator[Key]
-) -> dict[tuple[str, str, float], dict[str, Any]]:
+) -> dict[tuple[str, str, float], FailedArm]:
     """The arms that failed in any fold: one that lacks a fold has no score to compare."""
-    found: dict[tuple[str, str, float], dict[str, Any]] = {}
+    found: dict[tuple[str, str, float], FailedArm] = {}
     for key, arm in arms.items():
         if key in coordinator.failures:
             found.setdefault(key[:3], failed_arm(arm, coordinator.failures[key]))
     return found
 
 
-def _document(
-    key: Key, arm: Arm, coordinator: Coordinator[Key], num_labelled_patients: int
-) -> dict[str, Any]:
+def _entry(key: Key, arm: Arm, coordinator: Coordinator[Key], num_labelled_patients: int) -> ArmEntry:
     used = coordinator.used_by(key)
     summaries = {unit.identity: summary for unit, summary in used}
-    return arm_document(arm, coordinator.choices[key], used, summaries, num_labelled_patients)
+    return arm_entry(arm, coordinator.choices[key], used, summaries, num_labelled_patients)
 
 
 def _commit(
     stage: StageSpec,
-    place: Place,
-    document: dict[str, Any],
-    summary: dict[str, Any],
+    context: StageContext,
+    document: ArmsDocument,
+    summary: AdaptationSummary,
     environment: Mapping[str, Any] | None,
 ) -> FinishedArtifact:
-    attempt = place.store.stage(stage.kind, stage.name, stage.identity, stage.identified).attempt(
-        place.attempt_id
-    )
-    attempt.write_json(ARMS_FILE, document)
-    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in stage.parents}
-    return attempt.commit(summary, parents, environment)
+    attempt = context.attempt(stage)
+    attempt.write_json(ARMS, document.plain())
+    parents = stage.parent_identities
+    return attempt.commit(summary.plain(), parents, environment)
 
 
 def _summary(
-    documents: list[dict[str, Any]],
-    site: Site,
-    coordinator: Coordinator[Key],
-    unlearnable: Mapping[str, str],
-) -> dict[str, Any]:
-    """What was done; `wallSeconds` is the clock's, None where some of the work was found finished."""
+    document: ArmsDocument, coordinator: Coordinator[Key], wall_seconds: float | None
+) -> AdaptationSummary:
+    """What was done; `wall_seconds` is the clock's, None where some of the work was found finished."""
     used = {
         unit.identity: (unit, summary)
         for key in coordinator.choices
         for unit, summary in coordinator.used_by(key)
     }
     kinds = Counter(unit.kind for unit, _ in used.values())
-    summaries = {identity: summary for identity, (_, summary) in used.items()}
-    arms = len({(d["start"], d["strategy"], d["labelFraction"]) for d in documents})
-    return {
-        "headline": "; ".join([_headline(documents, site, arms, len(used)), *unlearnable.values()]),
-        "arms": arms,
-        "units": len(used),
-        "daptRuns": kinds["dapt"],
-        "finalFits": kinds["final"],
-        "trials": sum(len(document["trials"]) for document in documents),
-        "filmPasses": sum(int(summary["filmPasses"]) for summary in summaries.values()),
-        "deviceSeconds": round(sum(float(summary["deviceSeconds"]) for summary in summaries.values()), 3),
-    }
+    summaries = [summary for _, summary in used.values()]
+    arms = len({entry.label for entry in document.arms})
+    return AdaptationSummary(
+        headline="; ".join([_headline(document, arms, len(used)), *document.unlearnable.values()]),
+        arms=arms,
+        units=len(used),
+        dapt_runs=kinds["dapt"],
+        final_fits=kinds["final"],
+        trials=sum(len(entry.trials) for entry in document.arms),
+        film_passes=sum(int(summary["filmPasses"]) for summary in summaries),
+        device_seconds=round(sum(float(summary["deviceSeconds"]) for summary in summaries), 3),
+        wall_seconds=wall_seconds,
+        notices=document.notices,
+    )
 
 
-def _headline(documents: list[dict[str, Any]], site: Site, arms: int, units: int) -> str:
+def _headline(document: ArmsDocument, arms: int, units: int) -> str:
     """How much was done and the best arm on validation, with the number that the page prints of it."""
     said = f"{arms} arms, {units} units" if arms else "nothing to train"
-    best = best_on_validation(documents, site.metric)
-    return said if best is None else f"{said}, best validation {site.metric} {best.value:.3f} ({best.label})"
+    best = best_on_validation(document.arms, document.metric)
+    return (
+        said if best is None else f"{said}, best validation {document.metric} {best.value:.3f} ({best.label})"
+    )

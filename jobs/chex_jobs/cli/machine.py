@@ -4,7 +4,7 @@ import os
 
 from chex_jobs.cli.cuda_devices import visible_devices
 from chex_jobs.data.cores import usable_cores
-from chex_jobs.stages.context import Machine
+from chex_jobs.handover.context import Machine
 
 
 def this_machine(cpus: int | None) -> Machine:

@@ -73,7 +73,7 @@ def _datasets(preflight: PreflightReport) -> dict[str, Any]:
 
 
 def _stages(plan: Plan, store: ArtifactStore, to_decode: Mapping[str, int]) -> list[dict[str, Any]]:
-    parents = {stage.identity: f"{stage.kind}/{stage.name}" for stage in plan.stages}
+    parents = {stage.identity: stage.label for stage in plan.stages}
     described: list[dict[str, Any]] = []
     for stage in plan.stages:
         finished = store.stage(stage.kind, stage.name, stage.identity).finished() is not None
@@ -93,9 +93,9 @@ def _why(stage: StageSpec, store: ArtifactStore, parents: Mapping[str, str]) -> 
 
 
 def _stage(stage: StageSpec, *, finished: bool) -> dict[str, Any]:
-    parents = [f"{parent.kind}/{parent.name}" for parent in stage.parents]
+    parents = [parent.label for parent in stage.parents]
     return {
-        "stage": f"{stage.kind}/{stage.name}",
+        "stage": stage.label,
         "identity": stage.identity,
         "finished": finished,
         "parents": parents,

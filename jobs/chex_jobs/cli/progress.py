@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from chex_api.plan import Plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
+from chex_api.summaries import IngestSummary
 from chex_jobs.cli.live_line import LiveLine
 from chex_jobs.cli.preflight_line import LookingLine
 from chex_jobs.cli.terminal import tell
@@ -133,14 +134,10 @@ def rounded_duration(seconds: float) -> str:
 
 def headline(result: StageResult) -> str:
     """The one line for people that a stage's summary offers, or that follows from its counts."""
-    summary = result.summary
-    if "quarantined" in summary:
-        quarantined = sum(summary["quarantined"].values())
-        return f"{summary['films']} films of {summary['patients']} patients" + (
-            f", {quarantined} in quarantine" if quarantined else ""
-        )
-    return str(summary.get("headline", ""))
+    if "quarantined" in result.summary:
+        return IngestSummary.parse(result.summary).headline
+    return str(result.summary.get("headline", ""))
 
 
 def _name(stage: StageSpec) -> str:
-    return f"{stage.kind}/{stage.name}"
+    return stage.label

@@ -11,7 +11,8 @@ from chex_jobs.cli.arguments import called
 from chex_jobs.cli.cluster_job import ClusterJob
 from chex_jobs.cli.kubectl import Kubectl
 from chex_jobs.cli.main import FAILED, WRONG_USAGE
-from chex_jobs.cli.report_copy import PAGE, page_to_open, save
+from chex_jobs.cli.report_copy import page_to_open, save
+from chex_jobs.handover.files import PAGE
 
 JOB_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 

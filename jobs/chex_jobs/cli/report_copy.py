@@ -4,12 +4,9 @@ from pathlib import Path
 
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.artifacts.cache import LocalCache
+from chex_jobs.handover.files import MODEL_CARD, PAGE, RESULTS
 
-PAGE = "report.html"
-CARD = "model-card.md"
 MODELS = "models"
-EXACT_RECORD = "results.json"
-"""Holds every count, small cells included: it stays with the artifacts (docs/statistics.md)."""
 
 
 def page_to_open(report: FinishedArtifact) -> Path:
@@ -33,7 +30,7 @@ def is_local(report: FinishedArtifact) -> bool:
 def save(report: FinishedArtifact, folder: Path, *, models: bool) -> Path:
     """Copy what may be passed on: the page, the table, the model cards, with `models` the models; returns the page."""
     for path in report.files:
-        if path != EXACT_RECORD and (models or not _is_of_model(path)):
+        if path != RESULTS and (models or not _is_of_model(path)):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             report.copy(path, target)
@@ -41,4 +38,4 @@ def save(report: FinishedArtifact, folder: Path, *, models: bool) -> Path:
 
 
 def _is_of_model(path: str) -> bool:
-    return path.startswith(f"{MODELS}/") and not path.endswith(f"/{CARD}")
+    return path.startswith(f"{MODELS}/") and not path.endswith(f"/{MODEL_CARD}")

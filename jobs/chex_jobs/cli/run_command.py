@@ -6,17 +6,18 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from chex_api.summaries import ReportSummary
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.cli.arguments import called
 from chex_jobs.cli.machine import this_machine
 from chex_jobs.cli.main import FAILED, INTERRUPTED
 from chex_jobs.cli.manifests import load
 from chex_jobs.cli.progress import JsonLinesObserver, PeopleObserver
-from chex_jobs.cli.report_copy import CARD, PAGE
 from chex_jobs.cli.terminal import tell
 from chex_jobs.executor.local import LocalExecutor, RunOutcome
 from chex_jobs.executor.signals import StopSignals
-from chex_jobs.stages.context import StageStopped
+from chex_jobs.handover.context import StageStopped
+from chex_jobs.handover.files import MODEL_CARD, PAGE
 from chex_jobs.stages.errors import StageFailed
 
 
@@ -57,12 +58,12 @@ def _print_outcome(outcome: RunOutcome) -> None:
 
 def conclusions(report: FinishedArtifact) -> Iterator[str]:
     """What was found for each hospital, where its model lies, and the page; places as they are now."""
-    models = report.summary["models"]
-    for hospital, sentence in report.summary["conclusions"].items():
+    summary = ReportSummary.parse(report.summary)
+    for hospital, sentence in summary.conclusions.items():
         yield f"{hospital}: {sentence}"
-        if hospital in models:
-            yield f"  model: {report.uri_of(f'{models[hospital]}/{CARD}').rpartition('/')[0]}"
-    if report.summary["generatedFilms"]:
+        if hospital in summary.models:
+            yield f"  model: {report.uri_of(f'{summary.models[hospital]}/{MODEL_CARD}').rpartition('/')[0]}"
+    if summary.generated_films:
         yield "generated films: nothing here is accuracy"
     yield f"report: {report.uri_of(PAGE)}"
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from chex_jobs.evaluation.arms.selection import Metric
 from chex_jobs.evaluation.evaluate import ArmFacts
 from chex_jobs.evaluation.results.schema import ArmCost, ArmKey
 from chex_jobs.evaluation.statistics.predictions import FitKey, PredictionsError
 from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
-
-SCHEMA = "chexdragon.dev/arms/v1"
+from chex_jobs.handover.arms_document import SCHEMA, ArmEntry, ArmsDocument
 
 
 @dataclass(frozen=True)
@@ -47,62 +48,58 @@ def read_adaptation(document: Mapping[str, Any], validation: Callable[[str], Fil
         raise PredictionsError(
             f"arms.json has schema {document.get('schema')!r}, expected {SCHEMA!r}; run adapt again"
         )
-    metric = document["metric"]
-    if metric not in ("AUROC", "AUPRC"):
-        raise PredictionsError(f"arms.json compares {metric!r}; AUROC and AUPRC are known")
-    by_arm: dict[ArmKey, list[Mapping[str, Any]]] = {}
-    for entry in document["arms"]:
+    try:
+        found = ArmsDocument.parse(document)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PredictionsError(f"arms.json, {where}: {first['msg']}; run adapt again") from error
+    by_arm: dict[ArmKey, list[ArmEntry]] = {}
+    for entry in found.arms:
         by_arm.setdefault(_key(entry), []).append(entry)
-    unlearnable = {str(task): str(reason) for task, reason in document["unlearnable"].items()}
-    if not by_arm and not unlearnable and not document.get("notices"):
+    if not by_arm and not found.unlearnable and not found.notices:
         raise PredictionsError(
             "arms.json has no arms; the hospital needs a start, a strategy and a label fraction"
         )
     return AdaptationOutput(
-        tasks=tuple(document["tasks"]),
-        metric=metric,
+        tasks=found.tasks,
+        metric=found.metric,
         arms=tuple(_facts(arm, entries) for arm, entries in by_arm.items()),
-        models=_models(document["arms"], validation),
-        unlearnable=unlearnable,
-        notices=tuple(str(notice) for notice in document.get("notices", ())),
+        models=_models(found.arms, validation),
+        unlearnable=found.unlearnable,
+        notices=found.notices,
     )
 
 
-def _key(entry: Mapping[str, Any]) -> ArmKey:
-    return ArmKey(str(entry["start"]), str(entry["strategy"]), float(entry["labelFraction"]))
+def _key(entry: ArmEntry) -> ArmKey:
+    return ArmKey(entry.start, entry.strategy, entry.label_fraction)
 
 
-def _fold(entry: Mapping[str, Any]) -> int:
-    return -1 if entry["fold"] is None else int(entry["fold"])
-
-
-def _facts(arm: ArmKey, entries: Sequence[Mapping[str, Any]]) -> ArmFacts:
-    first = {final["identity"] for entry in entries for final in entry["finals"] if final["draw"] == 0}
+def _facts(arm: ArmKey, entries: Sequence[ArmEntry]) -> ArmFacts:
+    first = {final.identity for entry in entries for final in entry.finals if final.draw == 0}
     cost = ArmCost(
-        film_passes=float(sum(entry["filmPasses"] for entry in entries)),
-        labelled_patients=int(entries[0]["labelledPatients"]),
-        trials=sum(len(entry["trials"]) for entry in entries),
+        film_passes=float(sum(entry.film_passes for entry in entries)),
+        labelled_patients=entries[0].labelled_patients,
+        trials=sum(len(entry.trials) for entry in entries),
         final_fits=len(first),
-        device_seconds=float(sum(entry["deviceSeconds"] for entry in entries)),
+        device_seconds=float(sum(entry.device_seconds for entry in entries)),
     )
-    return ArmFacts(arm, entries[0]["transfer"], entries[0]["daptObjective"], cost, _hyperparameters(entries))
+    return ArmFacts(arm, entries[0].transfer, entries[0].dapt_objective, cost, _hyperparameters(entries))
 
 
-def _hyperparameters(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _hyperparameters(entries: Sequence[ArmEntry]) -> dict[str, float]:
     """The winning trial's parameters; with folds each name says of which."""
     return {
-        name if entry["fold"] is None else f"{name} (fold {entry['fold']})": float(value)
+        name if entry.fold is None else f"{name} (fold {entry.fold})": value
         for entry in entries
-        for name, value in entry["configuration"].items()
+        for name, value in entry.configuration.items()
     }
 
 
-def _models(
-    entries: Sequence[Mapping[str, Any]], validation: Callable[[str], FilmLogits]
-) -> tuple[FinalModel, ...]:
+def _models(entries: Sequence[ArmEntry], validation: Callable[[str], FilmLogits]) -> tuple[FinalModel, ...]:
     fits: dict[str, list[FitKey]] = {}
     for entry in entries:
-        for final in entry["finals"]:
-            key = FitKey(_key(entry), int(final["draw"]), int(final["seed"]), _fold(entry))
-            fits.setdefault(str(final["identity"]), []).append(key)
+        for final in entry.finals:
+            key = FitKey(_key(entry), final.draw, final.seed, -1 if entry.fold is None else entry.fold)
+            fits.setdefault(final.identity, []).append(key)
     return tuple(FinalModel(identity, tuple(keys), validation(identity)) for identity, keys in fits.items())

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
+from chex_api.summaries import IngestSummary
 from chex_jobs.data.dataset.fingerprints import Fingerprints
 from chex_jobs.evaluation.baseline.metadata_baseline import BaselinePredictions, baseline_predictions
 from chex_jobs.evaluation.evaluate import ArmFacts, Inputs, Record, Settings, evaluate, with_cross_hospital
@@ -32,7 +32,7 @@ class IngestedSet:
     """An ingested data set that is opened for testing."""
 
     dataset: str
-    summary: Mapping[str, Any]
+    summary: IngestSummary
     """Of the ingest stage."""
     data: EvaluationData
     test_set: Fingerprints

@@ -32,7 +32,7 @@ from chex_jobs.executor.log_chunks import stage_logs
 from chex_jobs.executor.pod_files import mounted
 from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.executor.signals import EndedBySignal, StopSignals, kept_from_ray
-from chex_jobs.stages.context import Machine, StageContext, StageStopped
+from chex_jobs.handover.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def run_attempt(
     """Run a stage to its manifest, or to the words that say why not; the exit code."""
     from chex_jobs.stages.registry import run_stage  # loads torch and Ray's libraries
 
-    label = f"{spec.kind}/{spec.name}"
+    label = spec.label
     context = StageContext(
         store=ArtifactStore.open(spec.artifacts_uri),
         attempt_id=attempt,

@@ -16,8 +16,8 @@ from chex_api.plan import Plan, make_plan
 from chex_api.stage import StageResult, StageSpec
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.executor.observer import RunObserver
+from chex_jobs.handover.context import Machine, StageContext, StageStopped
 from chex_jobs.preflight import run_preflight
-from chex_jobs.stages.context import Machine, StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 
 
@@ -105,7 +105,7 @@ def new_attempt_id() -> str:
 
 
 def _label(stage: StageSpec) -> str:
-    return f"{stage.kind}/{stage.name}"
+    return stage.label
 
 
 def _result(done: FinishedArtifact) -> StageResult:

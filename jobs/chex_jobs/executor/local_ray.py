@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from chex_jobs.executor.ray_folder import ray_folder
 from chex_jobs.executor.signals import kept_from_ray
-from chex_jobs.stages.context import Machine
+from chex_jobs.handover.context import Machine
 
 OBJECT_STORE_BYTES = 256 * 1024**2
 """Films travel through files, not through Ray: a small store leaves memory to the workers."""

@@ -105,7 +105,7 @@ def _found(job: ChexTrainingJob, progress: Teller) -> PreflightResult:
     identities: dict[str, str] = {}
     finished: dict[str, StageResult] = {}
     for stage in plan.stages:
-        label = f"{stage.kind}/{stage.name}"
+        label = stage.label
         identities[label] = stage.identity
         done = store.stage(stage.kind, stage.name, stage.identity).finished()
         if done is not None:

@@ -102,8 +102,8 @@ def _image_weights(uri: str, weights_format: str | None) -> None:
 
 
 def _shared_stage(reference: ManifestReference) -> None:
+    from chex_jobs.handover.files import IMAGE_ENCODER
     from chex_jobs.models.errors import WeightsError
-    from chex_jobs.training.weight_files import IMAGE_ENCODER
 
     done = FinishedArtifact.open(f"{reference.uri.rstrip('/')}/manifest.json", reference.sha256)
     if IMAGE_ENCODER not in done.files:

@@ -11,6 +11,7 @@ import yaml
 
 from chex_api.job import JobSpec
 from chex_api.stage import ReportSpec
+from chex_api.summaries import IngestSummary, TrainingSummary
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.evaluation.reporting.patient_flow import ingest_steps
 from chex_jobs.evaluation.results.results_json import loads
@@ -23,6 +24,7 @@ from chex_jobs.evaluation.results.schema import (
     Provenance,
     Results,
 )
+from chex_jobs.handover import files
 from chex_jobs.objectives.chance import chance_of
 
 MAX_CURVE_POINTS = 500
@@ -52,7 +54,7 @@ def assemble_results(
     now: datetime,
 ) -> Results:
     """Join the hospitals' results, the pretraining runs and where all of it comes from."""
-    ingested = stages.of_kind("ingest")
+    ingested = {name: IngestSummary.parse(done.summary) for name, done in stages.of_kind("ingest").items()}
     return Results(
         schema=SCHEMA,
         job=work.job_name,
@@ -60,23 +62,19 @@ def assemble_results(
         created_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
         generated_data=any(job.dataset(name).source.is_generated for name in ingested),
         hospitals=tuple(
-            loads(HospitalResults, done.read_bytes("metrics.json"))
+            loads(HospitalResults, done.read_bytes(files.METRICS))
             for done in stages.of_kind("evaluate").values()
         ),
         pretraining=tuple(_pretraining(name, job, done) for name, done in stages.of_kind("pretrain").items()),
         archive_flows=tuple(
-            PatientFlow(
-                name, ingest_steps(ingested[name].summary), dict(ingested[name].summary["quarantined"])
-            )
+            PatientFlow(name, ingest_steps(ingested[name]), ingested[name].quarantined)
             for name in dict.fromkeys(run.dataset for run in job.pretraining)
         ),
         provenance=Provenance(
             seed=job.seed,
             chexdragon_version=version("chexdragon"),
             source_digests={
-                name: str(done.summary.get("sourceDigest", ""))
-                for name, done in ingested.items()
-                if done.summary.get("sourceDigest")
+                name: summary.source_digest for name, summary in ingested.items() if summary.source_digest
             },
             stage_identities={label: done.identity for label, done in stages.by_name.items()},
             manifest_sha256={label: done.manifest_sha256 for label, done in stages.by_name.items()},
@@ -88,21 +86,21 @@ def assemble_results(
 
 
 def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> PretrainingSummary:
-    run, summary = job.pretraining_run(name), done.summary
-    workers, chance = int(summary["workers"]), chance_of(run)
-    seconds = float(summary["secondsOfLastAttempt"]) if summary["resumedFromStep"] is None else None
+    run, summary = job.pretraining_run(name), TrainingSummary.parse(done.summary)
+    workers, chance = summary.workers, chance_of(run)
+    seconds = summary.seconds_of_last_attempt if summary.resumed_from_step is None else None
     return PretrainingSummary(
         name=name,
         dataset=run.dataset,
-        objective=str(summary["objective"]),
+        objective=summary.objective,
         start=run.start_from.label(),
-        epochs=float(summary["epochs"]),
-        films=int(summary["trainingFilms"]),
-        film_passes=float(summary["filmPasses"]),
+        epochs=float(summary.epochs),
+        films=summary.training_films,
+        film_passes=float(summary.film_passes),
         device_seconds=None if seconds is None else seconds * workers,
         wall_seconds=seconds,
         world_sizes=(workers,),
-        final_metrics={key: float(value) for key, value in summary["metrics"].items()},
+        final_metrics=summary.metrics,
         loss=_loss_curve(done, summary),
         chance_loss=None if chance is None else chance.loss,
         chance_top1=None if chance is None else chance.top1,
@@ -110,12 +108,12 @@ def _pretraining(name: str, job: JobSpec, done: FinishedArtifact) -> Pretraining
     )
 
 
-def _loss_curve(done: FinishedArtifact, summary: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
+def _loss_curve(done: FinishedArtifact, summary: TrainingSummary) -> tuple[CurvePoint, ...]:
     """The loss by step as the last attempt reported it; by epoch where it reported nothing."""
     points = [CurvePoint(int(line["step"]), float(line["loss"])) for line in _journal(done)]
     if len(points) < 2:
-        losses = summary["epochLosses"]
-        steps_per_epoch = int(summary["steps"]) / max(1, len(losses))
+        losses = summary.epoch_losses
+        steps_per_epoch = summary.steps / max(1, len(losses))
         points = [
             CurvePoint(round((index + 1) * steps_per_epoch), float(loss)) for index, loss in enumerate(losses)
         ]
@@ -132,7 +130,7 @@ def _top1_curve(done: FinishedArtifact) -> tuple[CurvePoint, ...]:
 
 
 def _journal(done: FinishedArtifact) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in done.read_bytes("progress.jsonl").splitlines()]
+    return [json.loads(line) for line in done.read_bytes(files.PROGRESS).splitlines()]
 
 
 def _thinned(points: list[CurvePoint]) -> tuple[CurvePoint, ...]:

@@ -4,7 +4,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from chex_jobs.stages.context import Machine
+from chex_jobs.handover.context import Machine
 
 PACKAGES = ("chexdragon", "torch", "deepspeed", "ray", "transformers", "timm", "numpy", "scikit-learn")
 

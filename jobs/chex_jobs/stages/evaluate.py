@@ -4,14 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from chex_api.stage import DatasetReference, EvaluateSpec, StageProgress, StageSpec
+from chex_api.summaries import AdaptationSummary, EvaluationSummary, IngestSummary
 from chex_jobs.adaptation.model_files import validation_logits
-from chex_jobs.adaptation.results import ARMS_FILE
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact, ObjectNotFound
 from chex_jobs.data.dataset.fingerprints import Fingerprints, TrainedOn
 from chex_jobs.evaluation.adaptation_output import AdaptationOutput, read_adaptation
@@ -26,16 +25,14 @@ from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
 from chex_jobs.evaluation.test_access.ledger import ledger_lines
 from chex_jobs.evaluation.test_access.predictor import Predictor
 from chex_jobs.evaluation.unchosen import unchosen, validation_can_choose
+from chex_jobs.handover import files
+from chex_jobs.handover.context import StageContext
+from chex_jobs.handover.parents import finished_parent
 from chex_jobs.report.numbers import estimate
 from chex_jobs.report.rows import HEADLINES
-from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.leakage import check_unseen, fingerprints_of, learned_part, notices, trained_on
-from chex_jobs.stages.parents import finished_parent, have_labels, opened_dataset
-
-METRICS_FILE = "metrics.json"
-PREDICTIONS_FILE = "predictions.parquet"
-LEDGER_FILE = "ledger.jsonl"
+from chex_jobs.stages.parents import have_labels, opened_dataset
 
 
 def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
@@ -44,9 +41,9 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     assert work is not None
     begun = time.monotonic()
     for dataset in (work.dataset, *(other.dataset for other in work.also_on)):
-        have_labels(dataset, context, f"{spec.kind}/{spec.name}")
+        have_labels(dataset, context, spec.label)
     adapted = finished_parent(context.store, work.adapt)
-    output = read_adaptation(adapted.read_json(ARMS_FILE), lambda identity: _validation(identity, context))
+    output = read_adaptation(adapted.read_json(files.ARMS), lambda identity: _validation(identity, context))
     home = _opened(work.dataset, context, output.tasks)
     elsewhere = _elsewhere(work, context, output.tasks)
     starts = [(each.start, trained_on(each, context)) for each in work.exposures]
@@ -58,8 +55,8 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         arms=output.arms,
         models=output.models,
         compute=_compute(adapted),
-        identities={f"{each.kind}/{each.name}": each.identity for each in (work.dataset.films, work.adapt)}
-        | {f"{spec.kind}/{spec.name}": spec.identity},
+        identities={each.label: each.identity for each in (work.dataset.films, work.adapt)}
+        | {spec.label: spec.identity},
         stage_identity=spec.identity,
         attempt=context.attempt_id,
         unlearnable=output.unlearnable,
@@ -96,7 +93,7 @@ def _opened(reference: DatasetReference, context: StageContext, tasks: tuple[str
     named = reference.films
     data = EvaluationData(films, shared)
     test_set = fingerprints_of(films, data.test_films(-1), named, context) if shared else Fingerprints()
-    return IngestedSet(named.name, ingested.summary, data, test_set)
+    return IngestedSet(named.name, IngestSummary.parse(ingested.summary), data, test_set)
 
 
 def _elsewhere(work: EvaluateSpec, context: StageContext, tasks: tuple[str, ...]) -> dict[str, IngestedSet]:
@@ -114,7 +111,7 @@ def _check_leakage(
     context: StageContext,
 ) -> None:
     """No model may meet a test film that it has seen; found before the ledger is written and a film is read."""
-    label, hospital = f"{spec.kind}/{spec.name}", work.hospital.name
+    label, hospital = spec.label, work.hospital.name
     seen = [(f"what start {start!r} was trained on", known.seen) for start, known in starts]
     check_unseen(label, f"test films of hospital {hospital!r}", home.test_set, seen)
     if elsewhere:
@@ -150,14 +147,14 @@ def with_clock(compute: HospitalCompute, evaluated_in: float) -> HospitalCompute
 
 
 def _compute(adapted: FinishedArtifact) -> HospitalCompute:
-    wall = adapted.summary["wallSeconds"]
+    summary = AdaptationSummary.parse(adapted.summary)
     return HospitalCompute(
-        film_passes=float(adapted.summary["filmPasses"]),
-        device_seconds=float(adapted.summary["deviceSeconds"]),
-        trials=int(adapted.summary["trials"]),
-        dapt_runs=int(adapted.summary["daptRuns"]),
-        final_fits=int(adapted.summary["finalFits"]),
-        wall_seconds=None if wall is None else float(wall),
+        film_passes=float(summary.film_passes),
+        device_seconds=summary.device_seconds,
+        trials=summary.trials,
+        dapt_runs=summary.dapt_runs,
+        final_fits=summary.final_fits,
+        wall_seconds=summary.wall_seconds,
     )
 
 
@@ -187,21 +184,21 @@ def _commit(
 ) -> FinishedArtifact:
     """Write everything down; without `evaluated` no test film was read, and there are no predictions."""
     attempt = context.attempt(spec)
-    attempt.write_bytes(METRICS_FILE, dumps(results))
+    attempt.write_bytes(files.METRICS, dumps(results))
     if evaluated is not None:
         table = prediction_table(evaluated.validation, evaluated.test, evaluated.elsewhere)
         _write_predictions(attempt, table)
-        attempt.write_bytes(LEDGER_FILE, ledger_lines(evaluated.openings))
-    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
-    return attempt.commit(summary_of(results), parents, describe_environment(context.machine))
+        attempt.write_bytes(files.LEDGER, ledger_lines(evaluated.openings))
+    parents = spec.parent_identities
+    return attempt.commit(summary_of(results).plain(), parents, describe_environment(context.machine))
 
 
 def _write_predictions(attempt: AttemptWriter, table: pa.Table) -> None:
-    with attempt.writing(PREDICTIONS_FILE) as path:
+    with attempt.writing(files.PREDICTIONS) as path:
         pq.write_table(table, path)
 
 
-def summary_of(results: HospitalResults) -> dict[str, Any]:
+def summary_of(results: HospitalResults) -> EvaluationSummary:
     """For status and terminal: numbers of the weights that are deployed, as on the page and on the model card.
 
     Of several tasks the mean, without an interval, as none was computed for these weights.
@@ -212,18 +209,18 @@ def summary_of(results: HospitalResults) -> dict[str, Any]:
     measured = {each.task: each.auroc for each in advice.deployed_performance if each.task in told}
     values = {task: each.value for task, each in measured.items() if each.value is not None}
     interval = next(iter(measured.values())).interval if len(measured) == 1 else None
-    return {
-        "headline": _headline(results, measured),
-        "recommended": advice.deploy.label if advice.deploy is not None else "",
-        "enough": advice.enough.label if advice.enough is not None else "",
-        "verdict": str(advice.verdict),
-        "proven": advice.proven,
-        "auroc": sum(values.values()) / len(values) if values else None,
-        "aurocTasks": list(values),
-        "aurocLow": interval.lower if interval is not None else None,
-        "aurocHigh": interval.upper if interval is not None else None,
-        "testOpenings": results.ledger.count,
-    }
+    return EvaluationSummary(
+        headline=_headline(results, measured),
+        recommended=advice.deploy.label if advice.deploy is not None else "",
+        enough=advice.enough.label if advice.enough is not None else "",
+        verdict=str(advice.verdict),
+        proven=advice.proven,
+        auroc=sum(values.values()) / len(values) if values else None,
+        auroc_tasks=tuple(values),
+        auroc_low=interval.lower if interval is not None else None,
+        auroc_high=interval.upper if interval is not None else None,
+        test_openings=results.ledger.count,
+    )
 
 
 def _headline(results: HospitalResults, measured: Mapping[str, Estimate]) -> str:

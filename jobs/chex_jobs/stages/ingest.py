@@ -6,7 +6,7 @@ from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.data.ingest.ingest import IngestProgress, ingest
 from chex_jobs.data.ingest.ray_mapper import RayMapper
-from chex_jobs.stages.context import StageContext
+from chex_jobs.handover.context import StageContext
 from chex_jobs.stages.environment import describe_environment
 
 

@@ -14,12 +14,10 @@ from chex_jobs.artifacts import FinishedArtifact, ObjectNotFound, open_storage
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.fingerprints import Fingerprints, TrainedOn, fingerprints, key_id, patient_key
 from chex_jobs.data.splits.assignment import TEST, TRAIN
-from chex_jobs.stages.context import StageContext
+from chex_jobs.handover.context import StageContext
+from chex_jobs.handover.files import TRAINED_ON
+from chex_jobs.handover.parents import finished_parent
 from chex_jobs.stages.errors import StageFailed
-from chex_jobs.stages.parents import finished_parent
-
-TRAINED_ON = "trained-on.txt"
-"""The list of what weights were trained on: in a pretraining's artifact, or beside weights that somebody gives away."""
 
 
 def training_part(reference: StageReference, context: StageContext) -> Fingerprints:

@@ -3,29 +3,29 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from chex_api.pretraining import PretrainingRun
-from chex_api.stage import PretrainSpec, StageProgress, StageSpec, Start
+from chex_api.stage import PretrainSpec, StageProgress, StageSpec
+from chex_api.summaries import TrainingSummary
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.fingerprints import TrainedOn
 from chex_jobs.data.dataset.label_objects import finished_labels
 from chex_jobs.data.splits.assignment import roles
+from chex_jobs.handover import files
+from chex_jobs.handover.context import StageContext, StageStopped
+from chex_jobs.handover.parents import finished_parent
 from chex_jobs.objectives.chance import chance_of
-from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.environment import describe_environment
-from chex_jobs.stages.leakage import TRAINED_ON, trained_on, training_part
-from chex_jobs.stages.parents import finished_parent, have_labels
+from chex_jobs.stages.leakage import trained_on, training_part
+from chex_jobs.stages.parents import have_labels
 from chex_jobs.training.launch import launch
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
-from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
+from chex_jobs.training.run import TrainingData, TrainingRun
+from chex_jobs.training.start_weights import weights_of_start
 from chex_jobs.training.train import TrainingOutcome
 from chex_jobs.training.workers import choose_num_workers
-
-PROGRESS_FILE = "progress.jsonl"
-TRAINING_FILE = "training.json"
 
 
 def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
@@ -33,7 +33,7 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     work = spec.work.pretrain
     assert work is not None
     attempt = context.attempt(spec)
-    have_labels(work.dataset, context, f"{spec.kind}/{spec.name}")
+    have_labels(work.dataset, context, spec.label)
     training = _training_run(spec.seed, work, context)
     num_workers = choose_num_workers(
         count=work.run.workers.count,
@@ -62,18 +62,6 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     return _commit(spec, work, context, attempt, training, outcome, journal)
 
 
-def start_weights(start: Start, context: StageContext) -> StartWeights:
-    """Where the weights of a start lie."""
-    if start.stage is not None:
-        return StartWeights(artifact=finished_parent(context.store, start.stage))
-    if start.weights_uri:
-        return StartWeights(
-            folder_uri=start.weights_uri,
-            folder_format="Timm" if start.weights_format == "Timm" else "ChexDragon",
-        )
-    return StartWeights()
-
-
 def _training_run(seed: int, work: PretrainSpec, context: StageContext) -> TrainingRun:
     ingested = finished_parent(context.store, work.dataset.films)
     train, _, _ = roles(ChestXrayDataset.open(ingested))
@@ -88,7 +76,7 @@ def _training_run(seed: int, work: PretrainSpec, context: StageContext) -> Train
         batch_norm_group_size=described.batch_norm.group_size,
         precision=described.precision,
         zero_stage=described.deep_speed.zero_stage,
-        start=start_weights(work.start, context),
+        start=weights_of_start(work.start, context.store),
         checkpoint=CheckpointPolicy.of_minutes(described.checkpoint.every_minutes),
     )
 
@@ -120,15 +108,15 @@ def _commit(
     outcome: TrainingOutcome,
     journal: list[Progress],
 ) -> FinishedArtifact:
-    for file, tensors in outcome.weights.items():
-        attempt.write_safetensors(file, tensors)
+    for name, tensors in outcome.weights.items():
+        attempt.write_safetensors(name, tensors)
     lines = "".join(progress.as_json() + "\n" for progress in journal)
-    attempt.write_bytes(PROGRESS_FILE, lines.encode())
+    attempt.write_bytes(files.PROGRESS, lines.encode())
     summary = _summary(work.run, training, outcome, journal)
-    attempt.write_json(TRAINING_FILE, summary)
-    attempt.write_bytes(TRAINED_ON, _trained_on(work, context).encode())
-    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
-    return attempt.commit(summary, parents, describe_environment(context.machine))
+    attempt.write_json(files.TRAINING, summary.plain())
+    attempt.write_bytes(files.TRAINED_ON, _trained_on(work, context).encode())
+    parents = spec.parent_identities
+    return attempt.commit(summary.plain(), parents, describe_environment(context.machine))
 
 
 def _trained_on(work: PretrainSpec, context: StageContext) -> TrainedOn:
@@ -139,25 +127,25 @@ def _trained_on(work: PretrainSpec, context: StageContext) -> TrainedOn:
 
 def _summary(
     run: PretrainingRun, training: TrainingRun, outcome: TrainingOutcome, journal: list[Progress]
-) -> dict[str, Any]:
+) -> TrainingSummary:
     films_seen = outcome.step * run.optimization.global_batch_size
     losses = list(outcome.epoch_losses)
     last = journal[-1] if journal else None
     metrics = dict(last.metrics) if last else {}
-    return {
-        "headline": _headline(run, losses, metrics, films_seen),
-        "objective": run.objective.name,
-        "dataset": run.dataset,
-        "trainingFilms": len(training.data.ordinals),
-        "steps": outcome.step,
-        "epochs": run.optimization.epochs,
-        "epochLosses": losses,
-        "filmPasses": films_seen * run.objective.settings.PASSES_PER_IMAGE,
-        "metrics": metrics,
-        "workers": outcome.num_workers,
-        "resumedFromStep": outcome.resumed_from,
-        "secondsOfLastAttempt": round(outcome.seconds, 3),
-    }
+    return TrainingSummary(
+        headline=_headline(run, losses, metrics, films_seen),
+        objective=run.objective.name,
+        dataset=run.dataset,
+        training_films=len(training.data.ordinals),
+        steps=outcome.step,
+        epochs=run.optimization.epochs,
+        epoch_losses=tuple(losses),
+        film_passes=films_seen * run.objective.settings.PASSES_PER_IMAGE,
+        metrics=metrics,
+        workers=outcome.num_workers,
+        resumed_from_step=outcome.resumed_from,
+        seconds_of_last_attempt=round(outcome.seconds, 3),
+    )
 
 
 def _headline(run: PretrainingRun, losses: list[float], metrics: Mapping[str, float], films_seen: int) -> str:

@@ -1,21 +1,23 @@
 """From a stage's kind to its entry point, and from whatever stops it to one sentence."""
 
-import importlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from chex_api.stage import StageSpec
-from chex_jobs.adaptation.bench import MissingParent, NoLabels
+from chex_api.stage import StageKind, StageSpec
+from chex_jobs.adaptation.bench import NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
 from chex_jobs.data.errors import DataError, TasksFailed
 from chex_jobs.evaluation.results.results_json import ResultsFormatError
 from chex_jobs.evaluation.statistics.predictions import PredictionsError
+from chex_jobs.handover.context import StageContext, StageStopped
+from chex_jobs.handover.failures import ProcessFailed
+from chex_jobs.handover.parents import MissingParent
 from chex_jobs.models.errors import ModelError
-from chex_jobs.stages.context import StageContext, StageStopped
 from chex_jobs.stages.errors import StageFailed
 from chex_jobs.stages.unforeseen import keep_whole
 from chex_jobs.sweep.coordinator import UnitFailed
 from chex_jobs.training.errors import CheckpointFailed, TrainingError, WorkersFailed
 
+Run = Callable[[StageSpec, StageContext], FinishedArtifact]
 OF_INPUT = (DataError, ModelError, NoLabels, TrainingError)
 """The manifest or the data are at fault: the next attempt would end the same way."""
 OF_PLACE = (
@@ -29,10 +31,48 @@ OF_PLACE = (
     ResultsFormatError,
 )
 """Storage or machines are at fault. Looked at first: some of them belong to the other family too."""
-QUOTING = (WorkersFailed, UnitFailed)
-"""Of these, those that end with the type and the text of what another process died of: `failed 2 times: KeyError: '4711'`."""
 FORESEEN_ELSEWHERE = {"OutOfMemoryError"}
 """Exceptions of torch and Ray whose text tells memory alone."""
+
+
+def _ingest() -> Run:
+    from chex_jobs.stages.ingest import run
+
+    return run
+
+
+def _pretrain() -> Run:
+    from chex_jobs.stages.pretrain import run
+
+    return run
+
+
+def _adapt() -> Run:
+    from chex_jobs.stages.adapt import run
+
+    return run
+
+
+def _evaluate() -> Run:
+    from chex_jobs.stages.evaluate import run
+
+    return run
+
+
+def _report() -> Run:
+    from chex_jobs.stages.report import run
+
+    return run
+
+
+ENTRY_POINTS: dict[StageKind, Callable[[], Run]] = {
+    "ingest": _ingest,
+    "pretrain": _pretrain,
+    "adapt": _adapt,
+    "evaluate": _evaluate,
+    "report": _report,
+}
+"""Imported when they are needed: a report loads no torch, an ingest no Ray Tune. A test holds the keys equal to the kinds."""
 
 
 def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
@@ -42,16 +82,16 @@ def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         StageStopped: a stop was asked for; the stage goes on in its next attempt.
         StageFailed: anything else, in one sentence.
     """
-    label = f"{spec.kind}/{spec.name}"
+    label = spec.label
     try:
         done = context.store.stage(spec.kind, spec.name, spec.identity).finished()
         if done is not None:
             return done
-        return importlib.import_module(f"chex_jobs.stages.{spec.kind}").run(spec, context)
+        return ENTRY_POINTS[spec.kind]()(spec, context)
     except (StageStopped, StageFailed):
         raise
-    except QUOTING as error:
-        raise _quoting(label, error, _attempt_uri(spec, context)) from error
+    except ProcessFailed as error:
+        raise _of_another_process(label, error, _attempt_uri(spec, context)) from error
     except OF_PLACE as error:
         raise StageFailed(label, str(error), by_input=False) from error
     except OF_INPUT as error:
@@ -66,13 +106,15 @@ def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         ) from error
 
 
-def _quoting(label: str, error: Exception, attempt_uri: str) -> StageFailed:
+def _of_another_process(label: str, error: ProcessFailed, attempt_uri: str) -> StageFailed:
     """The failure of another process: of what nobody foresaw there, the type alone is told."""
-    own_words, *quoted = str(error).split(": ", 2)
-    if len(quoted) < 2 or quoted[0] in FORESEEN_ELSEWHERE.union(_names((*OF_INPUT, *OF_PLACE))):
+    cause = error.cause
+    if cause is None or cause.kind in FORESEEN_ELSEWHERE.union(_names((*OF_INPUT, *OF_PLACE))):
         return StageFailed(label, str(error), by_input=False)
     kept = keep_whole(error, attempt_uri)
-    return StageFailed(label, f"{own_words}: {quoted[0]}; {kept}", by_input=False, whole=f"{error}; {kept}")
+    return StageFailed(
+        label, f"{error.words}: {cause.kind}; {kept}", by_input=False, whole=f"{error}; {kept}"
+    )
 
 
 def _names(families: Iterable[type[Exception]]) -> Iterator[str]:

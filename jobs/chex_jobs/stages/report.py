@@ -1,36 +1,33 @@
 """`report/<job>`: join what the other stages found, tell people, and hand over the deployable models."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow.parquet as pq
 
 from chex_api.dataset import Dataset
 from chex_api.job import JobSpec
 from chex_api.stage import StageProgress, StageSpec
+from chex_api.summaries import ReportSummary
 from chex_jobs.artifacts import AttemptWriter, FinishedArtifact
 from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.evaluation.results.results_json import dumps
 from chex_jobs.evaluation.results.schema import HospitalResults, Results
+from chex_jobs.handover import files
+from chex_jobs.handover.context import StageContext
+from chex_jobs.handover.parents import finished_parent
 from chex_jobs.report.assemble import FinishedStages, assemble_results
 from chex_jobs.report.model_card import render_model_card
 from chex_jobs.report.page import render_page
 from chex_jobs.report.table import results_table
-from chex_jobs.stages.context import StageContext
 from chex_jobs.stages.deploy import bundle_of
 from chex_jobs.stages.environment import describe_environment
-from chex_jobs.stages.parents import finished_parent
-
-PAGE_FILE = "report.html"
-RESULTS_FILE = "results.json"
-TABLE_FILE = "results.parquet"
 
 
 def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
     """Write the page, the tables and, for each hospital, the model to deploy with its card."""
     work = spec.work.report
     assert work is not None
-    stages = {f"{each.kind}/{each.name}": finished_parent(context.store, each) for each in work.stages}
+    stages = {each.label: finished_parent(context.store, each) for each in work.stages}
     job = JobSpec.parse(work.manifest["spec"])
     environment = describe_environment(context.machine)
     results = assemble_results(
@@ -49,11 +46,11 @@ def run(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         )
         context.on_progress(progress)
         models[hospital.hospital] = _write_model(attempt, results, hospital, job, context)
-    attempt.write_bytes(PAGE_FILE, render_page(results, models).encode())
-    attempt.write_bytes(RESULTS_FILE, dumps(results))
+    attempt.write_bytes(files.PAGE, render_page(results, models).encode())
+    attempt.write_bytes(files.RESULTS, dumps(results))
     _write_table(attempt, results)
-    parents = {f"{parent.kind}/{parent.name}": parent.identity for parent in spec.parents}
-    return attempt.commit(_summary(attempt, results, models), parents, environment)
+    parents = spec.parent_identities
+    return attempt.commit(_summary(attempt, results, models).plain(), parents, environment)
 
 
 def _write_model(
@@ -66,21 +63,20 @@ def _write_model(
         bundle_of(hospital, dataset, job.encoders.image, context.store, local)
         for path in sorted(local.iterdir()):
             attempt.upload(f"{folder}/{path.name}", path)
-    attempt.write_bytes(f"{folder}/model-card.md", render_model_card(results, hospital).encode())
+    attempt.write_bytes(f"{folder}/{files.MODEL_CARD}", render_model_card(results, hospital).encode())
     return folder
 
 
 def _write_table(attempt: AttemptWriter, results: Results) -> None:
-    with attempt.writing(TABLE_FILE) as path:
+    with attempt.writing(files.TABLE) as path:
         pq.write_table(results_table(results), path)
 
 
-def _summary(attempt: AttemptWriter, results: Results, models: dict[str, str]) -> dict[str, Any]:
-    """For people; files are named by their paths in the artifact, so that a copy of it speaks of itself."""
-    return {
-        "headline": f"{len(results.hospitals)} hospitals" if len(results.hospitals) != 1 else "1 hospital",
-        "page": f"{attempt.uri}/{PAGE_FILE}",
-        "conclusions": {each.hospital: each.recommendation.sentence for each in results.hospitals},
-        "models": models,
-        "generatedFilms": results.generated_data,
-    }
+def _summary(attempt: AttemptWriter, results: Results, models: dict[str, str]) -> ReportSummary:
+    return ReportSummary(
+        headline=f"{len(results.hospitals)} hospitals" if len(results.hospitals) != 1 else "1 hospital",
+        page=f"{attempt.uri}/{files.PAGE}",
+        conclusions={each.hospital: each.recommendation.sentence for each in results.hospitals},
+        models=models,
+        generated_films=results.generated_data,
+    )

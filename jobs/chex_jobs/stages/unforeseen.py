@@ -9,18 +9,17 @@ from collections.abc import Iterator
 
 from chex_jobs.artifacts.backends import open_storage
 from chex_jobs.artifacts.errors import ArtifactError
-
-FAILURE_FILE = "failure.txt"
+from chex_jobs.handover.files import FAILURE
 
 
 def keep_whole(error: BaseException, folder: str) -> str:
     """Store an exception with its traceback in a folder, given as a URI; the part of a sentence that says where."""
     whole = "".join(traceback.format_exception(error))
     try:
-        open_storage(folder).write_bytes(FAILURE_FILE, whole.encode(errors="backslashreplace"))
+        open_storage(folder).write_bytes(FAILURE, whole.encode(errors="backslashreplace"))
     except ArtifactError as problem:
         return f"its whole text could not be stored: {problem}"
-    return f"its whole text is in {folder}/{FAILURE_FILE}"
+    return f"its whole text is in {folder}/{FAILURE}"
 
 
 def without_text(error: BaseException) -> str:

@@ -24,6 +24,7 @@ from ray.tune.result import DONE
 from ray.tune.search import Searcher
 
 from chex_jobs.artifacts.disk import temporary_folder
+from chex_jobs.handover.failures import Cause
 from chex_jobs.sweep.arms import Summary
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Unit
@@ -141,12 +142,8 @@ class _UnitActor(tune.Trainable):
                 self._execute = self._open()
             summary = self._execute(self._unit)
         except Exception as error:
-            return {DONE: True, ERROR: _described(error), DETAIL: traceback.format_exc()}
+            return {DONE: True, ERROR: Cause.of(error), DETAIL: traceback.format_exc()}
         return {DONE: True, SUMMARY: json.dumps(summary)}
-
-
-def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _nothing() -> None:
@@ -185,9 +182,7 @@ class _Searcher(Searcher):
             return
         try:
             if error or result is None:
-                self._coordinator.fail(
-                    unit.identity, "the process that ran it died; out of memory is the usual cause"
-                )
+                self._coordinator.fail(unit.identity, None)
             elif ERROR in result:
                 log.debug("%s %s failed: %s", unit.kind, unit.identity[:12], result[DETAIL])
                 self._coordinator.fail(unit.identity, result[ERROR])

@@ -11,15 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from chex_jobs.handover.failures import Cause, ProcessFailed
 from chex_jobs.sweep.arms import ArmChoice, ArmFailed, Program, Summary
 from chex_jobs.sweep.units import Unit
 
 ATTEMPTS = 2
+DIED = "the process that ran it died; out of memory is the usual cause"
 Key = TypeVar("Key")
 
 
-class UnitFailed(RuntimeError):
-    """A unit of work failed on every attempt. The message names the unit and holds the last error."""
+class UnitFailed(ProcessFailed):
+    """A unit of work failed on every attempt. The message names the unit and holds the last cause."""
 
 
 @dataclass
@@ -87,12 +89,13 @@ class Coordinator(Generic[Key]):
             if any(unit.identity == identity for unit in arm.wanted):
                 self._go_on(arm)
 
-    def fail(self, identity: str, error: str) -> None:
-        """A unit that `next` gave has ended badly. Raises `UnitFailed` when it was its last attempt."""
+    def fail(self, identity: str, cause: Cause | None) -> None:
+        """A unit that `next` gave has ended badly, or its process died (no cause). Raises `UnitFailed` on its last attempt."""
         unit = self._running.pop(identity)
         self._failures[identity] = self._failures.get(identity, 0) + 1
         if self._failures[identity] >= ATTEMPTS:
-            raise UnitFailed(f"{unit.kind} {identity[:12]} failed {ATTEMPTS} times: {error}")
+            died = "" if cause is not None else f": {DIED}"
+            raise UnitFailed(f"{unit.kind} {identity[:12]} failed {ATTEMPTS} times{died}", cause)
         heapq.heappush(self._ready, (0, -1, unit))
 
     def used_by(self, key: Key) -> list[tuple[Unit, Summary]]:

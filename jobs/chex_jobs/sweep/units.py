@@ -18,6 +18,7 @@ from chex_api.hospital import Dapt as DaptSpec
 from chex_api.hospital import FineTuning
 from chex_api.identity import identity_of, relevant
 from chex_api.pretraining import Augmentation, BatchNorm
+from chex_api.sweep import Metric
 from chex_jobs.sweep.draws import LabelSet
 from chex_jobs.sweep.space import Configuration
 
@@ -41,8 +42,8 @@ class Site:
     augmentation: Augmentation
     batch_norm: BatchNorm
     precision: str
-    metric: str
-    """`AUROC` or `AUPRC`: what validation compares."""
+    metric: Metric
+    """What validation compares."""
 
 
 ABOUT_LABELS = ("tasks", "labels", "metric")

@@ -7,6 +7,7 @@ from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.loading.batch_source import BatchSource
 from chex_jobs.data.reports.report_texts import ReportTexts
 from chex_jobs.data.reports.tokens import TokenizedTexts
+from chex_jobs.handover.files import IMAGE_ENCODER, TEXT_ENCODER
 from chex_jobs.models import build_image_encoder, build_text_encoder, build_tokenizer
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.image_weights import load_image_encoder
@@ -17,8 +18,8 @@ from chex_jobs.training.batch_norm import use_group_batch_norm
 from chex_jobs.training.errors import InvalidRun
 from chex_jobs.training.loop import batch_per_worker
 from chex_jobs.training.process_group import Place
-from chex_jobs.training.run import StartWeights, TrainingRun
-from chex_jobs.training.weight_files import IMAGE_ENCODER, TEXT_ENCODER
+from chex_jobs.training.run import TrainingRun
+from chex_jobs.training.start_weights import StartWeights
 
 
 def assemble_objective(run: TrainingRun, world_size: int) -> nn.Module:

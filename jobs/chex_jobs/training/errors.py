@@ -16,6 +16,8 @@ UnforeseenInWorker        anything else, on its way from a worker to the driver
 import traceback
 from typing import Self
 
+from chex_jobs.handover.failures import ProcessFailed
+
 
 class UnforeseenInWorker(Exception):
     """What a worker died of and nobody foresaw. It prints as type and place alone.
@@ -91,5 +93,5 @@ class CheckpointMismatch(TrainingError):
     """A checkpoint's tensors are not those of the model that is to be resumed."""
 
 
-class WorkersFailed(TrainingError):
+class WorkersFailed(ProcessFailed, TrainingError):
     """Workers died more often than `max_failures`."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chex_jobs.artifacts.disk import temporary_folder
+from chex_jobs.handover.failures import Cause
 from chex_jobs.training.errors import TrainingError, UnforeseenInWorker, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
@@ -221,17 +222,17 @@ def _workers_failed(error: BaseException) -> WorkersFailed:
     while inner.__cause__ is not None:
         inner = inner.__cause__
     inner = getattr(inner, "_base_exc", inner)  # Ray's UserExceptionWithTraceback
+    words = "the workers failed and were not started again"
     if not isinstance(inner, UnforeseenInWorker):
-        return WorkersFailed(_in_one_line(type(inner).__name__, str(inner)))
-    failed = WorkersFailed(_in_one_line(inner.kind, inner.text))
+        return WorkersFailed(words, Cause(type(inner).__name__, _last_line(str(inner))))
+    failed = WorkersFailed(words, Cause(inner.kind, _last_line(inner.text)))
     failed.add_note(f"In the worker:\n{inner.whole}")
     return failed
 
 
-def _in_one_line(kind: str, text: str) -> str:
+def _last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    last = lines[-1].strip() if lines else "no message"
-    return f"the workers failed and were not started again: {kind}: {last}"
+    return lines[-1].strip() if lines else "no message"
 
 
 def _with_weights(outcome: "TrainingOutcome", checkpoints: "CheckpointStore") -> "TrainingOutcome":

@@ -7,11 +7,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from chex_api.encoder import Encoders, WeightsFormat
+from chex_api.encoder import Encoders
 from chex_api.objective import AnyObjective
 from chex_api.pretraining import Augmentation, Optimization
 from chex_jobs.artifacts import FinishedArtifact
 from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.start_weights import StartWeights
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +30,6 @@ class TrainingData:
     ordinals: npt.NDArray[np.int64]
     tasks: tuple[str, ...] = ()
     labels: Mapping[str, FinishedArtifact] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class StartWeights:
-    """Weights that take the place of the encoders' own first ones. With neither, nothing is replaced.
-
-    Attributes:
-        artifact: a finished pretraining; its text encoder is taken too, where both it and the objective have one.
-        folder_uri: a folder with an image encoder from elsewhere, in `folder_format` (None: what the folder holds).
-    """
-
-    artifact: FinishedArtifact | None = None
-    folder_uri: str = ""
-    folder_format: WeightsFormat | None = None
 
 
 @dataclass(frozen=True, eq=False)

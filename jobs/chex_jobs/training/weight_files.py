@@ -4,11 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from chex_jobs.handover.files import IMAGE_ENCODER, OBJECTIVE, TEXT_ENCODER
 from chex_jobs.training.checkpoints import Checkpoint, restore
-
-IMAGE_ENCODER = "image_encoder.safetensors"
-TEXT_ENCODER = "text_encoder.safetensors"
-OBJECTIVE = "objective.safetensors"
 
 _TOWERS = {"image_encoder": IMAGE_ENCODER, "text_encoder": TEXT_ENCODER}
 

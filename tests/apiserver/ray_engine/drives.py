@@ -49,7 +49,7 @@ def look(*, as_another_version: bool = False) -> Drive:
     async def drive(driver: Driver) -> int:
         job = ChexTrainingJob.parse(json.loads(driver.file(MANIFEST_FILE)))
         digests = {key: hashlib.sha256(key.encode()).hexdigest() for key in digest_keys(job.spec)}
-        stages = {f"{stage.kind}/{stage.name}": stage for stage in make_plan(job, digests).stages}
+        stages = {stage.label: stage for stage in make_plan(job, digests).stages}
         done = {
             label: driver.artifacts.get((driver.run.namespace, result_of(stage).manifest_uri))
             for label, stage in stages.items()

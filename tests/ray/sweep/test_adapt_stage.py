@@ -12,19 +12,34 @@ from typing import Any
 import psutil
 import pytest
 
-from chex_jobs.adaptation.stage import Place, adapt
+from chex_jobs.adaptation.stage import adapt
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
+from chex_jobs.handover.context import Machine, StageContext
 from tests.patience import PATIENCE_SECONDS
 from tests.unit.adaptation.small_hospital import STRATEGIES, ingested_stage
 
 MEASURED = "deviceSeconds"
 
 
+class _StopWhen(threading.Event):
+    """A stop that is asked for as soon as something is so."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        super().__init__()
+        self._condition = condition
+
+    def is_set(self) -> bool:
+        return self._condition()
+
+
 def adapted(
     folder: Path, attempt: str = "first", *, should_stop: Callable[[], bool] = lambda: False, **changes: Any
 ) -> FinishedArtifact | None:
     stage, store = ingested_stage(folder, **changes)
-    return adapt(stage, Place(store, attempt, cpus=2, gpus=0), should_stop=should_stop)
+    context = StageContext(
+        store, attempt, Machine(2), on_progress=lambda _: None, stop=_StopWhen(should_stop)
+    )
+    return adapt(stage, context)
 
 
 def results(done: FinishedArtifact | None) -> list[dict[str, Any]]:

@@ -24,9 +24,9 @@ from chex_jobs.data.dataset.label_objects import finished_labels
 from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.data.splits.assignment import roles
 from chex_jobs.executor.local_ray import local_ray
+from chex_jobs.handover.context import Machine
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.weights import load_weights, weights_of
-from chex_jobs.stages.context import Machine
 from chex_jobs.training.assemble import assemble_objective
 from chex_jobs.training.errors import NonFiniteLoss, UnforeseenInWorker, WorkersFailed
 from chex_jobs.training.launch import _work, launch

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from chex_jobs.adaptation.learnable import unlearnable_tasks
-from chex_jobs.adaptation.stage import Place, adapt
+from chex_jobs.adaptation.stage import adapt
+from chex_jobs.handover.context import Machine, StageContext
 from tests.unit.adaptation.small_hospital import ingested_stage
 
 
@@ -76,7 +77,7 @@ def test_a_hospital_that_could_only_be_noise_trains_nothing_and_says_why(tmp_pat
         "prevalence": [{"finding": "Effusion", "prevalence": 0.06}],
     }
     stage, store = ingested_stage(tmp_path, source={"phantom": rare}, split={"groupedFolds": 10})
-    done = adapt(stage, Place(store, "attempt", 1, 0))
+    done = adapt(stage, StageContext(store, "attempt", Machine(1), on_progress=lambda _: None))
     assert done is not None
     document = done.read_json("arms.json")
     assert document["arms"] == []

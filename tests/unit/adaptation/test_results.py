@@ -7,11 +7,12 @@ import pytest
 
 from chex_api.sweep import Sweep
 from chex_jobs.adaptation.results import (
-    arm_document,
+    arm_entry,
     best_on_validation,
     failed_arm,
     notices_of,
 )
+from chex_jobs.handover.arms_document import ArmEntry
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmFailed
 from chex_jobs.sweep.coordinator import Coordinator
 from chex_jobs.sweep.units import Unit
@@ -25,7 +26,7 @@ def answered(unit: Unit) -> dict[str, Any]:
     return {"score": {"value": 0.5, "loss": 0.6}, **answer(unit), "deviceSeconds": 2.0, "labels": counts}
 
 
-def documents(sweep: Sweep) -> dict[str, dict[str, Any]]:
+def documents(sweep: Sweep) -> dict[str, ArmEntry]:
     """The arms with a tenth of the labels, by strategy."""
     coordinator = Coordinator(programs(sweep), answered)
     found = {}
@@ -36,38 +37,40 @@ def documents(sweep: Sweep) -> dict[str, dict[str, Any]]:
         used = coordinator.used_by(key)
         arm = Arm(start, STARTS[start], None, BY_NAME[strategy], fraction, None)
         finals = {unit.identity: summary for unit, summary in used}
-        found[strategy] = arm_document(arm, coordinator.choices[key], used, finals, 17)
+        found[strategy] = arm_entry(arm, coordinator.choices[key], used, finals, 17)
     return found
 
 
 @pytest.mark.parametrize("strategy", BY_NAME)
 def test_draws_that_measure_the_spread_cost_nothing(strategy: str) -> None:
     one, three = (documents(SWEEP.model_copy(update={"draws": draws}))[strategy] for draws in (1, 3))
-    assert len(three["finals"]) == 3 * len(one["finals"])
-    assert three["filmPasses"] == one["filmPasses"] > 0
-    assert three["deviceSeconds"] == one["deviceSeconds"] > 0
-    assert three["labelledPatients"] == 17
+    assert len(three.finals) == 3 * len(one.finals)
+    assert three.film_passes == one.film_passes > 0
+    assert three.device_seconds == one.device_seconds > 0
+    assert three.labelled_patients == 17
 
 
 def test_the_final_seeds_of_one_draw_are_all_counted_as_all_of_them_are_deployed() -> None:
     two, four = (documents(SWEEP.model_copy(update={"final_seeds": seeds}))["fine-tune"] for seeds in (2, 4))
-    assert four["filmPasses"] - two["filmPasses"] == 2 * 10
+    assert four.film_passes - two.film_passes == 2 * 10
 
 
 def test_a_best_value_at_the_edge_of_its_range_is_told_with_its_arm() -> None:
-    (entry,) = [d for d in documents(SWEEP).values() if d["strategy"] == "fine-tune"]
-    entry = {**entry, "notices": ["the best learningRate, 0.003, is the largest that was tried (0.003)"]}
+    (entry,) = [d for d in documents(SWEEP).values() if d.strategy == "fine-tune"]
+    entry = entry.model_copy(
+        update={"notices": ("the best learningRate, 0.003, is the largest that was tried (0.003)",)}
+    )
     assert notices_of([entry], []) == [
         "ssl/fine-tune@0.1: the best learningRate, 0.003, is the largest that was tried (0.003)"
     ]
 
 
 def test_arms_that_failed_are_told_first_and_equal_notices_once() -> None:
-    one, other = ({**d, "notices": ["N"]} for d in list(documents(SWEEP).values())[:2])
+    one, other = (d.model_copy(update={"notices": ("N",)}) for d in list(documents(SWEEP).values())[:2])
     lost = failed_arm(Arm("ssl", STARTS["ssl"], None, BY_NAME["fine-tune"], 1.0, 3), ArmFailed("it diverged"))
     told = notices_of([one, other], [lost])
     assert told[0] == "ssl/fine-tune@1 failed and is not compared: fold 3: it diverged"
-    assert told[1] == f"ssl/{one['strategy']}@0.1, ssl/{other['strategy']}@0.1: N"
+    assert told[1] == f"ssl/{one.strategy}@0.1, ssl/{other.strategy}@0.1: N"
 
 
 def test_a_step_larger_than_the_films_there_are_is_told_once_for_all_draws() -> None:
@@ -80,8 +83,8 @@ def test_a_step_larger_than_the_films_there_are_is_told_once_for_all_draws() -> 
     key = ("ssl", "fine-tune", 0.1)
     arm = Arm("ssl", STARTS["ssl"], None, BY_NAME["fine-tune"], 0.1, None)
     used = coordinator.used_by(key)
-    entry = arm_document(arm, coordinator.choices[key], used, {u.identity: s for u, s in used}, 17)
-    (told,) = [n for n in entry["notices"] if "to fill it" in n]
+    entry = arm_entry(arm, coordinator.choices[key], used, {u.identity: s for u, s in used}, 17)
+    (told,) = [n for n in entry.notices if "to fill it" in n]
     assert told == "a step of fine-tuning has 32 films and there were fewer to fill it, so it saw some twice"
 
 
@@ -92,24 +95,30 @@ def fold(
     positives: int,
     fraction: float = 1.0,
     film_passes: int = 10,
-) -> dict[str, Any]:
+) -> ArmEntry:
     """One arm in one fold: a score for each final seed, 10 negatives."""
-    finals = [
+    scores = [
         {
-            "draw": 0,
-            "seed": seed,
-            "score": {"AUROC": [value], "AUPRC": [value], "positives": [positives], "negatives": [10]},
+            "value": value,
+            "loss": 0.5,
+            "AUROC": [value],
+            "AUPRC": [value],
+            "positives": [positives],
+            "negatives": [10],
         }
-        for seed, value in enumerate(aurocs)
+        for value in aurocs
     ]
-    cost = {"filmPasses": film_passes, "labelledPatients": 100}
-    return {
-        "start": "ssl",
-        "strategy": name,
-        "labelFraction": fraction,
-        "fold": number,
-        "finals": finals,
-    } | cost
+    return ArmEntry.parse(
+        {
+            "start": "ssl", "strategy": name, "transfer": "FineTune", "daptObjective": "", "labelFraction": fraction,
+            "fold": number, "configuration": {}, "epochs": 1, "trials": [], "labelledPatients": 100,
+            "filmPasses": film_passes, "deviceSeconds": 1.0, "labels": [],
+            "finals": [
+                {"draw": 0, "seed": seed, "identity": f"{name}-{seed}", "score": score}
+                for seed, score in enumerate(scores)
+            ],
+        }
+    )  # fmt: skip
 
 
 def test_of_arms_that_are_equal_on_validation_the_headline_names_the_cheapest_as_the_page_does() -> None:

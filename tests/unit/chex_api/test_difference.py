@@ -18,7 +18,7 @@ def why(
     """Why a stage of another manifest, or of other data, is not the complete one's."""
     before = make_plan(ChexTrainingJob.parse(COMPLETE), DIGESTS).stage(kind, name)
     plan = make_plan(ChexTrainingJob.parse(plain), digests)
-    parents = {stage.identity: f"{stage.kind}/{stage.name}" for stage in plan.stages}
+    parents = {stage.identity: stage.label for stage in plan.stages}
     return differences(before.identified, plan.stage(kind, name).identified, parents)
 
 

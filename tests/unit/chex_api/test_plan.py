@@ -17,7 +17,7 @@ from tests.unit.chex_api.manifests import COMPLETE, DIGESTS, changed
 
 def identities(plain: dict[str, Any], digests: dict[str, str] = DIGESTS) -> dict[str, str]:
     plan = make_plan(ChexTrainingJob.parse(plain), digests)
-    return {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
+    return {stage.label: stage.identity for stage in plan.stages}
 
 
 def moved(plain: dict[str, Any], digests: dict[str, str] = DIGESTS) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 from chex_jobs.cli.arguments import called
 from chex_jobs.cli.main import main
 from chex_jobs.executor.local import LocalExecutor
-from chex_jobs.stages.context import StageStopped
+from chex_jobs.handover.context import StageStopped
 from chex_jobs.stages.errors import StageFailed
 from tests.pipeline.manifest import tiny_job
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chex_api.summaries import ReportSummary
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.artifacts.file_storage import FileStorage
 from chex_jobs.cli import report_copy
@@ -144,13 +145,14 @@ def test_what_a_copied_artifacts_folder_says_points_into_the_copy(tmp_path: Path
     attempt = ArtifactStore.open(first.as_uri()).stage("report", "network", IDENTITY).attempt("one")
     for path in TO_READ | MODEL | EXACT_RECORD:
         attempt.write_bytes(path, path.encode())
-    summary = {
-        "page": f"{attempt.uri}/report.html",
-        "conclusions": {"north": "Deploy ssl/probe@1.", "south": "No model: validation could not choose."},
-        "models": {"north": "models/north"},
-        "generatedFilms": True,
-    }
-    attempt.commit(summary)
+    summary = ReportSummary(
+        headline="2 hospitals",
+        page=f"{attempt.uri}/report.html",
+        conclusions={"north": "Deploy ssl/probe@1.", "south": "No model: validation could not choose."},
+        models={"north": "models/north"},
+        generated_films=True,
+    )
+    attempt.commit(summary.plain())
     shutil.copytree(first, second)
     shutil.rmtree(first)
     copied = ArtifactStore.open(second.as_uri()).stage("report", "network", IDENTITY).finished()

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from chex_api.summaries import IngestSummary
 from chex_jobs.evaluation.adaptation_output import read_adaptation
 from chex_jobs.evaluation.evaluate import Settings
 from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
@@ -26,13 +27,19 @@ from tests.unit.evaluation.test_access.test_ledger import MemoryStorage
 from tests.unit.evaluation.test_access.test_ledger import films as told_by
 
 TASKS = ("opacity", "icu")
-SUMMARY = {
-    "declared": 990,
-    "films": 980,
-    "patients": 330,
-    "left_out": {"where": 10},
-    "quarantined": {"Truncated": 10},
-}
+SUMMARY = IngestSummary(
+    declared=990,
+    films=980,
+    patients=330,
+    studies=600,
+    with_report=0,
+    unit="Study",
+    num_folds=0,
+    parts={},
+    left_out={"where": 10},
+    quarantined={"Truncated": 10},
+    bytes=0,
+)
 
 
 @dataclass
@@ -95,7 +102,7 @@ def arms_json(folds: list[int | None], strategies: dict[str, int]) -> dict[str, 
             "start": "ssl", "strategy": name, "transfer": "LPFT", "daptObjective": "", "labelFraction": 1.0, "fold": fold,
             "configuration": {"learningRate": 1e-4}, "epochs": 3, "trials": [{"value": 0.8, "loss": 0.5}] * 4,
             "filmPasses": passes, "labelledPatients": 120, "deviceSeconds": 2.5, "labels": [{"draw": 0, "train": 200, "validate": 100}],
-            "finals": [{"draw": 0, "seed": seed, "identity": f"{name}-{fold}-{seed}".ljust(64, "0")} for seed in (0, 1)],
+            "finals": [{"draw": 0, "seed": seed, "identity": f"{name}-{fold}-{seed}".ljust(64, "0"), "score": {"value": 0.8, "loss": 0.5}} for seed in (0, 1)],
         }  # fmt: skip
 
     arms = [entry(name, passes, fold) for fold in folds for name, passes in strategies.items()]
@@ -285,7 +292,7 @@ def test_seeds_of_a_probe_share_a_model_that_predicts_once():
     ("change", "message"),
     [
         ({"schema": "v0"}, "schema 'v0'"),
-        ({"metric": "F1"}, "compares 'F1'"),
+        ({"metric": "F1"}, "metric: Input should be 'AUROC' or 'AUPRC'; run adapt again"),
         ({"arms": []}, "no arms"),
     ],
 )

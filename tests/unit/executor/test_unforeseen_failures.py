@@ -17,8 +17,8 @@ from chex_api.stage import StageProgress
 from chex_jobs.executor import cluster, local, preflight
 from chex_jobs.executor.local import LocalExecutor
 from chex_jobs.executor.observer import RunObserver
+from chex_jobs.handover.context import Machine
 from chex_jobs.stages import ingest
-from chex_jobs.stages.context import Machine
 from chex_jobs.stages.errors import StageFailed
 from tests.pipeline.manifest import tiny_job
 

@@ -18,7 +18,7 @@ def results() -> Results:
 
 def test_every_task_stands_in_the_line_with_the_weights_that_are_deployed(results: Results) -> None:
     north = results.hospitals[0]
-    line = summary_of(north)["headline"]
+    line = summary_of(north).headline
     for each in north.recommendation.deployed_performance:
         assert f"{each.task} {numbers.estimate(each.auroc)}" in line
     assert north.recommendation.sentence not in line  # it is told once, at the end
@@ -27,9 +27,9 @@ def test_every_task_stands_in_the_line_with_the_weights_that_are_deployed(result
 def test_the_number_of_several_tasks_is_their_mean_and_says_of_which(results: Results) -> None:
     north = results.hospitals[0]
     told = summary_of(north)
-    assert told["aurocTasks"] == list(north.recommendation.tasks)
-    assert told["auroc"] == pytest.approx(0.83)
-    assert told["aurocLow"] is None
+    assert told.auroc_tasks == north.recommendation.tasks
+    assert told.auroc == pytest.approx(0.83)
+    assert told.auroc_low is None
 
 
 def test_the_number_of_one_task_is_that_of_the_page_with_its_interval(results: Results) -> None:
@@ -38,7 +38,7 @@ def test_the_number_of_one_task_is_that_of_the_page_with_its_interval(results: R
     found = north.recommendation.deployed_performance[0].auroc
     told = summary_of(one)
     assert found.interval is not None
-    assert (told["auroc"], told["aurocLow"], told["aurocHigh"]) == (
+    assert (told.auroc, told.auroc_low, told.auroc_high) == (
         found.value,
         found.interval.lower,
         found.interval.upper,
@@ -50,7 +50,7 @@ def test_a_hospital_without_a_model_has_no_number(results: Results) -> None:
     verdict = RecommendationVerdict.VALIDATION_COULD_NOT_CHOOSE
     advice = replace(north.recommendation, deploy=None, verdict=verdict, tasks=(), deployed_performance=())
     told = summary_of(replace(north, recommendation=advice, arms=(), tasks=()))
-    assert (told["recommended"], told["auroc"], told["headline"]) == ("", None, "Validation could not choose")
+    assert (told.recommended, told.auroc, told.headline) == ("", None, "Validation could not choose")
 
 
 def test_the_clock_counts_adaptation_and_evaluation_or_nothing() -> None:

@@ -24,7 +24,7 @@ from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.data.sources.contents import labels_digest
 from chex_jobs.data.sources.declaration import declare
 from chex_jobs.evaluation.test_access.ledger import TestLedger, Visit
-from chex_jobs.stages.context import Machine, StageContext
+from chex_jobs.handover.context import Machine, StageContext
 from chex_jobs.stages.errors import StageFailed
 from chex_jobs.stages.evaluate import _check_leakage, _opened  # pyright: ignore[reportPrivateUsage]
 from chex_jobs.stages.leakage import (
@@ -95,7 +95,7 @@ def saved_again(folder: Path, target: Path) -> Path:
 
 def evaluation_of(hospital: str, dataset: DatasetReference) -> tuple[Any, Any]:
     """As much of a stage's spec, and of its work, as the check for leakage reads."""
-    spec = SimpleNamespace(kind="evaluate", name=hospital)
+    spec = SimpleNamespace(label=f"evaluate/{hospital}")
     return spec, SimpleNamespace(hospital=SimpleNamespace(name=hospital), dataset=dataset)
 
 

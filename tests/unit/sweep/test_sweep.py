@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chex_api.hospital import Dapt, Strategy, Transfer
 from chex_api.objective import DaptObjective
+from chex_jobs.handover.failures import Cause
 from chex_jobs.sweep.arms import C_HIGH, C_LOW, FAILED, TRANSFERS, Summary, c_path, dapt_learning_rates
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
 from chex_jobs.sweep.draws import LabelSet
@@ -153,11 +154,13 @@ def test_unit_that_fails_once_is_tried_again_and_twice_ends_the_sweep_with_its_o
     coordinator = Coordinator(programs(), lambda unit: None)
     unit = coordinator.next()
     assert unit is not None
-    coordinator.fail(unit.identity, "no space left")
+    coordinator.fail(unit.identity, None)
     again = coordinator.next()
     assert again is unit
-    with pytest.raises(UnitFailed, match=f"{unit.kind} {unit.identity[:12]} failed 2 times: disk on fire"):
-        coordinator.fail(unit.identity, "disk on fire")
+    with pytest.raises(
+        UnitFailed, match=f"{unit.kind} {unit.identity[:12]} failed 2 times: OSError: disk on fire"
+    ):
+        coordinator.fail(unit.identity, Cause("OSError", "disk on fire"))
 
 
 def test_arm_knows_the_units_it_used_shared_ones_included() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from chex_api.summaries import IngestSummary
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.dataset.duplicates import labels_of_equals
 from chex_jobs.data.dataset.index import EQUALS, INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
@@ -54,9 +55,10 @@ class ChestXrayDataset:
         self.views = self._words("view")
         self.split = self._words("split")
         self.fold = self._numbers("fold")
-        self.num_folds = int(done.summary["num_folds"])
+        summary = IngestSummary.parse(done.summary)
+        self.num_folds = summary.num_folds
         self.has_report = self._numbers("has_report")
-        self.unit: Unit = cast(Unit, done.summary["unit"])
+        self.unit: Unit = cast(Unit, summary.unit)
 
     @classmethod
     def open(cls, done: FinishedArtifact, labels: Mapping[str, FinishedArtifact] | None = None) -> Self:

@@ -1,14 +1,13 @@
 """Counts of an ingest for status, report and people: never an id, a file name or a word of a report."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from chex_api.summaries import PartCounts
 from chex_jobs.data.splits.assignment import TEST, TRAIN, VALIDATE, Assignment
 
 
-def part_counts(assignment: Assignment, patients: npt.NDArray[np.int32]) -> dict[str, Any]:
+def part_counts(assignment: Assignment, patients: npt.NDArray[np.int32]) -> dict[str, PartCounts]:
     """Return films and patients of each part of the split, or of each fold."""
     parts = np.array(assignment.split, dtype=np.str_)
     if assignment.num_folds:
@@ -17,10 +16,7 @@ def part_counts(assignment: Assignment, patients: npt.NDArray[np.int32]) -> dict
         members = {part: parts == part for part in (TRAIN, VALIDATE, TEST)}
         members |= {"unused": parts == ""} if (parts == "").any() else {}
     return {
-        name: {
-            "films": int(member.sum()),
-            "patients": len(np.unique(patients[member])),
-        }
+        name: PartCounts(films=int(member.sum()), patients=len(np.unique(patients[member])))
         for name, member in members.items()
     }
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from chex_api.dataset import Dataset
 from chex_api.stage import LabelReference
+from chex_api.summaries import IngestSummary
 from chex_jobs.artifacts import ArtifactStore, AttemptWriter, FileRecord, FinishedArtifact
 from chex_jobs.data.dataset import index
 from chex_jobs.data.dataset.duplicates import duplicates
@@ -172,7 +173,7 @@ def ingest(
     store = ArtifactStore(attempt.artifact.storage)
     generated = dataset.source.is_generated
     write_labels(store, labels, declaration, attempt.attempt_id, generated=generated)
-    return _commit(dataset, seed, work, attempt, environment or {})
+    return _commit(dataset, seed, work, attempt, digest, environment or {})
 
 
 def _check_unchanged(dataset: Dataset, declaration: Declaration, contents: Contents, digest: str) -> None:
@@ -273,7 +274,12 @@ def _write_quarantine(work: _Work, attempt: AttemptWriter) -> None:
 
 
 def _commit(
-    dataset: Dataset, seed: int, work: _Work, attempt: AttemptWriter, environment: Mapping[str, Any]
+    dataset: Dataset,
+    seed: int,
+    work: _Work,
+    attempt: AttemptWriter,
+    digest: str,
+    environment: Mapping[str, Any],
 ) -> FinishedArtifact:
     """Number what is left, split it, write index and private tables, and commit."""
     rows = work.decoded.rows
@@ -315,19 +321,20 @@ def _commit(
     _write_private(films, known_patients, attempt)
     _write_quarantine(work, attempt)
     return attempt.commit(
-        summary={
-            "films": len(rows),
-            "patients": len(known_patients),
-            "studies": int(studies.max(initial=-1)) + 1,
-            "with_report": int(has_report.sum()),
-            "unit": dataset.unit,
-            "num_folds": assignment.num_folds,
-            "parts": part_counts(assignment, patients),
-            "declared": len(work.table.films),
-            "quarantined": counts_by_reason(work.faults.values()),
-            "left_out": dict(work.table.left_out),
-            "bytes": int((decoded.height[rows].astype(np.int64) * decoded.width[rows]).sum()),
-        },
+        summary=IngestSummary(
+            films=len(rows),
+            patients=len(known_patients),
+            studies=int(studies.max(initial=-1)) + 1,
+            with_report=int(has_report.sum()),
+            unit=dataset.unit,
+            num_folds=assignment.num_folds,
+            parts=part_counts(assignment, patients),
+            declared=len(work.table.films),
+            quarantined=counts_by_reason(work.faults.values()),
+            left_out=dict(work.table.left_out),
+            bytes=int((decoded.height[rows].astype(np.int64) * decoded.width[rows]).sum()),
+            source_digest=digest,
+        ).plain(),
         environment=environment,
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from chex_api.summaries import IngestSummary
 from chex_jobs.evaluation.results.schema import FlowStep, PatientFlow
 from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData, IntArray
 
@@ -14,33 +14,33 @@ LABELLED = "TestLabelled:"
 """How the step of a task's labelled test films begins; the task's name follows."""
 
 
-def ingest_steps(summary: Mapping[str, Any]) -> tuple[FlowStep, ...]:
+def ingest_steps(summary: IngestSummary) -> tuple[FlowStep, ...]:
     """The steps before any split, from the summary of an ``ingest`` stage.
 
     ``left_out`` are rows that are no film of the data set; ``declared`` films remain, less those ``quarantined``.
     """
-    left_out, quarantined = dict(summary["left_out"]), sum(summary["quarantined"].values())
-    declared = int(summary["declared"])
+    left_out, quarantined = summary.left_out, sum(summary.quarantined.values())
+    declared = summary.declared
     why = ", ".join(f"{reason}: {count}" for reason, count in sorted(left_out.items()))
     return (
         FlowStep("Listed", declared + sum(left_out.values()), None, 0, ""),
         FlowStep("Eligible", declared, None, sum(left_out.values()), why),
         FlowStep(
             "Decoded",
-            int(summary["films"]),
-            int(summary["patients"]),
+            summary.films,
+            summary.patients,
             quarantined,
             "films quarantined at ingest" if quarantined else "",
         ),
     )
 
 
-def patient_flow(dataset: str, summary: Mapping[str, Any], data: EvaluationData) -> PatientFlow:
+def patient_flow(dataset: str, summary: IngestSummary, data: EvaluationData) -> PatientFlow:
     """From listed films to labelled test films, of a hospital's data set."""
     return PatientFlow(
         dataset,
         (*ingest_steps(summary), *_role_steps(data), *_label_steps(data)),
-        {str(reason): int(count) for reason, count in summary["quarantined"].items()},
+        summary.quarantined,
     )
 
 

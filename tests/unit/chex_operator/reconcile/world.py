@@ -335,7 +335,7 @@ class World:
         job = judgement.manifest()
         digests = dict.fromkeys(digest_keys(job.spec), self.digest)
         plan = make_plan(job, digests)
-        return digests, {f"{stage.kind}/{stage.name}": stage.identity for stage in plan.stages}
+        return digests, {stage.label: stage.identity for stage in plan.stages}
 
     def stage(self, name: str) -> StageStatus:
         return next(stage for stage in self.status.stages if stage.name == name)
