@@ -15,7 +15,7 @@ from tests.apiserver.control_plane import (
     name_of,
 )
 from tests.apiserver.ray_engine.definitions import ray_definitions
-from tests.apiserver.ray_engine.drives import play
+from tests.apiserver.ray_engine.driver_runs import play
 from tests.apiserver.ray_engine.engine import Engine, ray_engine
 from tests.apiserver.ray_engine.script import Script
 from tests.s3.fixtures import versitygw_server

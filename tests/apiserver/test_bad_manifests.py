@@ -31,7 +31,7 @@ from chex_operator.rules.placement import pool_named
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network
 from tests.apiserver.corpus import COMPLETE, CONFUSED_WITH, RULE_BREAKERS, Node, nodes
-from tests.apiserver.ray_engine.drives import look
+from tests.apiserver.ray_engine.driver_runs import look
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.unit.chex_operator.rendering.attempts import runtime

@@ -25,7 +25,7 @@ from chex_operator.kube.resource import (
 from chex_operator.rendering import preflight_job, preflight_support, ray_job, supporting_objects
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network, runtime_object
-from tests.apiserver.ray_engine.drives import hang
+from tests.apiserver.ray_engine.driver_runs import hang
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.test_chart import Installed, install

@@ -1,10 +1,10 @@
-"""The thin shell around `chex_operator.reconcile`.
+"""The shell around `chex_operator.reconcile`: everything that reads or writes the API server.
 
-views, pods, fields   what is kept of the API's objects
-caches                what is followed, and which job a change concerns
-gone_pods             what befell Pods between two passes
-observe               from caches to what a pass looks at
-act                   carries out what was decided
-reconciler            one pass: observe, decide, act
-orphans               RayJobs that outlived their job
+projections, pods, fields  what is kept of the API's objects
+caches                     what is watched, and which job a change concerns
+pod_failures               failures of Pods between two passes
+observe                    from caches to what a pass looks at
+apply                      carries out what a pass decided
+reconciler                 one pass: observe, decide, apply
+orphans                    RayJobs that outlived their job
 """

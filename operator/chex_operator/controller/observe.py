@@ -1,4 +1,4 @@
-"""From caches to what a pass looks at. Reads the API server only where a cache may lag behind what must not be guessed."""
+"""From caches to `Observed`. Reads the API server only where a lagging cache would mislead a pass."""
 
 from collections import OrderedDict
 from dataclasses import replace
@@ -14,14 +14,14 @@ from chex_api.loading import LoadResult, validate_job
 from chex_api.runtime import RuntimeSpec
 from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
-from chex_operator.controller.views import (
+from chex_operator.controller.projections import (
     FINALIZER,
-    ConfigMapView,
-    JobView,
-    config_map_view,
-    job_run_view,
-    notes_of,
-    ray_job_view,
+    ConfigMapProjection,
+    JobProjection,
+    progress_record_of,
+    project_batch_job,
+    project_config_map,
+    project_ray_job,
 )
 from chex_operator.kube.client import Client
 from chex_operator.kube.errors import NotFound
@@ -30,17 +30,17 @@ from chex_operator.rendering import PREFLIGHT, JobReference
 from chex_operator.rendering.names import progress_name
 from chex_operator.rules.admission import Judgement, Refused, judge, refusal_of_faults
 from chex_operator.rules.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
-from chex_operator.rules.observed import Notes, Observed, Pod, Run
+from chex_operator.rules.observed import AttemptObject, Observed, Pod, ProgressRecord
 from chex_operator.rules.outcome import has_ended
 from chex_operator.rules.stage_state import LIVE_STATES
 
 REMEMBERED = 2048
-"""Judgements and plans: what passes need again and again, and what is read anew for jobs that rest."""
+"""Judgements and plans: passes need them again and again; those of jobs at rest are dropped and read again."""
 Value = TypeVar("Value")
 
 
 class _Recent(Generic[Value]):
-    """The values that were asked for last."""
+    """The most recently used values."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[object, Value] = OrderedDict()
@@ -66,136 +66,148 @@ class Observer:
         self._judgements: _Recent[Judgement] = _Recent()
         self._plans: _Recent[FrozenPlan] = _Recent()
 
-    def status(self, view: JobView) -> JobStatus:
-        """What is told of a job."""
-        _, plain_status = view.spec_and_status()
+    def status(self, job: JobProjection) -> JobStatus:
+        """The status of a job."""
+        _, plain_status = job.spec_and_status()
         return read_status(plain_status)
 
-    async def observe(self, view: JobView) -> Observed:
+    async def observe(self, job: JobProjection) -> Observed:
         """Everything about a job."""
-        spec, plain_status = view.spec_and_status()
+        spec, plain_status = job.spec_and_status()
         status = read_status(plain_status)
-        job = JobReference(view.namespace, view.name, view.uid, view.generation)
-        plan = await self._plan(view, status)
-        runs = self._runs(view)
-        runs |= await self._unseen_runs(view, status, runs)
+        reference = JobReference(job.namespace, job.name, job.uid, job.generation)
+        plan = await self._plan(job, status)
+        attempt_objects = self._attempt_objects(job)
+        attempt_objects |= await self._uncached_attempt_objects(job, status, attempt_objects)
         return Observed(
-            job=job,
-            judgement=self._judgement(view, spec, plan, accepted_identity(status, view.generation)),
+            job=reference,
+            judgement=self._judgement(job, spec, plan, accepted_identity(status, job.generation)),
             status=status,
-            deleting_since=view.deleting_since,
-            has_finalizer=FINALIZER in view.finalizers,
+            deleting_since=job.deleting_since,
+            has_finalizer=FINALIZER in job.finalizers,
             plan=plan,
-            runs=runs,
-            notes=await self._notes(view, status, runs),
-            pods=self._pods(view),
+            attempt_objects=attempt_objects,
+            progress_records=await self._progress_records(job, status, attempt_objects),
+            pods=self._pods(job),
         )
 
-    def _runs(self, view: JobView) -> dict[str, Run]:
+    def _attempt_objects(self, job: JobProjection) -> dict[str, AttemptObject]:
         ray_jobs, batch_jobs = self._caches.ray_jobs, self._caches.batch_jobs
-        views = ray_jobs.labelled(view.namespace, view.uid) + batch_jobs.labelled(view.namespace, view.uid)
+        projections = ray_jobs.labelled(job.namespace, job.uid) + batch_jobs.labelled(job.namespace, job.uid)
         # KubeRay's submitter is a Job of its own that bears our labels too: it belongs to its RayJob.
-        own = [each.run for each in views if each.job_name == view.name]
-        return {run.name: run for run in own}
+        own = [each.attempt_object for each in projections if each.job_name == job.name]
+        return {attempt_object.name: attempt_object for attempt_object in own}
 
-    async def _unseen_runs(self, view: JobView, status: JobStatus, cached: dict[str, Run]) -> dict[str, Run]:
-        """Runs that a cache lacks, which proves nothing.
+    async def _uncached_attempt_objects(
+        self, job: JobProjection, status: JobStatus, cached: dict[str, AttemptObject]
+    ) -> dict[str, AttemptObject]:
+        """Objects of attempts that a cache lacks, which proves nothing.
 
-        They were asked to stop before anybody saw them, or were seen already, by another replica perhaps.
+        They were asked to stop before they were observed, or were observed earlier, perhaps by another replica.
         """
-        found: dict[str, Run] = {}
+        found: dict[str, AttemptObject] = {}
         for stage in status.stages:
             expected = stage.state == "Stopping" or (
                 stage.state == "Running" and stage.launch_time is not None
             )
             if not expected or stage.attempt_name in cached:
                 continue
-            kind, project = (BATCH_JOBS, job_run_view) if stage.name == PREFLIGHT else (RAYJOBS, ray_job_view)
+            kind, project = (
+                (BATCH_JOBS, project_batch_job) if stage.name == PREFLIGHT else (RAYJOBS, project_ray_job)
+            )
             try:
-                item = await self._client.get(kind, view.namespace, stage.attempt_name)
+                item = await self._client.get(kind, job.namespace, stage.attempt_name)
             except NotFound:
                 continue
-            found[stage.attempt_name] = project(item).run
+            found[stage.attempt_name] = project(item).attempt_object
         return found
 
-    def _pods(self, view: JobView) -> dict[str, tuple[Pod, ...]]:
+    def _pods(self, job: JobProjection) -> dict[str, tuple[Pod, ...]]:
         found: dict[str, list[Pod]] = {}
-        present = [each.pod for each in self._caches.pods.labelled(view.namespace, view.uid)]
-        for pod in present + self._caches.gone_pods.of(view.namespace, view.uid):
+        present = [each.pod for each in self._caches.pods.labelled(job.namespace, job.uid)]
+        for pod in present + self._caches.pod_failures.of_job(job.namespace, job.uid):
             found.setdefault(pod.attempt, []).append(pod)
         return {name: tuple(pods) for name, pods in found.items()}
 
-    async def _notes(self, view: JobView, status: JobStatus, runs: dict[str, Run]) -> dict[str, Notes]:
-        """The notes of attempts. Of one that has ended and was not told so yet, as they are now: its last words count."""
+    async def _progress_records(
+        self, job: JobProjection, status: JobStatus, attempt_objects: dict[str, AttemptObject]
+    ) -> dict[str, ProgressRecord]:
+        """The progress records of attempts. Of one whose end is not in the status yet, as it is now: its last report counts."""
         found = {
-            each.attempt: notes_of(each)
-            for each in self._caches.config_maps.labelled(view.namespace, view.uid)
+            each.attempt: progress_record_of(each)
+            for each in self._caches.config_maps.labelled(job.namespace, job.uid)
             if each.role != PLAN_ROLE and each.attempt
         }
         for stage in status.stages:
-            run = runs.get(stage.attempt_name)
-            if stage.state not in LIVE_STATES or run is None or not has_ended(run.state):
+            attempt_object = attempt_objects.get(stage.attempt_name)
+            if (
+                stage.state not in LIVE_STATES
+                or attempt_object is None
+                or not has_ended(attempt_object.state)
+            ):
                 continue
             found.pop(stage.attempt_name, None)
-            newest = await self._read(view.namespace, progress_name(stage.attempt_name))
-            if newest is not None and newest.job_uid == view.uid:
-                found[stage.attempt_name] = notes_of(newest)
+            newest = await self._read(job.namespace, progress_name(stage.attempt_name))
+            if newest is not None and newest.job_uid == job.uid:
+                found[stage.attempt_name] = progress_record_of(newest)
         return found
 
-    async def _plan(self, view: JobView, status: JobStatus) -> FrozenPlan | None:
+    async def _plan(self, job: JobProjection, status: JobStatus) -> FrozenPlan | None:
         if not status.plan:
             return None
-        key = (view.uid, status.plan)
-        held = self._caches.config_maps.get(view.namespace, status.plan)
+        key = (job.uid, status.plan)
+        held = self._caches.config_maps.get(job.namespace, status.plan)
         known = self._plans.get(key)
         if held is not None and known is not None:
             return known
-        held = held or await self._read(view.namespace, status.plan)
-        if held is None or held.job_uid != view.uid:
+        held = held or await self._read(job.namespace, status.plan)
+        if held is None or held.job_uid != job.uid:
             return None
         try:
             return self._plans.put(key, read_plan(held.data()))
         except (KeyError, ValueError):
-            return None  # of another version of this program, or somebody's: a preflight makes a new one
+            return None  # of another version of the operator, or somebody else's: a preflight makes a new one
 
-    async def _read(self, namespace: str, name: str) -> ConfigMapView | None:
+    async def _read(self, namespace: str, name: str) -> ConfigMapProjection | None:
         try:
-            return config_map_view(await self._client.get(CONFIGMAPS, namespace, name))
+            return project_config_map(await self._client.get(CONFIGMAPS, namespace, name))
         except NotFound:
             return None
 
     def _judgement(
-        self, view: JobView, spec: Object, plan: FrozenPlan | None, accepted: str | None
+        self, job: JobProjection, spec: Object, plan: FrozenPlan | None, accepted: str | None
     ) -> Judgement:
-        """Judged anew only when the manifest, the runtime or the plan is another one."""
-        kind, name = view.runtime
-        runtime = self._caches.runtime(kind, view.namespace, name)
+        """The judgement, repeated only when the manifest, the runtime or the plan is another one."""
+        kind, name = job.runtime
+        runtime = self._caches.runtime(kind, job.namespace, name)
         version = runtime.version if runtime else ""
-        key = (view.uid, view.generation, version, plan.name if plan else "", accepted)
+        key = (job.uid, job.generation, version, plan.name if plan else "", accepted)
         known = self._judgements.get(key)
         if known is not None:
             return known
-        return self._judgements.put(key, self._judge(view, spec, plan, accepted))
+        return self._judgements.put(key, self._judge(job, spec, plan, accepted))
 
-    def _judge(self, view: JobView, spec: Object, plan: FrozenPlan | None, accepted: str | None) -> Judgement:
-        """What runs keeps the runtime that it was begun with."""
-        loaded = _loaded(view, spec)
+    def _judge(
+        self, job: JobProjection, spec: Object, plan: FrozenPlan | None, accepted: str | None
+    ) -> Judgement:
+        """A running plan keeps the runtime snapshot it started with."""
+        loaded = _loaded(job, spec)
         if loaded.job is None:
             return refusal_of_faults(loaded.faults)
         identity = accepted or plan_identity(loaded.job.spec)
-        runtime = plan.runtime if plan is not None and plan.identity == identity else self._runtime(view)
+        runtime = plan.runtime if plan is not None and plan.identity == identity else self._runtime(job)
         if isinstance(runtime, Refused):
             return replace(runtime, policy=loaded.job.spec.run_policy)
-        return judge(loaded.job, runtime, identity, view.namespace, partial(_manifest, view))
+        return judge(loaded.job, runtime, identity, job.namespace, partial(_manifest, job))
 
-    def _runtime(self, view: JobView) -> RuntimeSpec | Refused:
-        kind, name = view.runtime
+    def _runtime(self, job: JobProjection) -> RuntimeSpec | Refused:
+        kind, name = job.runtime
         if not name:
             message = "spec.runtimeRef is required in a cluster; name a runtime: kubectl get clusterchexruntimes,chexruntimes"
             return Refused("NoRuntime", message)
-        held = self._caches.runtime(kind, view.namespace, name)
+        held = self._caches.runtime(kind, job.namespace, name)
         if held is None:
-            where = f" in namespace {view.namespace}" if kind == "ChexRuntime" else ""
+            where = f" in namespace {job.namespace}" if kind == "ChexRuntime" else ""
             hint = (
                 "; this operator serves one namespace and knows ChexRuntimes only"
                 if self._caches.cluster_runtimes is None and kind != "ChexRuntime"
@@ -212,28 +224,28 @@ class Observer:
             return Refused("RuntimeInvalid", f"{kind} {name!r}: {refusal_of_faults(faults).message}")
 
 
-def _loaded(view: JobView, spec: Object) -> LoadResult:
+def _loaded(job: JobProjection, spec: Object) -> LoadResult:
     plain: Object = {
         "apiVersion": "chexdragon.dev/v1alpha1",
         "kind": "ChexTrainingJob",
-        "metadata": {"name": view.name, "namespace": view.namespace},
+        "metadata": {"name": job.name, "namespace": job.namespace},
         "spec": spec,
     }
     return validate_job(plain)
 
 
-def _manifest(view: JobView) -> ChexTrainingJob:
+def _manifest(job: JobProjection) -> ChexTrainingJob:
     """The manifest of a job that was found valid before."""
-    spec, _ = view.spec_and_status()
-    job = _loaded(view, spec).job
-    assert job is not None
-    return job
+    spec, _ = job.spec_and_status()
+    manifest = _loaded(job, spec).job
+    assert manifest is not None
+    return manifest
 
 
 def accepted_identity(status: JobStatus, generation: int) -> str | None:
-    """What identifies a manifest that was accepted already at this very generation; None for one that was not.
+    """The identity of a manifest that was accepted at this very generation; None for one that was not.
 
-    Another version of this program might compute another one, and would take a job that nobody touched for an edited one.
+    Another version of the operator might compute another one, and would take an untouched job for an edited one.
     """
     valid = any(
         (each.type, each.status, each.observed_generation) == ("Valid", "True", generation)
@@ -244,5 +256,5 @@ def accepted_identity(status: JobStatus, generation: int) -> str | None:
 
 
 def read_status(plain: Object) -> JobStatus:
-    """A status as it was written, by this version of the operator or another one: fields that it does not know are passed over."""
+    """A status as this or another version of the operator wrote it: unknown fields are ignored."""
     return JobStatus.model_validate_json(orjson.dumps(plain), extra="ignore")

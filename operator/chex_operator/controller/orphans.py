@@ -8,7 +8,7 @@ import logging
 
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.fields import parts, text
-from chex_operator.controller.views import RunView
+from chex_operator.controller.projections import AttemptObjectProjection
 from chex_operator.kube.client import Client, listed
 from chex_operator.kube.clock import Clock
 from chex_operator.kube.errors import ApiError, NotFound
@@ -16,7 +16,7 @@ from chex_operator.kube.resource import JOBS, RAYCLUSTERS, RAYJOBS, Object
 from chex_operator.rendering.names import JOB_UID_LABEL
 
 SWEEP_SECONDS = 300.0
-CLUSTERS_AT_ONCE = 100
+CLUSTERS_PER_PAGE = 100
 """A RayCluster holds the specs of all its Pods."""
 
 logger = logging.getLogger(__name__)
@@ -39,29 +39,38 @@ async def sweep(caches: Caches, client: Client, namespace: str | None) -> int:
 
 async def _sweep_ray_jobs(caches: Caches, client: Client) -> int:
     found = 0
-    for view in caches.orphans():
-        if await _has_lost_its_job(view, client):
-            logger.warning("RayJob %s/%s has outlived its job; deleting it", view.namespace, view.run.name)
-            await client.delete(RAYJOBS, view.namespace, view.run.name, uid=view.run.uid)
+    for ray_job in caches.orphans():
+        if await _has_lost_its_job(ray_job, client):
+            logger.warning(
+                "RayJob %s/%s has outlived its job; deleting it",
+                ray_job.namespace,
+                ray_job.attempt_object.name,
+            )
+            await client.delete(
+                RAYJOBS,
+                ray_job.namespace,
+                ray_job.attempt_object.name,
+                uid=ray_job.attempt_object.uid,
+            )
             found += 1
     return found
 
 
-async def _has_lost_its_job(view: RunView, client: Client) -> bool:
+async def _has_lost_its_job(ray_job: AttemptObjectProjection, client: Client) -> bool:
     """A cache may be behind: the API server is asked for the job itself."""
-    if not view.job_name or not view.job_uid:
+    if not ray_job.job_name or not ray_job.job_uid:
         return False  # labelled by somebody else
     try:
-        job = await client.get(JOBS, view.namespace, view.job_name)
+        job = await client.get(JOBS, ray_job.namespace, ray_job.job_name)
     except NotFound:
         return True
-    return job["metadata"]["uid"] != view.job_uid
+    return job["metadata"]["uid"] != ray_job.job_uid
 
 
 async def _sweep_ray_clusters(caches: Caches, client: Client, namespace: str | None) -> int:
     """Of those that KubeRay made of our RayJobs, whose labels it copies; not kept in a cache, since nothing else asks for them."""
     found = 0
-    async for cluster in listed(client, RAYCLUSTERS, namespace, JOB_UID_LABEL, limit=CLUSTERS_AT_ONCE):
+    async for cluster in listed(client, RAYCLUSTERS, namespace, JOB_UID_LABEL, limit=CLUSTERS_PER_PAGE):
         metadata = cluster["metadata"]
         if not await _has_lost_its_ray_job(cluster, caches, client):
             continue
@@ -82,7 +91,7 @@ async def _has_lost_its_ray_job(cluster: Object, caches: Caches, client: Client)
         return True
     name, uid = text(owners[0], "name"), text(owners[0], "uid")
     cached = caches.ray_jobs.get(where, name)
-    if cached is not None and cached.run.uid == uid:
+    if cached is not None and cached.attempt_object.uid == uid:
         return False
     try:
         ray_job = await client.get(RAYJOBS, where, name)

@@ -1,4 +1,4 @@
-"""Why a Pod does not run, in words that say what to do."""
+"""Why a Pod does not run, and what to do about it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ DISRUPTIONS = {
     "TerminationByKubelet": "Evicted",
     "DeletionByPodGC": "NodeLost",
 }
-"""Reasons of a failed Pod, and of its condition DisruptionTarget, in our words."""
+"""Reasons of a failed Pod, and of its condition DisruptionTarget, as the status reports them."""
 
 
 @dataclass(frozen=True, slots=True)
-class PodView:
+class PodProjection:
     """A Pod of a job."""
 
     job_uid: str
     pod: Pod
 
 
-def pod_view(item: Object) -> PodView | None:
+def project_pod(item: Object) -> PodProjection | None:
     """Of a Pod; None for one that belongs to no attempt."""
     metadata, labels = item["metadata"], labels_of(item)
     if JOB_UID_LABEL not in labels or ATTEMPT_LABEL not in labels:
@@ -61,7 +61,7 @@ def pod_view(item: Object) -> PodView | None:
         deleting_since=seconds_of(metadata.get("deletionTimestamp")),
         problem=next(_problems(metadata["name"], status, conditions), None),
     )
-    return PodView(labels[JOB_UID_LABEL], pod)
+    return PodProjection(labels[JOB_UID_LABEL], pod)
 
 
 def _holds(conditions: dict[str, Object], kind: str) -> bool:
@@ -79,15 +79,15 @@ def _problems(name: str, status: Object, conditions: dict[str, Object]) -> Itera
     if _holds(conditions, "DisruptionTarget"):
         target = conditions["DisruptionTarget"]
         reason = DISRUPTIONS.get(text(target, "reason"), "Disrupted")
-        yield PodProblem(reason, _told(name, "was taken away", text(target, "message")), disruption=True)
+        yield PodProblem(reason, _message(name, "was taken away", text(target, "message")), disruption=True)
     reason = DISRUPTIONS.get(text(status, "reason"))
     if text(status, "phase") == "Failed" and reason is not None:
-        yield PodProblem(reason, _told(name, "was taken away", text(status, "message")), disruption=True)
+        yield PodProblem(reason, _message(name, "was taken away", text(status, "message")), disruption=True)
     for container in parts(status, "initContainerStatuses") + parts(status, "containerStatuses"):
         yield from _container_problems(name, container)
     scheduled = conditions.get("PodScheduled", {})
     if text(scheduled, "status") == "False" and text(scheduled, "reason") == "Unschedulable":
-        yield PodProblem("Unschedulable", _told(name, "finds no node", text(scheduled, "message")))
+        yield PodProblem("Unschedulable", _message(name, "finds no node", text(scheduled, "message")))
 
 
 def _container_problems(name: str, container: Object) -> Iterator[PodProblem]:
@@ -98,9 +98,9 @@ def _container_problems(name: str, container: Object) -> Iterator[PodProblem]:
     waiting = part(part(container, "state"), "waiting")
     if text(waiting, "reason") in WAITING:
         reason, advice = WAITING[text(waiting, "reason")]
-        yield PodProblem(reason, _told(name, advice, text(waiting, "message")))
+        yield PodProblem(reason, _message(name, advice, text(waiting, "message")))
 
 
-def _told(name: str, what: str, detail: str) -> str:
+def _message(name: str, what: str, detail: str) -> str:
     said = " ".join(detail.split())[:MOST_CHARACTERS]
     return f"Pod {name}: {what}" + (f": {said}" if said else "")

@@ -1,4 +1,4 @@
-"""One pass over one job: observe, decide, act; and what people and Prometheus hear of it."""
+"""One pass over one job: observe, decide, apply; with its events and metrics."""
 
 import logging
 import random
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from itertools import chain
 
 from chex_api.status import JobStatus
-from chex_operator.controller.act import Actor
+from chex_operator.controller.apply import Applier
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer
-from chex_operator.controller.views import FINALIZER, JobView
+from chex_operator.controller.projections import FINALIZER, JobProjection
 from chex_operator.kube.client import Client
 from chex_operator.kube.clock import Clock
 from chex_operator.kube.events import EventRecorder
@@ -24,13 +24,13 @@ from chex_operator.rules.accounting import settled_by_pool
 from chex_operator.rules.summary import kind_of
 
 EARLIEST = 0.75
-"""Share of the time after which a job is looked at again at the earliest. A look too early asks for one more."""
+"""Share of the requeue time after which the next pass may start. A pass that is too early requeues once more."""
 
 logger = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Called by workers, for one key at a time each."""
+    """Called by workers, each for one key at a time."""
 
     def __init__(
         self,
@@ -42,69 +42,69 @@ class Reconciler:
         leads: Callable[[], bool],
     ) -> None:
         self._caches, self._clock, self._recorder = caches, clock, recorder
-        self._observer, self._actor = Observer(caches, client), Actor(client, clock, leads)
+        self._observer, self._applier = Observer(caches, client), Applier(client, clock, leads)
         self._metrics, self._stages = metrics, StageCensus(metrics)
         self._uids: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> Requeue | None:
-        """A pass. What it raises is told by the worker, and the pass is repeated."""
+        """One pass. The worker logs what it raises, and repeats it."""
         namespace, name = key
-        view = self._caches.jobs.get(namespace, name)
-        self._forget_another(key, view)
-        if view is None:
+        job = self._caches.jobs.get(namespace, name)
+        self._forget_another(key, job)
+        if job is None:
             return None
-        if self._is_at_rest(view):
-            self._stages.take(view.uid, self._observer.status(view))
+        if self._is_at_rest(job):
+            self._stages.take(job.uid, self._observer.status(job))
             return None
-        with job_context(namespace, name, view.generation):
-            observed = await self._observer.observe(view)
+        with job_context(namespace, name, job.generation):
+            observed = await self._observer.observe(job)
             now = self._clock.now()
             decision = decide(observed, now)
-            done = await self._actor.act(view, observed, decision)
-            self._record(view, decision)
-            if done.told or done.let_go:
-                used = settled_by_pool(observed, decision.status, now, let_go=done.let_go)
+            result = await self._applier.apply(job, observed, decision)
+            self._record(job, decision)
+            if result.status_written or result.released:
+                used = settled_by_pool(observed, decision.status, now, released=result.released)
                 for pool, seconds in used.items():
                     self._metrics.add_gpu_seconds(pool, seconds)
-        self._stages.take(view.uid, decision.status)
-        self._caches.gone_pods.forget(view.namespace, chain.from_iterable(observed.pods.values()))
-        if done.trouble is not None:
-            raise done.trouble
-        if decision.look_again is None:
+        self._stages.take(job.uid, decision.status)
+        self._caches.pod_failures.forget(job.namespace, chain.from_iterable(observed.pods.values()))
+        if result.retryable is not None:
+            raise result.retryable
+        if decision.requeue_after is None:
             return None
-        # Spread: else all that was looked at when the process began would be looked at again in the same second.
-        return Requeue(decision.look_again * random.uniform(EARLIEST, 1.0))
+        # Spread: else all jobs that were looked at when the process started would come again in the same second.
+        return Requeue(decision.requeue_after * random.uniform(EARLIEST, 1.0))
 
-    def _forget_another(self, key: Key, view: JobView | None) -> None:
-        """The job that bore this name before is gone, when there is none any more or another one."""
+    def _forget_another(self, key: Key, job: JobProjection | None) -> None:
+        """Forget the job that had this name before, if it is gone or another one has its name."""
         uid = self._uids.pop(key, "")
-        if view is not None:
-            self._uids[key] = view.uid
-        if uid and (view is None or uid != view.uid):
-            self._actor.forget(uid)
+        if job is not None:
+            self._uids[key] = job.uid
+        if uid and (job is None or uid != job.uid):
+            self._applier.forget(uid)
             self._stages.forget(uid)
 
-    def _is_at_rest(self, view: JobView) -> bool:
-        """Its end is told, its objects are gone and it holds up nobody: nothing is due before it is edited or deleted.
+    def _is_at_rest(self, job: JobProjection) -> bool:
+        """Whether nothing is due before it is edited or deleted: it has ended, its objects and its finalizer are gone.
 
-        Most jobs of a cluster are like that. They are not judged again, and nobody asks the API server for their plans.
+        Most jobs of a cluster are at rest. They are not judged again, and their plans are not read.
         """
         return (
-            view.is_at_its_end
-            and view.deleting_since is None
-            and FINALIZER not in view.finalizers
-            and not self._caches.has_children(view.namespace, view.uid)
+            job.is_at_its_end
+            and job.deleting_since is None
+            and FINALIZER not in job.finalizers
+            and not self._caches.has_children(job.namespace, job.uid)
         )
 
-    def _record(self, view: JobView, decision: Decision) -> None:
+    def _record(self, job: JobProjection, decision: Decision) -> None:
         regarding = {
             "apiVersion": JOBS.api_version,
             "kind": JOBS.kind,
-            "metadata": {"name": view.name, "namespace": view.namespace, "uid": view.uid},
+            "metadata": {"name": job.name, "namespace": job.namespace, "uid": job.uid},
         }
-        for notice in decision.notices:
-            logger.info("%s: %s", notice.reason, notice.note)
-            self._recorder.record(regarding, notice.kind, notice.reason, notice.action, notice.note)
+        for event in decision.events:
+            logger.info("%s: %s", event.reason, event.note)
+            self._recorder.record(regarding, event.type, event.reason, event.action, event.note)
 
 
 class StageCensus:

@@ -37,14 +37,14 @@ CONNECT_SECONDS = 10.0
 WATCH_GRACE_SECONDS = 15.0
 """A watch that the server does not end at the time it was asked to is cut by us this much later."""
 LONGEST_RETRY_AFTER_SECONDS = 60.0
-"""Whoever is told to wait longer hears of it instead."""
+"""A longer `Retry-After` is raised as an error instead of waited for."""
 FAREWELL_SECONDS = 0.25
 """What TLS takes to say farewell on the connection of a call that was cancelled; aiohttp offers no way to wait for it."""
 
 Observer = Callable[[str, str, int, float], None]
-"""Told of each attempt of a call: the verb, the resource's plural, the HTTP status (0: no answer), and seconds.
+"""Called for each attempt of a call with: the verb, the resource's plural, the HTTP status (0: no answer), and seconds.
 
-Of a watch it is told when it has been opened.
+For a watch it is called once it is open.
 """
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, and lets it pass."""
+    """The time, and waiting."""
 
     def now(self) -> float:
         """Seconds since the epoch: for what others read. It may jump."""

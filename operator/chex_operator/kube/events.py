@@ -1,4 +1,4 @@
-"""Events about objects: repeats become one series, chatter about one object is cut off, and nobody waits for any of it."""
+"""Events about objects: repeats become one series, the rate for one object is limited, and recording never waits."""
 
 import asyncio
 import logging
@@ -33,7 +33,7 @@ class EventClient(Protocol):
 
 
 class EventObserver(Protocol):
-    """Is told what became of each event."""
+    """Called with the outcome of each event."""
 
     def event_ended(self, outcome: EventOutcome) -> None:
         """Must neither wait nor raise."""
@@ -42,7 +42,7 @@ class EventObserver(Protocol):
 
 @dataclass(frozen=True)
 class EventLimits:
-    """How much is said about one object.
+    """Limits of the events about one object.
 
     Attributes:
         burst: Writes at once.
@@ -104,7 +104,7 @@ class EventRecorder:
         self._stopping = False
 
     def record(self, regarding: Object, kind: EventType, reason: str, action: str, note: str) -> None:
-        """Say something about an object. Never waits, never raises for the API server's sake.
+        """Record an event about an object. Never waits, and never raises because of the API server.
 
         Args:
             regarding: The object, with `apiVersion`, `kind`, and name, namespace and uid in its metadata.

@@ -52,7 +52,7 @@ class Source(Protocol):
 
 
 Handler = Callable[[Key, Projection | None, Projection | None], None]
-"""Told the key, what was held of the object (None for a new one) and what is held now (None for one that is gone).
+"""Called with the key, what was held of the object (None for a new one) and what is held now (None for one that is gone).
 
 It only takes note (adds a key to a queue). An exception ends the informer.
 """
@@ -79,7 +79,7 @@ class Informer(Generic[Projection]):
 
     What it holds is what the API server had a moment ago, never what it will have: whoever acts on it must bear that the
     object has changed since. Everything comes right again after any failure, because a list that replaces a lost watch is
-    compared with what is held, and what is missing in it is told as deleted. Several changes may be told as one.
+    compared with what is held, and what is missing in it is reported as deleted. Several changes may be reported as one.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Informer(Generic[Projection]):
         await self._synced.wait()
 
     def add_handler(self, handler: Handler[Projection]) -> None:
-        """Have `handler` told of each change, after the handlers before it. To be called before `run`."""
+        """Call `handler` with each change, after earlier handlers. To be called before `run`."""
         self._handlers.append(handler)
 
     def get(self, namespace: str | None, name: str) -> Projection | None:

@@ -24,7 +24,7 @@ class Requeue:
 
 
 class PassObserver(Protocol):
-    """Is told of every pass."""
+    """Called after every pass."""
 
     def pass_ended(self, result: PassResult, seconds: float) -> None:
         """A pass took that long. Must neither wait nor raise."""

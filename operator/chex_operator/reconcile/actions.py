@@ -1,4 +1,4 @@
-"""What `decide` can ask for. `act` carries it out; carrying it out twice does no harm."""
+"""What `decide` can ask for. `controller.apply` carries it out; carrying it out twice does no harm."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +7,12 @@ from chex_api.plan import Plan
 from chex_api.run_policy import RunPolicy
 from chex_operator.rendering import Preflight
 from chex_operator.rules.frozen_plan import FrozenPlan, PlannedStage
+from chex_operator.rules.observed import AttemptObject
 
 
 @dataclass(frozen=True)
 class AddFinalizer:
-    """From now on the job's end waits until its attempts have stopped."""
+    """From now on the job's deletion waits until its attempts have stopped."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class StartStage:
 
 @dataclass(frozen=True)
 class FreezePlan:
-    """Write the plan to ConfigMaps that cannot be changed; the index last."""
+    """Write the plan to immutable ConfigMaps; the index last."""
 
     frozen: FrozenPlan
     plan: Plan
@@ -61,17 +62,21 @@ class RequestStop:
 
 
 @dataclass(frozen=True)
-class DeleteRun:
+class DeleteAttemptObject:
     """Delete the RayJob or Job, and with it every Pod of the attempt."""
 
     attempt: str
     uid: str
     is_preflight: bool
 
+    @classmethod
+    def of(cls, attempt_object: AttemptObject) -> "DeleteAttemptObject":
+        return cls(attempt_object.name, attempt_object.uid, attempt_object.is_preflight)
+
 
 @dataclass(frozen=True)
 class DeleteSupport:
-    """Delete what belonged to an attempt whose run is gone; its ConfigMap of notes last."""
+    """Delete what belonged to an attempt whose RayJob or Job is gone; its progress ConfigMap last."""
 
     attempt: str
     is_preflight: bool
@@ -85,7 +90,7 @@ Action = (
     | FreezePlan
     | DeletePlan
     | RequestStop
-    | DeleteRun
+    | DeleteAttemptObject
     | DeleteSupport
 )
 NEEDS_THE_JOB_AS_IT_IS = (
@@ -94,17 +99,17 @@ NEEDS_THE_JOB_AS_IT_IS = (
     RemoveFinalizer,
     DeletePlan,
     RequestStop,
-    DeleteRun,
+    DeleteAttemptObject,
     DeleteSupport,
 )
-"""Not done on the word of a cache alone: the job is read once more before."""
+"""Never done by a cache alone: the job is read from the API server first."""
 
 
 @dataclass(frozen=True)
-class Notice:
-    """An event to record."""
+class EventRequest:
+    """A Kubernetes event to record about the job."""
 
-    kind: Literal["Normal", "Warning"]
+    type: Literal["Normal", "Warning"]
     reason: str
     action: str
     note: str

@@ -1,58 +1,62 @@
-"""What is cleared away: objects of former attempts, Pods that outlive their attempt, and all of it some time after the end. Pure."""
+"""What is deleted: objects of former attempts, Pods that outlive their attempt, and all objects some time after the end. Pure."""
 
-from chex_operator.reconcile.actions import DeletePlan, DeleteRun, DeleteSupport
-from chex_operator.reconcile.state import Course
+from chex_operator.reconcile.actions import DeleteAttemptObject, DeletePlan, DeleteSupport
+from chex_operator.reconcile.state import ReconcileState
 from chex_operator.reconcile.stop import stop_attempt
 from chex_operator.rules.termination import is_live, outlives_its_end
 from chex_operator.rules.timestamps import seconds_of
 
 
-def clean_up(course: Course) -> None:
-    """Stop and delete what is no stage's newest attempt, and stop what is to stop."""
-    _clear_leftovers(course)
-    _clear_stages(course)
+def clean_up(state: ReconcileState) -> None:
+    """Stop and delete attempts that are no stage's newest, and those that must stop."""
+    _clear_leftovers(state)
+    _clear_stages(state)
 
 
-def expire(course: Course) -> None:
-    """Some time after the end the job's objects go; its artifacts and the job itself stay."""
-    ttl, ended = course.policy.ttl_seconds_after_finished, seconds_of(course.status.completion_time)
-    if ttl is None or ended is None or course.now < ended + ttl:
+def expire(state: ReconcileState) -> None:
+    """Delete the job's objects some time after its end; its artifacts and the job itself stay."""
+    ttl, ended = state.policy.ttl_seconds_after_finished, seconds_of(state.status.completion_time)
+    if ttl is None or ended is None or state.now < ended + ttl:
         return
-    known = {action.attempt for action in course.actions if isinstance(action, DeleteRun | DeleteSupport)}
-    for run in course.observed.runs.values():
-        if run.name not in known and not run.deleting:
-            course.actions.append(DeleteRun(run.name, run.uid, run.is_preflight))
-    for name, notes in course.observed.notes.items():
-        if name not in known and name not in course.observed.runs:
-            course.actions.append(DeleteSupport(name, notes.is_preflight))
-    if course.observed.plan is not None:
-        course.actions.append(DeletePlan(course.observed.plan.name))
+    known = {
+        action.attempt for action in state.actions if isinstance(action, DeleteAttemptObject | DeleteSupport)
+    }
+    for attempt_object in state.observed.attempt_objects.values():
+        if attempt_object.name not in known and not attempt_object.deleting:
+            state.actions.append(DeleteAttemptObject.of(attempt_object))
+    for name, record in state.observed.progress_records.items():
+        if name not in known and name not in state.observed.attempt_objects:
+            state.actions.append(DeleteSupport(name, record.is_preflight))
+    if state.observed.plan is not None:
+        state.actions.append(DeletePlan(state.observed.plan.name))
 
 
-def _clear_leftovers(course: Course) -> None:
-    """Attempts of which there is something, and that are no stage's newest."""
-    observed = course.observed
-    newest = {stage.attempt_name for stage in course.stages}
-    for name in sorted({*observed.runs, *observed.notes} - newest):
-        run, notes = observed.runs.get(name), observed.notes.get(name)
-        if run is None:
-            is_preflight = notes is not None and notes.is_preflight
-            course.actions.append(DeleteSupport(name, is_preflight))
-        elif is_live(run):
-            course.actions += stop_attempt(run, notes, "Superseded", course.now)
-        elif not run.deleting:
-            course.actions.append(DeleteRun(name, run.uid, run.is_preflight))
+def _clear_leftovers(state: ReconcileState) -> None:
+    """Stop and delete attempts that are no stage's newest."""
+    observed = state.observed
+    newest = {stage.attempt_name for stage in state.stages}
+    for name in sorted({*observed.attempt_objects, *observed.progress_records} - newest):
+        attempt_object, record = observed.attempt_objects.get(name), observed.progress_records.get(name)
+        if attempt_object is None:
+            is_preflight = record is not None and record.is_preflight
+            state.actions.append(DeleteSupport(name, is_preflight))
+        elif is_live(attempt_object):
+            state.actions += stop_attempt(attempt_object, record, "Superseded", state.now)
+        elif not attempt_object.deleting:
+            state.actions.append(DeleteAttemptObject.of(attempt_object))
 
 
-def _clear_stages(course: Course) -> None:
-    """Newest attempts that are to stop, and ended ones whose Pods are still there."""
-    observed = course.observed
-    for stage in course.stages:
-        run = observed.runs.get(stage.attempt_name)
-        if run is None or stage.state == "Running":
+def _clear_stages(state: ReconcileState) -> None:
+    """Stop the newest attempts that must stop, and delete ended ones whose Pods are still there."""
+    observed = state.observed
+    for stage in state.stages:
+        attempt_object = observed.attempt_objects.get(stage.attempt_name)
+        if attempt_object is None or stage.state == "Running":
             continue
-        if is_live(run):
+        if is_live(attempt_object):
             why = stage.reason if stage.state == "Stopping" else "Superseded"
-            course.actions += stop_attempt(run, observed.notes.get(stage.attempt_name), why, course.now)
-        elif outlives_its_end(observed, run, stage, course.now) and not run.deleting:
-            course.actions.append(DeleteRun(run.name, run.uid, run.is_preflight))
+            state.actions += stop_attempt(
+                attempt_object, observed.progress_records.get(stage.attempt_name), why, state.now
+            )
+        elif outlives_its_end(observed, attempt_object, stage, state.now) and not attempt_object.deleting:
+            state.actions.append(DeleteAttemptObject.of(attempt_object))

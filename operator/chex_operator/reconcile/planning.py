@@ -8,9 +8,9 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import Plan, UnresolvedDigest, make_plan
 from chex_api.stage import StageResult
 from chex_api.status import StageStatus
-from chex_operator.reconcile.actions import DeletePlan, FreezePlan, Notice
-from chex_operator.reconcile.state import Course
-from chex_operator.reconcile.superseded import leave_behind
+from chex_operator.reconcile.actions import DeletePlan, EventRequest, FreezePlan
+from chex_operator.reconcile.state import ReconcileState
+from chex_operator.reconcile.superseded import supersede
 from chex_operator.rendering import PREFLIGHT, JobReference
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.frozen_plan import FrozenPlan, freeze, stage_label
@@ -20,58 +20,57 @@ from chex_operator.rules.stage_state import REFUSED, UNKNOWN_RESULT, finish, res
 
 @dataclass(frozen=True)
 class CannotPlan:
-    """What preflight found does not fit together with the manifest, in words."""
+    """Why no plan follows from the manifest and what preflight found."""
 
     reason: str
     message: str
 
 
-def plan(course: Course) -> None:
-    """Have a preflight for this manifest, and freeze the plan once it has found what there is."""
-    preflight = course.preflight()
-    if course.accepted is None:
+def plan(state: ReconcileState) -> None:
+    """Have a preflight for this manifest, and freeze the plan that follows from its result."""
+    preflight = state.preflight()
+    if state.accepted is None:
         return
-    if course.has_plan(course.accepted.identity):
+    if state.has_plan(state.accepted.identity):
         if preflight is not None and preflight.reason == REFUSED:
-            course.stages[0] = rest(
-                preflight, "Finished", "Finished"
-            )  # its plan could not be written for a while
+            # its plan could not be written for a while
+            state.stages[0] = rest(preflight, "Finished", "Finished")
         return
-    if preflight is None or preflight.identity != course.accepted.identity:
-        rest_of_stages = course.stages[1:] if preflight is not None else course.stages
-        course.stages = [_new_preflight(course.accepted.identity), *rest_of_stages]
+    if preflight is None or preflight.identity != state.accepted.identity:
+        rest_of_stages = state.stages[1:] if preflight is not None else state.stages
+        state.stages = [_new_preflight(state.accepted.identity), *rest_of_stages]
         return
     if preflight.state != "Finished":
         return
-    notes = course.observed.notes.get(preflight.attempt_name)
-    if notes is None or notes.preflight is None:
-        # Its ConfigMap was deleted: by us, some time after the job's end, or by somebody. No fault of the preflight.
-        course.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it looks again")
+    record = state.observed.progress_records.get(preflight.attempt_name)
+    if record is None or record.preflight is None:
+        # Its ConfigMap was deleted: by us, some time after the job's end, or by somebody else. No fault of the preflight.
+        state.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it looks again")
         return
-    planned = _plan_from(course.observed.job, course.accepted, notes.preflight)
+    planned = _plan_from(state.observed.job, state.accepted, record.preflight)
     if isinstance(planned, CannotPlan):
-        course.stages[0] = rest(preflight, "Failed", planned.reason, planned.message)
+        state.stages[0] = rest(preflight, "Failed", planned.reason, planned.message)
         return
-    _adopt(course, planned, notes.preflight.finished)
+    _adopt(state, planned, record.preflight.finished)
 
 
-def _adopt(course: Course, planned: FreezePlan, finished: dict[str, StageResult]) -> None:
-    preflight, old = course.stages[0], course.stages[1:]
-    found = course.observed.notes[preflight.attempt_name].preflight
+def _adopt(state: ReconcileState, planned: FreezePlan, finished: dict[str, StageResult]) -> None:
+    preflight, old = state.stages[0], state.stages[1:]
+    found = state.observed.progress_records[preflight.attempt_name].preflight
     assert found is not None
-    course.stages = _stages_of(planned.frozen, preflight, old, found)
-    kept = {(stage.name, stage.identity) for stage in course.stages}
-    leave_behind(course, (stage for stage in old if (stage.name, stage.identity) not in kept))
-    course.results |= {
+    state.stages = _stages_of(planned.frozen, preflight, old, found)
+    kept = {(stage.name, stage.identity) for stage in state.stages}
+    supersede(state, (stage for stage in old if (stage.name, stage.identity) not in kept))
+    state.results |= {
         stage.name: finished[stage.name]
-        for stage in course.stages
+        for stage in state.stages
         if stage.state == "Finished" and stage.name in finished
     }
-    course.notices.extend(Notice("Warning", "DataOutlook", "Plan", notice) for notice in found.notices)
-    course.actions.append(planned)
-    if course.plan_name and course.plan_name != planned.frozen.name:
-        course.actions.append(DeletePlan(course.plan_name))
-    course.plan_name = planned.frozen.name
+    state.events.extend(EventRequest("Warning", "DataOutlook", "Plan", note) for note in found.notices)
+    state.actions.append(planned)
+    if state.plan_name and state.plan_name != planned.frozen.name:
+        state.actions.append(DeletePlan(state.plan_name))
+    state.plan_name = planned.frozen.name
 
 
 def _new_preflight(identity: str) -> StageStatus:
@@ -82,7 +81,7 @@ def _new_preflight(identity: str) -> StageStatus:
 def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | CannotPlan:
     """The plan that follows from what preflight found."""
     try:
-        plan = make_plan(_as_seen(accepted.manifest()), found.digests)
+        plan = make_plan(_without_status(accepted.manifest()), found.digests)
         frozen = freeze(job, accepted.identity, plan, accepted.runtime)
     except (UnresolvedDigest, NoSuchPool) as error:
         return CannotPlan("PlanFailed", str(error))
@@ -99,7 +98,7 @@ def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) ->
 def _stages_of(
     plan: FrozenPlan, preflight: StageStatus, before: Sequence[StageStatus], found: PreflightResult
 ) -> list[StageStatus]:
-    """The stages of a new plan. What has the same identity goes on; what is finished is never launched."""
+    """The stages of a new plan. A stage with the same identity continues; a finished one is never launched."""
     known = {(stage.name, stage.identity): stage for stage in before}
     stages = [preflight]
     for planned in plan.stages:
@@ -115,7 +114,7 @@ def _stages_of(
     return stages
 
 
-def _as_seen(manifest: ChexTrainingJob) -> ChexTrainingJob:
+def _without_status(manifest: ChexTrainingJob) -> ChexTrainingJob:
     return manifest.model_copy(update={"status": None})
 
 

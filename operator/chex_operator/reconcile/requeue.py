@@ -1,43 +1,44 @@
-"""When a job is to be looked at again though nothing happens. Pure."""
+"""When the next pass over a job is due though nothing happens. Pure."""
 
-from chex_operator.reconcile.state import Course
+from chex_operator.reconcile.state import ReconcileState
 from chex_operator.rules import limits
 from chex_operator.rules.stage_state import REFUSED
 from chex_operator.rules.timestamps import seconds_of
 
 RUNNING_SECONDS = 60.0
-"""Between two looks at a job that runs: its time left and its GPU-hours are told anew."""
+"""Between two passes over a running job: its ETA and GPU-hours change."""
 STOPPING_SECONDS = 5.0
 SHORTEST_SECONDS = 0.5
 
 
-def look_again(course: Course, *, ended: bool) -> float | None:
-    """Seconds until something is due without an event; None for never."""
-    moments: list[float] = []
+def requeue_after(state: ReconcileState, *, ended: bool) -> float | None:
+    """Seconds until something is due without a watch event; None for never."""
+    delays: list[float] = []
     if ended:
-        ttl = course.policy.ttl_seconds_after_finished
-        completed = seconds_of(course.status.completion_time)
-        if ttl is not None and (course.observed.runs or course.observed.notes or course.observed.plan):
-            left = (completed if completed is not None else course.now) + ttl - course.now
-            moments.append(
-                left if left > 0.0 else RUNNING_SECONDS
-            )  # what is being deleted goes with an event
+        ttl = state.policy.ttl_seconds_after_finished
+        completed = seconds_of(state.status.completion_time)
+        if ttl is not None and (
+            state.observed.attempt_objects or state.observed.progress_records or state.observed.plan
+        ):
+            left = (completed if completed is not None else state.now) + ttl - state.now
+            # What is being deleted goes with a watch event.
+            delays.append(left if left > 0.0 else RUNNING_SECONDS)
     else:
-        moments += [
-            due - course.now
-            for stage in course.stages
-            # What waits though its time has come waits for something else, which comes with an event.
-            if stage.state == "Waiting" and (due := seconds_of(stage.not_before) or 0.0) > course.now
+        delays += [
+            due - state.now
+            for stage in state.stages
+            # A stage that still waits after its time waits for something else, which comes with a watch event.
+            if stage.state == "Waiting" and (due := seconds_of(stage.not_before) or 0.0) > state.now
         ]
-        deadline = course.policy.active_deadline_seconds
-        if deadline is not None and course.status.active_since is not None:  # else its clock stands still
-            left = deadline - limits.active_seconds(course.status, course.now)
-            moments += [left] if left > 0.0 else []
-        if course.stages and course.stages[0].reason == REFUSED:
-            moments.append(RUNNING_SECONDS)
-        if course.any_live():
-            stopping = any(stage.state == "Stopping" for stage in course.stages)
-            moments.append(STOPPING_SECONDS if stopping else RUNNING_SECONDS)
-    if course.busy() and not course.any_live():
-        moments.append(STOPPING_SECONDS)
-    return max(SHORTEST_SECONDS, min(moments)) if moments else None
+        deadline = state.policy.active_deadline_seconds
+        if deadline is not None and state.status.active_since is not None:  # else its clock stands still
+            left = deadline - limits.active_seconds(state.status, state.now)
+            delays += [left] if left > 0.0 else []
+        if state.stages and state.stages[0].reason == REFUSED:
+            delays.append(RUNNING_SECONDS)
+        if state.any_live():
+            stopping = any(stage.state == "Stopping" for stage in state.stages)
+            delays.append(STOPPING_SECONDS if stopping else RUNNING_SECONDS)
+    if state.busy() and not state.any_live():
+        delays.append(STOPPING_SECONDS)
+    return max(SHORTEST_SECONDS, min(delays)) if delays else None

@@ -1,120 +1,122 @@
-"""What begins. An attempt is written down first; its run is created in the pass that reads it in the status. Pure."""
+"""What starts. An attempt is written into the status first; its object is created in the pass that reads it there. Pure."""
 
 from chex_api.status import StageStatus
 from chex_operator.reconcile.actions import AddFinalizer, StartPreflight, StartStage
-from chex_operator.reconcile.state import Course, is_unknown
+from chex_operator.reconcile.state import ReconcileState, is_unknown
 from chex_operator.rendering import PREFLIGHT, AttemptReference, Preflight, attempt_name
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.frozen_plan import FrozenPlan, PlannedStage
 from chex_operator.rules.placement import next_choice
-from chex_operator.rules.stage_state import LIVE_STATES, begin, rest
+from chex_operator.rules.stage_state import LIVE_STATES, rest, start_attempt
 from chex_operator.rules.termination import holds_machines
 from chex_operator.rules.timestamps import seconds_of
 
 SHORT_OF_MACHINES = ("PreRunningDeadlineExceeded", "Unschedulable")
 
 
-def start_what_is_due(course: Course, accepted: Accepted) -> None:
-    """The preflight, or the stages of the plan whose turn it is."""
-    course.stages = [_resumed(stage) for stage in course.stages]
-    _begin_preflight(course, accepted)
-    plan = course.observed.plan
-    if plan is None or plan.identity != accepted.identity or plan.name != course.plan_name:
+def start_what_is_due(state: ReconcileState, accepted: Accepted) -> None:
+    """Start the preflight, or the stages of the plan that are due."""
+    state.stages = [_resumed(stage) for stage in state.stages]
+    _start_preflight(state, accepted)
+    plan = state.observed.plan
+    if plan is None or plan.identity != accepted.identity or plan.name != state.plan_name:
         return
-    if not course.observed.has_finalizer:
-        course.actions.append(AddFinalizer())
+    if not state.observed.has_finalizer:
+        state.actions.append(AddFinalizer())
     planned = {stage.label: stage for stage in plan.stages}
-    for index, stage in enumerate(course.stages):
+    for index, stage in enumerate(state.stages):
         if stage.name in planned:
-            course.stages[index] = _begun(course, stage, planned[stage.name], plan)
+            state.stages[index] = _started(state, stage, planned[stage.name], plan)
 
 
-def _begin_preflight(course: Course, accepted: Accepted) -> None:
-    preflight = course.preflight()
+def _start_preflight(state: ReconcileState, accepted: Accepted) -> None:
+    preflight = state.preflight()
     if preflight is None:
         return
-    if _is_due(course, preflight):
-        course.stages[0] = begin(
-            preflight, _name(course, preflight, preflight.attempt + 1), workers=0, gpus=0
+    if _is_due(state, preflight):
+        state.stages[0] = start_attempt(
+            preflight, _name(state, preflight, preflight.attempt + 1), workers=0, gpus=0
         )
-    elif _is_to_be_created(course, preflight):
-        course.actions.append(
+    elif _is_to_be_created(state, preflight):
+        state.actions.append(
             StartPreflight(
                 Preflight(
-                    job=course.observed.job,
+                    job=state.observed.job,
                     manifest=accepted.manifest().plain(),
                     identity=preflight.identity,
                     number=preflight.attempt,
                     runtime=accepted.runtime,
-                    policy=course.policy,
+                    policy=state.policy,
                 )
             )
         )
 
 
-def _begun(course: Course, stage: StageStatus, planned: PlannedStage, plan: FrozenPlan) -> StageStatus:
-    if _is_to_be_created(course, stage):
-        if course.observed.has_finalizer:
-            course.actions.append(StartStage(plan, planned, stage.attempt, stage.workers, course.policy))
+def _started(
+    state: ReconcileState, stage: StageStatus, planned: PlannedStage, plan: FrozenPlan
+) -> StageStatus:
+    if _is_to_be_created(state, stage):
+        if state.observed.has_finalizer:
+            state.actions.append(StartStage(plan, planned, stage.attempt, stage.workers, state.policy))
         return stage
-    if not _is_due(course, stage) or not _may_begin(course, planned):
+    if not _is_due(state, stage) or not _may_start(state, planned):
         return stage
     workers = _workers(stage, planned)
-    name = _name(course, stage, stage.attempt + 1)
-    return begin(stage, name, workers=workers, gpus=workers * planned.gpus)
+    name = _name(state, stage, stage.attempt + 1)
+    return start_attempt(stage, name, workers=workers, gpus=workers * planned.gpus)
 
 
-def _is_due(course: Course, stage: StageStatus) -> bool:
+def _is_due(state: ReconcileState, stage: StageStatus) -> bool:
     not_before = seconds_of(stage.not_before)
     return (
         stage.state == "Waiting"
         and not (is_unknown(stage) and stage.name != PREFLIGHT)
-        and (not_before is None or not_before <= course.now)
-        and not holds_machines(course.observed, [stage.attempt_name], course.now)
-        and not _is_taken(course, _name(course, stage, stage.attempt + 1))
+        and (not_before is None or not_before <= state.now)
+        and not holds_machines(state.observed, [stage.attempt_name], state.now)
+        and not _is_taken(state, _name(state, stage, stage.attempt + 1))
     )
 
 
-def _is_taken(course: Course, name: str) -> bool:
-    """Whether something of that name is left: of a stage that an edit took away and another edit brings back.
+def _is_taken(state: ReconcileState, name: str) -> bool:
+    """Whether an object of that name is left, of a stage that one edit removed and another edit brings back.
 
-    What was told there, a stop above all, was meant for the attempt before.
+    What its progress record says, a stop above all, was meant for the earlier attempt.
     """
-    return name in course.observed.runs or name in course.observed.notes
+    return name in state.observed.attempt_objects or name in state.observed.progress_records
 
 
-def _is_to_be_created(course: Course, stage: StageStatus) -> bool:
-    """Whether the status that was read back names an attempt of which nothing has been seen yet."""
-    told = next((each for each in course.status.stages if each.name == stage.name), None)
+def _is_to_be_created(state: ReconcileState, stage: StageStatus) -> bool:
+    """Whether the last status names an attempt whose object is not observed yet."""
+    written = next((each for each in state.status.stages if each.name == stage.name), None)
     return (
         stage.state == "Running"
         and stage.launch_time is None
-        and told is not None
-        and (told.state, told.attempt_name) == ("Running", stage.attempt_name)
-        and stage.attempt_name not in course.observed.runs
+        and written is not None
+        and (written.state, written.attempt_name) == ("Running", stage.attempt_name)
+        and stage.attempt_name not in state.observed.attempt_objects
     )
 
 
-def _may_begin(course: Course, planned: PlannedStage) -> bool:
-    states = {each.name: each.state for each in course.stages}
-    running = sum(each.state in LIVE_STATES for each in course.stages if each.name != PREFLIGHT)
+def _may_start(state: ReconcileState, planned: PlannedStage) -> bool:
+    states = {each.name: each.state for each in state.stages}
+    running = sum(each.state in LIVE_STATES for each in state.stages if each.name != PREFLIGHT)
     return (
-        running < course.policy.parallelism
+        running < state.policy.parallelism
         and all(states.get(parent) == "Finished" for parent in planned.parents)
-        and not _replaces_something_live(course)
+        and not _replaces_something_live(state)
     )
 
 
-def _replaces_something_live(course: Course) -> bool:
-    """Whether an attempt that is no stage's newest still runs: of a stage's former self, perhaps."""
-    newest = {each.attempt_name for each in course.stages}
-    others = {*course.observed.runs, *course.observed.pods} - newest
-    return holds_machines(course.observed, others, course.now)
+def _replaces_something_live(state: ReconcileState) -> bool:
+    """Whether an attempt that is no stage's newest is still live: perhaps of the same stage before an edit."""
+    newest = {each.attempt_name for each in state.stages}
+    others = {*state.observed.attempt_objects, *state.observed.pods} - newest
+    return holds_machines(state.observed, others, state.now)
 
 
-def _name(course: Course, stage: StageStatus, attempt: int) -> str:
+def _name(state: ReconcileState, stage: StageStatus, attempt: int) -> str:
     kind, _, name = stage.name.partition("/")
-    return attempt_name(AttemptReference(course.observed.job, kind, name, stage.identity, attempt))
+    return attempt_name(AttemptReference(state.observed.job, kind, name, stage.identity, attempt))
 
 
 def _resumed(stage: StageStatus) -> StageStatus:

@@ -1,11 +1,11 @@
-"""The state of one pass: what is observed, and what was decided of it so far."""
+"""The state of one pass: what is observed, and what is decided so far."""
 
 from dataclasses import dataclass, field
 
 from chex_api.run_policy import RunPolicy
 from chex_api.stage import StageResult
 from chex_api.status import StageStatus, SupersededAttempt
-from chex_operator.reconcile.actions import Action, Notice
+from chex_operator.reconcile.actions import Action, EventRequest
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.observed import Observed
@@ -14,16 +14,16 @@ from chex_operator.rules.termination import holds_machines
 
 
 @dataclass
-class Course:
+class ReconcileState:
     """The steps of a pass change this in turn.
 
     Attributes:
         stages: the preflight first, then the plan's order.
-        results: what stages have told that finished in this pass.
-        plan_name: ConfigMap of the plan that is worked from.
+        results: of stages that finished in this pass.
+        plan_name: ConfigMap of the plan that is executed; empty for none.
         earlier_gpu_seconds: of stages that left the plan.
-        superseded: their attempts, as far as they have not ended.
-        is_new_generation: whether the manifest was edited since the status was told.
+        superseded: their attempts that have not ended.
+        is_new_generation: whether the manifest was edited since the last status.
     """
 
     observed: Observed
@@ -32,7 +32,7 @@ class Course:
     results: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
     superseded: list[SupersededAttempt] = field(default_factory=list[SupersededAttempt])
     actions: list[Action] = field(default_factory=list[Action])
-    notices: list[Notice] = field(default_factory=list[Notice])
+    events: list[EventRequest] = field(default_factory=list[EventRequest])
 
     def __post_init__(self) -> None:
         self.status = self.observed.status
@@ -50,7 +50,7 @@ class Course:
         return self.stages[0] if self.stages and self.stages[0].name == PREFLIGHT else None
 
     def has_plan(self, identity: str) -> bool:
-        """Whether the stages are those of this manifest, and can be gone on with."""
+        """Whether the stages are those of this manifest, and can continue."""
         preflight = self.preflight()
         if preflight is None or preflight.identity != identity or len(self.stages) < 2:
             return False
@@ -59,39 +59,39 @@ class Course:
         return named or (self._was_planned(identity) and self.all_finished())
 
     def _was_planned(self, identity: str) -> bool:
-        """Whether the stages as they were told are those of this manifest: then its plan may be gone, as it is some time after the end."""
-        told = self.status.stages[0] if self.status.stages else None
-        return told is not None and (told.state, told.identity) == ("Finished", identity)
+        """Whether the last status has the stages of this manifest; its plan may be gone by now, as it is some time after the end."""
+        first = self.status.stages[0] if self.status.stages else None
+        return first is not None and (first.state, first.identity) == ("Finished", identity)
 
     def own_stages(self) -> list[StageStatus]:
-        """The stages of the manifest as it is: until a changed one has its plan, the others are those of the manifest before."""
+        """The stages of the current manifest: until an edited one has its plan, the others belong to the manifest before."""
         if self.accepted is None or self.has_plan(self.accepted.identity):
             return self.stages
         return self.stages[:1]
 
     def all_finished(self) -> bool:
-        """Whether there is nothing left to do of the stages that there are."""
+        """Whether all stages of the plan are finished."""
         return len(self.stages) > 1 and all(stage.state == "Finished" for stage in self.stages[1:])
 
     def is_over(self) -> bool:
-        """Whether the end of this very manifest was told: only an edit makes anything of it again."""
+        """Whether the status holds the end of this very manifest: only an edit starts it again."""
         return self.status.completion_time is not None and not self.is_new_generation
 
     def is_complete(self) -> bool:
-        """Whether there is nothing left to do of the manifest."""
+        """Whether every stage of the manifest is finished."""
         return self.accepted is not None and self.has_plan(self.accepted.identity) and self.all_finished()
 
     def any_live(self) -> bool:
-        """Whether an attempt is under way, according to the stages."""
+        """Whether an attempt is live, according to the stages."""
         return any(stage.state in LIVE_STATES for stage in self.stages)
 
     def busy(self) -> bool:
         """Whether anything of the job may still use machines."""
-        return holds_machines(self.observed, {*self.observed.runs, *self.observed.pods}, self.now)
+        return holds_machines(self.observed, {*self.observed.attempt_objects, *self.observed.pods}, self.now)
 
 
 def is_unknown(stage: StageStatus) -> bool:
-    """Whether its last attempt ended well and told no result."""
+    """Whether its last attempt succeeded and reported no result."""
     return stage.state == "Waiting" and stage.reason == UNKNOWN_RESULT
 
 

@@ -1,50 +1,51 @@
-"""The status: where the job stands, its conditions, its clock, and the line that people read first. Pure."""
+"""The status: the job's state, its conditions, its clock, and the line that people read first. Pure."""
 
 from dataclasses import dataclass
 
 from chex_api.status import JobStatus, Phase, StageStatus
-from chex_operator.reconcile.state import Course
+from chex_operator.reconcile.state import ReconcileState
 from chex_operator.rules import limits, results
 from chex_operator.rules.admission import Refused
 from chex_operator.rules.conditions import Claim, Truth, updated
-from chex_operator.rules.limits import Halt
+from chex_operator.rules.limits import StopReason
 from chex_operator.rules.stage_state import number
 from chex_operator.rules.summary import Line, running_line
 from chex_operator.rules.timestamps import timestamp
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a job stands.
+class JobState:
+    """The state of a job after a pass.
 
     Attributes:
-        halt: why it is halted; None: it is not.
+        stop_reason: why it stops or has stopped; None if it may run.
         complete: every stage is finished.
         ended: complete or failed, and nothing runs any more.
-        stopped: halted for now, and nothing runs any more.
+        stopped: stopped for now, and nothing runs any more.
     """
 
-    halt: Halt | None
+    stop_reason: StopReason | None
     complete: bool
     ended: bool
     stopped: bool
 
 
-def standing_of(course: Course, halt: Halt | None, *, complete: bool) -> Standing:
-    """Where the job stands after the pass."""
-    quiet = not course.busy() and not course.any_live()
-    ended = complete or (halt is not None and halt.final and quiet)
-    return Standing(halt, complete, ended, stopped=halt is not None and not halt.final and quiet)
+def job_state_of(state: ReconcileState, stop_reason: StopReason | None, *, complete: bool) -> JobState:
+    """The job's state after the pass."""
+    quiet = not state.busy() and not state.any_live()
+    ended = complete or (stop_reason is not None and stop_reason.final and quiet)
+    stopped = stop_reason is not None and not stop_reason.final and quiet
+    return JobState(stop_reason, complete, ended, stopped)
 
 
-def tell(course: Course, standing: Standing) -> JobStatus:
+def status_of(state: ReconcileState, job_state: JobState) -> JobStatus:
     """The status after the pass."""
-    clocked = _timed(course, standing)
-    line = _line(course, standing, clocked)
-    hospitals = results.hospitals_with(clocked.hospitals, course.results, course.stages)
-    generation = course.observed.job.generation
-    conditions = updated(clocked.conditions, _claims(course, standing), generation, course.now)
-    told = clocked.model_copy(
+    clocked = _timed(state, job_state)
+    line = _line(state, job_state, clocked)
+    hospitals = results.hospitals_with(clocked.hospitals, state.results, state.stages)
+    generation = state.observed.job.generation
+    conditions = updated(clocked.conditions, _claims(state, job_state), generation, state.now)
+    status = clocked.model_copy(
         update={
             "observed_generation": generation,
             "phase": line.phase,
@@ -54,118 +55,120 @@ def tell(course: Course, standing: Standing) -> JobStatus:
             "eta": line.eta,
             "best": results.best_line(hospitals),
             "hospitals": hospitals,
-            "report_uri": results.report_uri(course.results) or clocked.report_uri,
-            "plan": course.plan_name,
-            "stages": tuple(course.stages),
-            "earlier_gpu_seconds": number(course.earlier_gpu_seconds),
-            "superseded": tuple(course.superseded),
+            "report_uri": results.report_uri(state.results) or clocked.report_uri,
+            "plan": state.plan_name,
+            "stages": tuple(state.stages),
+            "earlier_gpu_seconds": number(state.earlier_gpu_seconds),
+            "superseded": tuple(state.superseded),
         }
     )
-    return told.model_copy(update={"gpu_hours": number(limits.gpu_hours(told, told.stages, course.now))})
+    return status.model_copy(update={"gpu_hours": number(limits.gpu_hours(status, status.stages, state.now))})
 
 
-def _timed(course: Course, standing: Standing) -> JobStatus:
-    """The clock of the job: it stands still while the job is suspended, refused or at its end."""
-    status = course.status
+def _timed(state: ReconcileState, job_state: JobState) -> JobStatus:
+    """The job's clock, which stops while the job is suspended, refused or at its end."""
+    status = state.status
     update: dict[str, object] = {}
-    runs = not standing.ended and not standing.stopped and (course.accepted is not None or course.any_live())
-    if runs and status.active_since is None:
-        update["active_since"] = timestamp(course.now)
-    if not runs and status.active_since is not None:
-        update["active_seconds"] = int(limits.active_seconds(status, course.now))
+    is_active = (
+        not job_state.ended and not job_state.stopped and (state.accepted is not None or state.any_live())
+    )
+    if is_active and status.active_since is None:
+        update["active_since"] = timestamp(state.now)
+    if not is_active and status.active_since is not None:
+        update["active_seconds"] = int(limits.active_seconds(status, state.now))
         update["active_since"] = None
-    if status.start_time is None and runs:
-        update["start_time"] = timestamp(course.now)
-    if standing.ended and (status.completion_time is None or course.is_new_generation):
-        update["completion_time"] = timestamp(course.now)
-    if not standing.ended:
+    if status.start_time is None and is_active:
+        update["start_time"] = timestamp(state.now)
+    if job_state.ended and (status.completion_time is None or state.is_new_generation):
+        update["completion_time"] = timestamp(state.now)
+    if not job_state.ended:
         update["completion_time"] = None
     return status.model_copy(update=update)
 
 
-def _line(course: Course, standing: Standing, status: JobStatus) -> Line:
+def _line(state: ReconcileState, job_state: JobState, status: JobStatus) -> Line:
     progress = {
-        stage.name: notes.progress
-        for stage in course.stages
-        if (notes := course.observed.notes.get(stage.attempt_name)) is not None and notes.progress
+        stage.name: record.progress
+        for stage in state.stages
+        if (record := state.observed.progress_records.get(stage.attempt_name)) is not None and record.progress
     }
-    counted = _counted(course)
-    line = running_line(course.stages, counted, progress, limits.active_seconds(status, course.now))
-    if standing.complete:
+    counted = _counted(state)
+    line = running_line(state.stages, counted, progress, limits.active_seconds(status, state.now))
+    if job_state.complete:
         return Line("Complete", "", "100%", "")
     phase: Phase = line.phase
-    if standing.ended:
+    if job_state.ended:
         phase = "Failed"
-    elif standing.stopped:
+    elif job_state.stopped:
         phase = "Suspended"
-    elif standing.halt is not None:
+    elif job_state.stop_reason is not None:
         phase = "Stopping"
-    elif course.accepted is None and not course.any_live():
+    elif state.accepted is None and not state.any_live():
         phase = "Pending"
-    eta = "" if standing.halt is not None or standing.ended else line.eta
-    return Line(phase, line.stage, _not_less(course, line.progress), eta)
+    eta = "" if job_state.stop_reason is not None or job_state.ended else line.eta
+    return Line(phase, line.stage, _not_less(state, line.progress), eta)
 
 
-def _counted(course: Course) -> list[StageStatus]:
-    """The stages that say how much is done. What an edit may have replaced does not, while a preflight looks what is to be done."""
-    preflight = course.preflight()
-    looks = preflight is not None and preflight.state != "Finished"
-    return course.own_stages() if looks else course.stages
+def _counted(state: ReconcileState) -> list[StageStatus]:
+    """The stages that progress is counted from: while a preflight runs, not those that an edit may have replaced."""
+    preflight = state.preflight()
+    is_looking = preflight is not None and preflight.state != "Finished"
+    return state.own_stages() if is_looking else state.stages
 
 
-def _not_less(course: Course, progress: str) -> str:
-    """Progress as it is told: of one manifest on the same data it never goes back, also not while a preflight looks again."""
-    before, after = course.status.stages[:1], course.stages[:1]
+def _not_less(state: ReconcileState, progress: str) -> str:
+    """Progress that never goes back for one manifest on the same data, also not while a preflight is repeated."""
+    before, after = state.status.stages[:1], state.stages[:1]
     same_manifest = bool(before and after) and before[0].identity == after[0].identity
-    same_plan = course.plan_name == course.status.plan or (bool(after) and after[0].state != "Finished")
+    same_plan = state.plan_name == state.status.plan or (bool(after) and after[0].state != "Finished")
     if not (same_manifest and same_plan):
         return progress
-    return max(progress, course.status.progress, key=lambda told: int(told.rstrip("%") or 0))
+    return max(progress, state.status.progress, key=lambda percent: int(percent.rstrip("%") or 0))
 
 
-def _claims(course: Course, standing: Standing) -> list[Claim]:
-    halt = standing.halt
+def _claims(state: ReconcileState, job_state: JobState) -> list[Claim]:
+    stop_reason = job_state.stop_reason
     failed = Claim("Failed", "False", "NotFailed")
-    if standing.ended and halt is not None:
-        failed = Claim("Failed", "True", halt.reason, halt.message)
+    if job_state.ended and stop_reason is not None:
+        failed = Claim("Failed", "True", stop_reason.reason, stop_reason.message)
     return [
-        _valid_claim(course),
-        _running_claim(course, standing),
-        Claim("Suspended", _truth(standing.stopped), "Suspended" if standing.stopped else "NotSuspended"),
-        Claim("Complete", _truth(standing.complete), "Complete" if standing.complete else "NotComplete"),
+        _valid_claim(state),
+        _running_claim(state, job_state),
+        Claim("Suspended", _truth(job_state.stopped), "Suspended" if job_state.stopped else "NotSuspended"),
+        Claim("Complete", _truth(job_state.complete), "Complete" if job_state.complete else "NotComplete"),
         failed,
     ]
 
 
-def _valid_claim(course: Course) -> Claim:
-    judgement = course.observed.judgement
+def _valid_claim(state: ReconcileState) -> Claim:
+    judgement = state.observed.judgement
     if isinstance(judgement, Refused):
         return Claim("Valid", "False", judgement.reason, judgement.message)
     return Claim("Valid", "True", "Accepted", "the manifest can be run on its runtime")
 
 
-def _running_claim(course: Course, standing: Standing) -> Claim:
-    halt = standing.halt
-    if standing.complete:
+def _running_claim(state: ReconcileState, job_state: JobState) -> Claim:
+    stop_reason = job_state.stop_reason
+    if job_state.complete:
         return Claim("Running", "False", "Complete")
-    if halt is not None:
-        if standing.ended or standing.stopped:
-            return Claim("Running", "False", halt.reason)
-        return Claim("Running", "True", "Stopping", halt.message)
-    if course.accepted is None and not course.any_live():
+    if stop_reason is not None:
+        if job_state.ended or job_state.stopped:
+            return Claim("Running", "False", stop_reason.reason)
+        return Claim("Running", "True", "Stopping", stop_reason.message)
+    if state.accepted is None and not state.any_live():
         return Claim("Running", "False", "NotValid", "see condition Valid")
-    troubled = _troubled(course)
+    troubled = _troubled(state)
     if troubled is not None:
         return Claim("Running", "True", troubled.reason, f"{troubled.name}: {troubled.message}")
-    warning = limits.budget_warning(course.status, course.stages, course.policy, course.now)
+    warning = limits.budget_warning(state.status, state.stages, state.policy, state.now)
     return Claim("Running", "True", "BudgetNearlyUsed" if warning else "Running", warning)
 
 
-def _troubled(course: Course) -> StageStatus | None:
-    """The stage whose trouble people should know of: one that runs, one that waits to be tried again, a preflight without a plan."""
-    for state in ("Running", "Waiting", "Finished"):
-        for stage in course.stages:
-            if stage.state == state and stage.message:
+def _troubled(state: ReconcileState) -> StageStatus | None:
+    """The stage whose trouble the condition reports: one that runs, one that waits for a retry, a preflight without a plan."""
+    for stage_state in ("Running", "Waiting", "Finished"):
+        for stage in state.stages:
+            if stage.state == stage_state and stage.message:
                 return stage
     return None
 

@@ -11,7 +11,7 @@ from chex_operator.rendering.names import labels
 
 USER_ID = 1000
 GRACE_SECONDS = 120
-"""Time for a checkpoint when a Pod is told to go."""
+"""Time for a checkpoint when a Pod is terminated."""
 CONTAINER = {
     "head": "ray-head",
     "worker": "ray-worker",
@@ -19,7 +19,7 @@ CONTAINER = {
     "preflight": "preflight",
 }
 WITH_TOKEN = frozenset({"head", "preflight"})
-"""Where a driver runs, which tells its progress to the API server."""
+"""Where a driver runs, which reports its progress to the API server."""
 
 
 def service_account_name(runtime: RuntimeSpec) -> str:

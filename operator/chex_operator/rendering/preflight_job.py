@@ -15,7 +15,7 @@ SHARED_MEMORY = "64Mi"
 
 
 def preflight_job(preflight: Preflight) -> Object:
-    """The Job, created once. It is not retried by Kubernetes: our own attempts are counted and told."""
+    """The Job, created once. Kubernetes does not retry it: attempts are counted and reported by the operator."""
     reference = preflight.reference
     rendered = metadata(reference, attempt_name(reference))
     rendered["labels"] |= queue_label(preflight.policy)

@@ -9,7 +9,7 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
 RAY_NODE_TYPE = "ray.io/node-type"
-"""KubeRay's label that tells workers from the head."""
+"""KubeRay's label that distinguishes workers from the head."""
 MOST_WEIGHT = 100
 
 

@@ -13,34 +13,34 @@ def gpu_seconds(stage: StageStatus, now: float) -> float:
 
 
 def gpu_seconds_since(start_time: str | None, gpus: int, now: float) -> float:
-    """GPU-seconds of one attempt that has had its machines since then; None: it has none yet."""
+    """GPU-seconds of an attempt that got its machines at `start_time`; None: it has none yet."""
     since = seconds_of(start_time)
     return gpus * max(0.0, now - since) if since is not None else 0.0
 
 
 def superseded_gpu_seconds(attempt: SupersededAttempt, observed: Observed, now: float) -> float:
-    """GPU-seconds of one: until it ended, or until now."""
-    until = end_of(observed.runs.get(attempt.attempt_name), now)
+    """GPU-seconds of one superseded attempt: until it ended, or until now."""
+    until = end_of(observed.attempt_objects.get(attempt.attempt_name), now)
     return gpu_seconds_since(attempt.start_time, attempt.gpus, until)
 
 
-def settled_by_pool(observed: Observed, after: JobStatus, now: float, *, let_go: bool) -> dict[str, float]:
-    """What attempts have used that have ended since the status was told before.
+def settled_by_pool(observed: Observed, after: JobStatus, now: float, *, released: bool) -> dict[str, float]:
+    """What attempts have used that ended since the last status.
 
     Args:
         observed: what the pass looked at.
-        after: the status as it is told now.
+        after: the status after the pass.
         now: seconds since the epoch.
-        let_go: whether nothing more is told, since the job was deleted: all that was still counted ends here.
+        released: whether the finalizer of a deleted job was removed: no status follows, so running attempts are settled now.
     """
     pools = observed.pools()
     before = {stage.name: float(stage.gpu_seconds) for stage in observed.status.stages}
     used: defaultdict[str, float] = defaultdict(float)
     for stage in after.stages:
-        until = end_of(observed.runs.get(stage.attempt_name), now)
-        total = gpu_seconds(stage, until) if let_go else float(stage.gpu_seconds)
+        until = end_of(observed.attempt_objects.get(stage.attempt_name), now)
+        total = gpu_seconds(stage, until) if released else float(stage.gpu_seconds)
         used[pools.get(stage.name, "")] += max(0.0, total - before.get(stage.name, 0.0))
     for attempt in observed.status.superseded:
-        if let_go or attempt not in after.superseded:
+        if released or attempt not in after.superseded:
             used[attempt.pool] += superseded_gpu_seconds(attempt, observed, now)
     return {pool: seconds for pool, seconds in used.items() if pool and seconds > 0.0}

@@ -1,4 +1,4 @@
-"""Whether a manifest can be run on a runtime, and if not, what is to be done. Pure.
+"""Whether a manifest can be run on a runtime, and if not, what to do about it. Pure.
 
 The API server has checked the schema and CEL rules; it knows neither the runtime nor that a cluster has no `file://`. The same
 rules are checked here again, since an object may be older than they are.
@@ -15,7 +15,7 @@ from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
 from chex_operator.rules.placement import NoSuchPool, pool_named
 
-MOST_FAULTS_TOLD = 8
+MOST_FAULTS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ Judgement = Accepted | Refused
 
 def refusal_of_faults(faults: tuple[Fault, ...]) -> Refused:
     """The spec itself is wrong."""
-    return Refused("InvalidSpec", _told(list(faults)))
+    return Refused("InvalidSpec", _listed(list(faults)))
 
 
 def judge(
@@ -62,7 +62,7 @@ def judge(
     """Whether a valid job may be run on this runtime. `manifest` reads it again; for the others see `Accepted`."""
     faults = list(_faults(job.spec, runtime, namespace))
     if faults:
-        return Refused("NotAllowedByRuntime", _told(faults), job.spec.run_policy)
+        return Refused("NotAllowedByRuntime", _listed(faults), job.spec.run_policy)
     return Accepted(job.spec.run_policy, runtime, identity, manifest)
 
 
@@ -143,7 +143,7 @@ def _pool_faults(spec: JobSpec, runtime: RuntimeSpec) -> Iterator[Fault]:
             )
 
 
-def _told(faults: list[Fault]) -> str:
-    shown = "; ".join(str(fault) for fault in faults[:MOST_FAULTS_TOLD])
-    more = len(faults) - MOST_FAULTS_TOLD
+def _listed(faults: list[Fault]) -> str:
+    shown = "; ".join(str(fault) for fault in faults[:MOST_FAULTS_SHOWN])
+    more = len(faults) - MOST_FAULTS_SHOWN
     return f"{shown}; and {more} more" if more > 0 else shown

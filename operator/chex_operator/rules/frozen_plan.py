@@ -1,4 +1,4 @@
-"""The frozen plan: what was accepted once, and is worked from until the manifest changes.
+"""The frozen plan: accepted once, and executed until the manifest changes.
 
 A newer operator, a changed default of the CRD or an edited runtime never touches it. One ConfigMap holds the index, one more
 each stage's spec, since a plan at the declared bounds does not fit into one; all of them are immutable.
@@ -46,17 +46,17 @@ class FrozenPlan(ApiModel):
 
 
 def plan_identity(spec: JobSpec) -> str:
-    """What identifies the plan of a spec: all of it but the run policy, which may change while the plan is worked on.
+    """What identifies the plan of a spec: all of it but the run policy, which may change while the plan is executed.
 
     Defaults are left out: a version of this program that has one more field does not take every job for an edited one.
     """
-    told = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    told.pop("runPolicy", None)
-    return identity_of(told)
+    plain = spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    plain.pop("runPolicy", None)
+    return identity_of(plain)
 
 
 def freeze(job: JobReference, identity: str, plan: Plan, runtime: RuntimeSpec) -> FrozenPlan:
-    """The plan with everything that was decided about it. Raises `chex_operator.rules.placement.NoSuchPool`.
+    """The plan with pools, numbers of workers and names of ConfigMaps. Raises `chex_operator.rules.placement.NoSuchPool`.
 
     Args:
         job: whose plan it is.

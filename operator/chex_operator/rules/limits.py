@@ -1,4 +1,4 @@
-"""Why a job is halted: its own wish, a failed stage, its deadline, its budget. Pure."""
+"""Why a job stops: a failed stage, its deadline, its budget, its own wish to be suspended. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ WARNED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Halt:
-    """Nothing new begins, and what runs is stopped.
+class StopReason:
+    """Why nothing new starts and running attempts stop.
 
     Attributes:
-        final: the job has failed; otherwise it goes on when its wish changes.
+        final: the job has failed; otherwise it resumes once it is no longer suspended.
     """
 
     reason: str
@@ -25,54 +25,56 @@ class Halt:
     final: bool
 
 
-def halt_of(
+def stop_reason_of(
     status: JobStatus,
     stages: Sequence[StageStatus],
     own: Iterable[StageStatus],
     policy: RunPolicy,
     now: float,
-) -> Halt | None:
-    """The first reason there is to halt.
+) -> StopReason | None:
+    """The first reason to stop; None while the job may run.
 
     Args:
-        status: as it was told.
-        stages: all that there are; they use machines.
-        own: those of them that are of the manifest as it is: what an edit has replaced may fail.
+        status: as it was last written.
+        stages: all of them; they use machines.
+        own: those of the current manifest: stages that an edit has replaced may fail.
         policy: the limits.
         now: seconds since the epoch.
     """
     failed = next((stage for stage in own if stage.state == "Failed"), None)
     if failed is not None:
         reason = "PreflightFailed" if failed.name == "preflight" else failed.reason
-        return Halt(reason, f"{failed.name}: {failed.message}", final=True)
+        return StopReason(reason, f"{failed.name}: {failed.message}", final=True)
     unfinished = [stage.name for stage in stages if stage.state != "Finished"]
     deadline = policy.active_deadline_seconds
     if deadline is not None and active_seconds(status, now) >= deadline:
         message = f"has run for spec.runPolicy.activeDeadlineSeconds ({deadline} s); raise it to go on. Unfinished: {_listed(unfinished)}"
-        return Halt("DeadlineExceeded", message, final=True)
+        return StopReason("DeadlineExceeded", message, final=True)
     if policy.budget is not None and gpu_hours(status, stages, now) >= policy.budget.gpu_hours:
         message = f"has used spec.runPolicy.budget.gpuHours ({policy.budget.gpu_hours:g}); raise it to go on. Unfinished: {_listed(unfinished)}"
-        return Halt("BudgetExceeded", message, final=True)
+        return StopReason("BudgetExceeded", message, final=True)
     if policy.suspend:
-        return Halt("Suspended", "spec.runPolicy.suspend is true; set it to false to go on", final=False)
+        return StopReason(
+            "Suspended", "spec.runPolicy.suspend is true; set it to false to go on", final=False
+        )
     return None
 
 
 def active_seconds(status: JobStatus, now: float) -> float:
-    """Seconds that the job has run, suspended time not counted."""
+    """Seconds that the job has run; suspended time does not count."""
     since = seconds_of(status.active_since)
     return status.active_seconds + (max(0.0, now - since) if since is not None else 0.0)
 
 
 def gpu_hours(status: JobStatus, stages: Iterable[StageStatus], now: float) -> float:
-    """GPU-hours until now, of stages that left the plan too."""
+    """GPU-hours until now, including stages that left the plan."""
     earlier = float(status.earlier_gpu_seconds)
     leaving = sum(gpu_seconds_since(attempt.start_time, attempt.gpus, now) for attempt in status.superseded)
     return (earlier + leaving + sum(gpu_seconds(stage, now) for stage in stages)) / SECONDS_PER_HOUR
 
 
 def budget_warning(status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float) -> str:
-    """In words, once most of the budget is used; empty before."""
+    """The warning once most of the budget is used; empty before."""
     if policy.budget is None or not policy.budget.gpu_hours:
         return ""
     used = gpu_hours(status, stages, now)

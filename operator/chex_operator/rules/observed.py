@@ -1,4 +1,4 @@
-"""What a pass over one job knows: the job, its frozen plan, and whatever there is of its attempts."""
+"""What a pass over one job looks at: the job, its frozen plan, and the objects of its attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from chex_api.status import JobStatus
 from chex_operator.rendering import JobReference
 from chex_operator.rules.admission import Judgement
 from chex_operator.rules.frozen_plan import FrozenPlan
-from chex_operator.rules.outcome import PodProblem, RayJobState, Told
+from chex_operator.rules.outcome import DriverReport, PodProblem, RayJobState
 
 
 @dataclass(frozen=True)
-class Run:
+class AttemptObject:
     """The RayJob of an attempt, or the Job of a preflight.
 
     Attributes:
         name: the attempt's name.
-        uid: so that no other object of this name is deleted in its place.
+        uid: guards against deleting another object of the same name.
         state: in KubeRay's words; a Job's are translated.
-        deleting: whether it is on its way out.
-        admitted_at: seconds since the epoch at which a Job was last allowed to make Pods; None while it waits in a queue.
+        deleting: whether it has a deletion timestamp.
+        admitted_at: seconds since the epoch at which a Job was last allowed to create Pods; None while it is queued.
         ended_at: seconds since the epoch at which it ended; None while it has not.
     """
 
@@ -34,23 +34,24 @@ class Run:
     ended_at: float | None = None
 
 
-def end_of(run: Run | None, now: float) -> float:
-    """When a run ended, in seconds since the epoch; `now` where that is not known. Never later: nobody may have looked for hours."""
-    return min(now, (run.ended_at if run is not None else None) or now)
+def end_of(attempt_object: AttemptObject | None, now: float) -> float:
+    """When an attempt ended, in seconds since the epoch; `now` where that is unknown. Never in the future."""
+    return min(now, (attempt_object.ended_at if attempt_object is not None else None) or now)
 
 
 @dataclass(frozen=True)
-class Notes:
-    """The ConfigMap by which driver and operator speak.
+class ProgressRecord:
+    """The ConfigMap through which driver and operator communicate.
 
     Attributes:
         uid: of the ConfigMap.
-        stop_since: seconds since the epoch at which the operator asked for a stop; None: it did not.
+        driver_report: what the driver wrote about the end of its attempt.
+        stop_since: seconds since the epoch at which the operator requested a stop; None if it did not.
     """
 
     uid: str
     is_preflight: bool = False
-    told: Told = field(default_factory=Told)
+    driver_report: DriverReport = field(default_factory=DriverReport)
     progress: StageProgress | None = None
     result: StageResult | None = None
     preflight: PreflightResult | None = None
@@ -64,8 +65,8 @@ class Pod:
     Attributes:
         role: `head` or `worker` of a Ray cluster, else empty.
         scheduled_at: seconds since the epoch; None while it has no node.
-        deleting_since: seconds since the epoch; None while nobody deleted it.
-        alive: its containers run, or may yet.
+        deleting_since: seconds since the epoch; None if it is not being deleted.
+        alive: its containers run, or may still.
     """
 
     name: str
@@ -80,18 +81,18 @@ class Pod:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that `decide` looks at.
+    """Everything that `reconcile.decide` looks at.
 
     Attributes:
         job: the job; its generation is that of the spec that was judged.
         judgement: whether its spec can be run, and on what.
         status: as it was last written.
-        deleting_since: seconds since the epoch; None while nobody deleted the job.
-        has_finalizer: whether the job's end waits for us.
+        deleting_since: seconds since the epoch; None if the job is not being deleted.
+        has_finalizer: whether the job's deletion waits for us.
         plan: the frozen plan that `status.plan` names; None where there is none.
-        runs: RayJobs and Jobs, by the attempt's name.
-        notes: ConfigMaps of attempts, by the attempt's name.
-        pods: Pods, by the attempt's name; also those that went since the last pass and that something befell.
+        attempt_objects: RayJobs and Jobs, by the attempt's name.
+        progress_records: ConfigMaps of attempts, by the attempt's name.
+        pods: Pods, by the attempt's name; includes failed and disrupted ones that disappeared since the last pass.
     """
 
     job: JobReference
@@ -100,8 +101,8 @@ class Observed:
     deleting_since: float | None = None
     has_finalizer: bool = False
     plan: FrozenPlan | None = None
-    runs: Mapping[str, Run] = field(default_factory=dict[str, Run])
-    notes: Mapping[str, Notes] = field(default_factory=dict[str, Notes])
+    attempt_objects: Mapping[str, AttemptObject] = field(default_factory=dict[str, AttemptObject])
+    progress_records: Mapping[str, ProgressRecord] = field(default_factory=dict[str, ProgressRecord])
     pods: Mapping[str, tuple[Pod, ...]] = field(default_factory=dict[str, tuple[Pod, ...]])
 
     def pools(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How an attempt ended, from what KubeRay, the driver and the attempt's Pods say. Pure.
+"""How an attempt ended, from what KubeRay, the driver and the attempt's Pods report. Pure.
 
 Facts of KubeRay 1.7 that shape it: success is `jobStatus` SUCCEEDED and nothing else (a stopped Ray job is `Complete` too);
 failure is `jobDeploymentStatus`, whatever `jobStatus` says (a lost head leaves it RUNNING); `ValidationFailed` is final though
@@ -16,18 +16,18 @@ class End(Enum):
     SUCCEEDED = "Succeeded"
     """The entry point ended well: the stage's manifest exists, which the result or a preflight names."""
     STOPPED = "Stopped"
-    """It was asked to stop and did, with a checkpoint."""
+    """It was asked to stop, and did so with a checkpoint."""
     DISRUPTED = "Disrupted"
-    """A Pod was evicted or preempted, or its node was lost: nobody's fault."""
+    """A Pod was evicted or preempted, or its node was lost. Counted apart from failures."""
     FAILED = "Failed"
-    """Anything that another attempt may not meet again."""
+    """Any fault that another attempt may not meet again."""
     FAULTY = "Faulty"
     """The manifest, the data or the runtime is at fault: another attempt would end the same way."""
 
 
 @dataclass(frozen=True)
 class RayJobState:
-    """What is read of a RayJob's status."""
+    """The fields of a RayJob's status that the operator reads."""
 
     job_status: str = ""
     deployment_status: str = ""
@@ -36,17 +36,23 @@ class RayJobState:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the driver wrote about the end of its attempt."""
+class DriverReport:
+    """What the driver wrote about the end of its attempt.
+
+    Attributes:
+        failure: why it failed; empty if it did not.
+        user_error: the manifest or the data is at fault.
+        stopped: it stopped on request.
+    """
 
     failure: str = ""
-    by_input: bool = False
+    user_error: bool = False
     stopped: bool = False
 
 
 @dataclass(frozen=True)
 class PodProblem:
-    """Why a Pod of the attempt does not run: a reason for machines, words that say what to do, and whether it is a disruption."""
+    """Why a Pod of the attempt does not run: a reason for machines, a message that says what to do, whether it is a disruption."""
 
     reason: str
     message: str
@@ -55,7 +61,7 @@ class PodProblem:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended, in one word for machines and one sentence for people."""
+    """How an attempt ended: a reason for machines and a message for people."""
 
     end: End
     reason: str
@@ -68,16 +74,16 @@ _FINAL = ("Failed", "ValidationFailed", "Complete")
 
 
 def has_ended(job: RayJobState) -> bool:
-    """Whether KubeRay will do nothing more with it."""
+    """Whether KubeRay is done with it."""
     return job.job_status == "SUCCEEDED" or job.deployment_status in _FINAL
 
 
-def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> Outcome | None:
+def outcome_of(job: RayJobState, report: DriverReport, problems: Sequence[PodProblem]) -> Outcome | None:
     """How the attempt ended; None while it has not.
 
-    A fault that the driver found in its input counts most, then an eviction or a lost node, of which the driver knows only
-    that its workers are gone; then whatever else the driver said, what happened to its Pods, and KubeRay's own reason.
-    Of memory that ran out, the driver knows no more than that either: what it said comes second there.
+    A fault that the driver found in its input comes first. Then an eviction or a lost node: the driver only knows that its
+    workers are gone. Then what else the driver reported, what happened to its Pods, and KubeRay's own reason. When memory
+    ran out, the driver knows no more than that either, and its report comes second.
     """
     if job.job_status == "SUCCEEDED":
         return Outcome(End.SUCCEEDED, "Succeeded")
@@ -87,18 +93,18 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
         return Outcome(
             End.FAULTY, "ValidationFailed", f"KubeRay refuses the RayJob: {job.message or job.reason}"
         )
-    if told.failure and told.by_input:
-        return Outcome(End.FAULTY, "StageFailed", told.failure)
+    if report.failure and report.user_error:
+        return Outcome(End.FAULTY, "StageFailed", report.failure)
     disruption = next((problem for problem in problems if problem.disruption), None)
     if disruption is not None:
         return Outcome(End.DISRUPTED, disruption.reason, disruption.message)
-    stopped = told.stopped or job.job_status == "STOPPED"
+    stopped = report.stopped or job.job_status == "STOPPED"
     out_of_memory = next((problem for problem in problems if problem.reason == OUT_OF_MEMORY), None)
     if out_of_memory is not None and not stopped:
-        said = f"; the driver says: {told.failure}" if told.failure else ""
+        said = f"; the driver says: {report.failure}" if report.failure else ""
         return Outcome(End.FAILED, OUT_OF_MEMORY, out_of_memory.message + said)
-    if told.failure:
-        return Outcome(End.FAILED, "StageFailed", told.failure)
+    if report.failure:
+        return Outcome(End.FAILED, "StageFailed", report.failure)
     if stopped:
         return Outcome(End.STOPPED, "Stopped")
     if problems:
@@ -107,7 +113,7 @@ def outcome_of(job: RayJobState, told: Told, problems: Sequence[PodProblem]) -> 
 
 
 def _in_words(job: RayJobState) -> str:
-    """What it means, and what KubeRay says; of a failed entry point, that is the end of its output, for its logs alone."""
+    """What the reason means, and KubeRay's message; of a failed entry point that is the end of its output, which belongs in its logs."""
     said = "" if job.reason in ("", "AppFailed") else job.message
     meaning = _WORDS.get(job.reason)
     if meaning and said:

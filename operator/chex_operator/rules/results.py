@@ -1,4 +1,4 @@
-"""What finished stages tell of hospitals, in a form that a status can hold. Pure."""
+"""What finished stages report of hospitals, as a status holds it. Pure."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,32 +13,32 @@ def hospitals_with(
     """The hospitals whose evaluation is finished.
 
     Args:
-        before: as they were told last.
-        results: what stages have told since, by the stage's name.
+        before: as in the last status.
+        results: what stages have reported since, by the stage's name.
         stages: as they are.
     """
     held = {hospital.name: hospital for hospital in before}
-    told: list[HospitalStatus] = []
+    evaluated: list[HospitalStatus] = []
     for stage in stages:
         kind, _, name = stage.name.partition("/")
         if kind == "evaluate" and stage.state == "Finished":
             result = results.get(stage.name)
             hospital = _hospital(name, result) if result is not None else held.get(name)
-            told += [hospital] if hospital is not None else []
-    return tuple(told)
+            evaluated += [hospital] if hospital is not None else []
+    return tuple(evaluated)
 
 
 def best_line(hospitals: tuple[HospitalStatus, ...]) -> str:
     """The hospitals' recommendations in one line; the first one and a count where there are several."""
-    told = [
+    recommendations = [
         f"{hospital.name}: {hospital.recommended}" + (f" {hospital.auroc}" if hospital.auroc else "")
         for hospital in hospitals
         if hospital.recommended
     ]
-    if not told:
+    if not recommendations:
         return ""
-    more = f" (+{len(told) - 1})" if len(told) > 1 else ""
-    return told[0][: 250 - len(more)] + more
+    more = f" (+{len(recommendations) - 1})" if len(recommendations) > 1 else ""
+    return recommendations[0][: 250 - len(more)] + more
 
 
 def report_uri(results: Mapping[str, StageResult]) -> str:

@@ -1,6 +1,6 @@
 """Whether and when a stage is tried again. Pure.
 
-An attempt that committed progress sets the count of failures back: a run of weeks may meet more faults than `backoffLimit`, as
+An attempt that committed progress resets the count of failures: a training of weeks may meet more faults than `backoffLimit`, as
 long as it advances between them. Disruptions are counted apart. A fault of the manifest is never retried.
 """
 
@@ -16,13 +16,13 @@ DISRUPTION_WAIT_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class History:
-    """What a stage has been through.
+    """The attempts of a stage so far.
 
     Attributes:
-        attempts: attempts begun so far; the next one has the next number.
+        attempts: attempts started so far; the next one has the next number.
         failures: failed attempts since the last one that committed progress.
         disruptions: evictions, preemptions and lost nodes in all.
-        not_before: seconds since the epoch before which no attempt begins.
+        not_before: seconds since the epoch before which no attempt starts.
     """
 
     attempts: int = 0
@@ -33,23 +33,18 @@ class History:
 
 @dataclass(frozen=True)
 class Retry:
-    """Go on with another attempt, not before `history.not_before`."""
+    """Another attempt follows, not before `history.not_before`."""
 
     history: History
 
 
 @dataclass(frozen=True)
 class GiveUp:
-    """No further attempt: the job fails with this reason."""
+    """No further attempt: the job fails for this reason."""
 
     history: History
     reason: str
     message: str
-
-
-def begun(history: History) -> History:
-    """The history once another attempt has been written down, which happens before its RayJob is created."""
-    return replace(history, attempts=history.attempts + 1)
 
 
 def after(
@@ -58,7 +53,7 @@ def after(
     """What follows an attempt that did not succeed.
 
     Args:
-        history: before this end was counted.
+        history: before this attempt's outcome was counted.
         outcome: how it ended; not `SUCCEEDED`.
         policy: the limits.
         progressed: whether the attempt committed a checkpoint, or anything else that the next one goes on from.
@@ -94,5 +89,5 @@ def _after_failure(
 
 
 def wait_seconds(failures: int) -> float:
-    """Seconds before the attempt after so many failures in a row: doubled each time, up to ten minutes."""
+    """The backoff after so many failures in a row, in seconds: doubled each time, up to ten minutes."""
     return min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** min(failures - 1, 32))

@@ -1,8 +1,8 @@
-"""The life of one stage, attempt after attempt. Pure: a stage as it was last told, and what is seen, give the stage as it is.
+"""The state machine of a stage, from its last status and what is observed of its attempt. Pure.
 
-Waiting -> Running when an attempt is written down; its RayJob is created in a later pass, when the status that names it has been
-read back. So an operator that dies in between, or sees an old cache, never starts a second one. Running -> Finished, or Waiting
-for the next attempt, or Failed. Stopping is a running attempt that was asked to stop.
+Waiting -> Running when an attempt is written down; its RayJob is created in a later pass, which has read the status that names it.
+So an operator that dies in between, or sees an old cache, never starts a second one. Running -> Finished, or Waiting for the next
+attempt, or Failed. Stopping is a running attempt that was asked to stop.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from chex_api.run_policy import RunPolicy
 from chex_api.status import Interruption, StageStatus
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rules.accounting import gpu_seconds
-from chex_operator.rules.observed import Notes, Pod, Run, end_of
-from chex_operator.rules.outcome import OUT_OF_MEMORY, End, Outcome, PodProblem, Told, outcome_of
+from chex_operator.rules.observed import AttemptObject, Pod, ProgressRecord, end_of
+from chex_operator.rules.outcome import OUT_OF_MEMORY, DriverReport, End, Outcome, PodProblem, outcome_of
 from chex_operator.rules.retry import GiveUp, History, after
 from chex_operator.rules.timestamps import seconds_of, timestamp
 
@@ -30,35 +30,37 @@ DEQUEUED = Outcome(End.DISRUPTED, "Preempted", "the queue took its machines back
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What there is of a stage's present attempt."""
+class AttemptObservation:
+    """What is observed of a stage's current attempt."""
 
-    run: Run | None
-    notes: Notes | None
+    attempt_object: AttemptObject | None
+    record: ProgressRecord | None
     pods: tuple[Pod, ...]
 
 
-def advance(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
+def advance(
+    stage: StageStatus, observation: AttemptObservation, policy: RunPolicy, now: float
+) -> StageStatus:
     """The stage as it is now. A stage that is not live stays as it is."""
     if stage.state not in LIVE_STATES:
         return stage
-    if seen.run is None:
+    if observation.attempt_object is None:
         if stage.launch_time is None and stage.state == "Stopping":
             return rest(stage, "Suspended", "Stopped", "it had not begun")  # the API server itself was asked
         if stage.launch_time is None:
-            return stage  # not created yet, or not seen yet
-        return _ended(stage, LOST, seen, policy, now)
-    stage = _launched(stage, seen, now)
-    outcome = _outcome(stage, seen) or _never_began(seen, policy, now)
+            return stage  # not created yet, or not in the cache yet
+        return _ended(stage, LOST, observation, policy, now)
+    stage = _launched(stage, observation, now)
+    outcome = _outcome(stage, observation) or _never_started(observation, policy, now)
     if outcome is not None:
-        return _ended(stage, outcome, seen, policy, now)
-    if stage.start_time is not None and _is_queued(seen):
+        return _ended(stage, outcome, observation, policy, now)
+    if stage.start_time is not None and _is_queued(observation):
         return _dequeued(stage, policy, now)
-    return _running(stage, seen)
+    return _running(stage, observation)
 
 
-def begin(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageStatus:
-    """The stage with its next attempt written down."""
+def start_attempt(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageStatus:
+    """The stage with its next attempt recorded."""
     return stage.model_copy(
         update={
             "state": "Running",
@@ -77,7 +79,7 @@ def begin(stage: StageStatus, name: str, *, workers: int, gpus: int) -> StageSta
 
 
 def rest(stage: StageStatus, state: str, reason: str, message: str = "") -> StageStatus:
-    """The stage without an attempt that runs."""
+    """The stage without a running attempt."""
     return stage.model_copy(
         update={
             "state": state,
@@ -106,7 +108,7 @@ def finish(stage: StageStatus, manifest_uri: str, manifest_sha256: str) -> Stage
 def fail_or_retry(
     stage: StageStatus, outcome: Outcome, policy: RunPolicy, *, progressed: bool, now: float
 ) -> StageStatus:
-    """What follows an attempt that did not succeed."""
+    """The stage after an attempt that did not succeed: it waits for the next one, or has failed."""
     history = History(
         attempts=stage.attempt,
         failures=stage.failures,
@@ -123,27 +125,30 @@ def fail_or_retry(
     return waiting.model_copy(update={"not_before": timestamp(answer.history.not_before)})
 
 
-def _launched(stage: StageStatus, seen: Seen, now: float) -> StageStatus:
+def _launched(stage: StageStatus, observation: AttemptObservation, now: float) -> StageStatus:
     update: dict[str, object] = {}
     if stage.launch_time is None:
         update["launch_time"] = timestamp(now)
-    if stage.start_time is None and not _is_queued(seen):
-        scheduled = _machines_since(stage, seen.pods)
+    if stage.start_time is None and not _is_queued(observation):
+        scheduled = _machines_since(stage, observation.pods)
         if scheduled is not None:
             update["start_time"] = timestamp(scheduled)
     return stage.model_copy(update=update) if update else stage
 
 
-def _is_queued(seen: Seen) -> bool:
-    """Whether a queue holds the run back: it has no machines, or is about to have none."""
-    return seen.run is not None and seen.run.state.deployment_status in QUEUED_STATUSES
+def _is_queued(observation: AttemptObservation) -> bool:
+    """Whether a queue holds the attempt back: it has no machines, or is about to lose them."""
+    return (
+        observation.attempt_object is not None
+        and observation.attempt_object.state.deployment_status in QUEUED_STATUSES
+    )
 
 
 def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
-    """The queue took the machines of a run that goes on when its turn comes again. That is a disruption, and they count no longer."""
+    """The queue took the machines of an attempt that continues when it is admitted again: a disruption, and GPU-seconds stop."""
     booked = {"gpu_seconds": number(gpu_seconds(stage, now)), "start_time": None}
     if stage.state == "Stopping":
-        return stage.model_copy(update=booked)  # it was to give them up anyway
+        return stage.model_copy(update=booked)  # it was about to release them anyway
     counted = fail_or_retry(stage, DEQUEUED, policy, progressed=False, now=now)
     if counted.state == "Failed":
         return counted.model_copy(update=booked)
@@ -159,7 +164,7 @@ def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
 
 
 def _machines_since(stage: StageStatus, pods: tuple[Pod, ...]) -> float | None:
-    """When the attempt was given its first machine: a worker where it has workers, whatever the head waits for."""
+    """When the attempt got its first machine: a worker where it has workers, whatever the head waits for."""
     return min(
         (
             pod.scheduled_at
@@ -171,29 +176,31 @@ def _machines_since(stage: StageStatus, pods: tuple[Pod, ...]) -> float | None:
 
 
 def _role(stage: StageStatus) -> str:
-    """Of the Pods that do its work: workers where it has some, else the head; a preflight's Pod is of no Ray cluster."""
+    """The role of the Pods that do its work: workers where it has some, else the head; a preflight's Pod has no role."""
     if stage.name == PREFLIGHT:
         return ""
     return "worker" if stage.workers else "head"
 
 
-def _outcome(stage: StageStatus, seen: Seen) -> Outcome | None:
-    assert seen.run is not None
-    told = seen.notes.told if seen.notes is not None else Told()
-    outcome = outcome_of(seen.run.state, told, _problems(seen.pods))
+def _outcome(stage: StageStatus, observation: AttemptObservation) -> Outcome | None:
+    assert observation.attempt_object is not None
+    report = observation.record.driver_report if observation.record is not None else DriverReport()
+    outcome = outcome_of(observation.attempt_object.state, report, _problems(observation.pods))
     earlier = stage.interruption
     if outcome is None or outcome.end is not End.FAILED or earlier is None:
         return outcome
-    # What a queue took was counted when it did: after that, a failure that the driver tells is one of its own.
-    if told.failure and earlier.message == DEQUEUED.message:
+    # A preemption by a queue was counted when it happened: a failure that the driver reports later is its own.
+    if report.failure and earlier.message == DEQUEUED.message:
         return outcome
-    # The Pod that was evicted may be gone by the time its RayJob has failed, or another one has taken its place.
+    # The evicted Pod may be gone by the time its RayJob has failed, or replaced by another one.
     disruption = earlier.reason in DISRUPTION_REASONS
-    return outcome_of(seen.run.state, told, [PodProblem(earlier.reason, earlier.message, disruption)])
+    return outcome_of(
+        observation.attempt_object.state, report, [PodProblem(earlier.reason, earlier.message, disruption)]
+    )
 
 
 def _problems(pods: tuple[Pod, ...]) -> list[PodProblem]:
-    """The worst first, the same at every look."""
+    """The worst first, in an order that never depends on the cache's."""
     return sorted(
         (pod.problem for pod in pods if pod.problem is not None),
         key=lambda problem: (
@@ -210,108 +217,122 @@ def _is_interruption(problem: PodProblem) -> bool:
     return problem.disruption or problem.reason == OUT_OF_MEMORY
 
 
-def _never_began(seen: Seen, policy: RunPolicy, now: float) -> Outcome | None:
-    """A preflight that got no machine in time. KubeRay does as much for a RayJob; a Job would wait for ever.
+def _never_started(observation: AttemptObservation, policy: RunPolicy, now: float) -> Outcome | None:
+    """The outcome of a preflight that got no machine in time. KubeRay enforces this for a RayJob; a Job would wait for ever.
 
-    Time in a queue does not count: a queue may take hours.
+    Time in a queue does not count: it may be hours.
     """
-    assert seen.run is not None
-    admitted = seen.run.admitted_at
+    assert observation.attempt_object is not None
+    admitted = observation.attempt_object.admitted_at
     if (
-        not seen.run.is_preflight
+        not observation.attempt_object.is_preflight
         or admitted is None
-        or _is_queued(seen)
-        or any(pod.ready for pod in seen.pods)
+        or _is_queued(observation)
+        or any(pod.ready for pod in observation.pods)
     ):
         return None
-    if seen.notes is not None and seen.notes.progress is not None:
+    if observation.record is not None and observation.record.progress is not None:
         return None
     seconds = policy.pre_running_deadline_seconds
     if now < admitted + seconds:
         return None
-    problem = next((f": {pod.problem.message}" for pod in seen.pods if pod.problem is not None), "")
+    problem = next((f": {pod.problem.message}" for pod in observation.pods if pod.problem is not None), "")
     message = f"it had not begun after runPolicy.preRunningDeadlineSeconds ({seconds} s){problem}"
     return Outcome(End.FAILED, "PreRunningDeadlineExceeded", message)
 
 
-def _ended(stage: StageStatus, outcome: Outcome, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
-    committed = seen.notes.progress.committed if seen.notes is not None and seen.notes.progress else 0.0
+def _ended(
+    stage: StageStatus, outcome: Outcome, observation: AttemptObservation, policy: RunPolicy, now: float
+) -> StageStatus:
+    committed = (
+        observation.record.progress.committed
+        if observation.record is not None and observation.record.progress
+        else 0.0
+    )
     progressed = committed > float(stage.committed)
     settled = stage.model_copy(
         update={
-            "gpu_seconds": number(gpu_seconds(stage, end_of(seen.run, now))),
+            "gpu_seconds": number(gpu_seconds(stage, end_of(observation.attempt_object, now))),
             "committed": number(max(committed, float(stage.committed))),
         }
     )
     if outcome.end is End.SUCCEEDED:
-        return _succeeded(settled, seen, policy, now)
+        return _succeeded(settled, observation, policy, now)
     if stage.state == "Stopping" and outcome.end is not End.FAULTY:
         return rest(settled, "Suspended", "Stopped", "stopped; it goes on from its last checkpoint")
     return fail_or_retry(settled, outcome, policy, progressed=progressed, now=now)
 
 
-def _succeeded(stage: StageStatus, seen: Seen, policy: RunPolicy, now: float) -> StageStatus:
-    notes = seen.notes
+def _succeeded(
+    stage: StageStatus, observation: AttemptObservation, policy: RunPolicy, now: float
+) -> StageStatus:
+    record = observation.record
     if stage.name == PREFLIGHT:
-        if notes is not None and notes.preflight is not None:
+        if record is not None and record.preflight is not None:
             return finish(stage, "", "")
         return fail_or_retry(stage, NO_RESULT, policy, progressed=False, now=now)
-    if notes is not None and notes.result is not None:
-        return finish(stage, notes.result.manifest_uri, notes.result.manifest_sha256)
+    if record is not None and record.result is not None:
+        return finish(stage, record.result.manifest_uri, record.result.manifest_sha256)
     return rest(
         stage, "Waiting", UNKNOWN_RESULT, "it ended well and told no result; a preflight looks what is there"
     )
 
 
-def _running(stage: StageStatus, seen: Seen) -> StageStatus:
-    assert seen.run is not None
+def _running(stage: StageStatus, observation: AttemptObservation) -> StageStatus:
+    assert observation.attempt_object is not None
     update: dict[str, object] = {}
-    progress = seen.notes.progress if seen.notes is not None else None
+    progress = observation.record.progress if observation.record is not None else None
     if progress is not None and progress.total > 0:
         percent = int(min(99.0, 100.0 * progress.done / progress.total))
         update["progress_percent"] = max(percent, stage.progress_percent)
     if stage.state == "Running":
         advanced = update.get("progress_percent", stage.progress_percent) != stage.progress_percent
-        problems = _problems(seen.pods)
-        interruption = _interruption(stage, seen, problems, advanced=advanced)
+        problems = _problems(observation.pods)
+        interruption = _interruption(stage, observation, problems, advanced=advanced)
         update["interruption"] = interruption
-        update["reason"], update["message"] = _telling(seen, problems, interruption)
+        update["reason"], update["message"] = _reason_and_message(observation, problems, interruption)
     return stage.model_copy(update=update)
 
 
 def _interruption(
-    stage: StageStatus, seen: Seen, problems: list[PodProblem], *, advanced: bool
+    stage: StageStatus, observation: AttemptObservation, problems: list[PodProblem], *, advanced: bool
 ) -> Interruption | None:
-    """What took machines from the attempt: remembered until it has all of them, and has got further with them."""
+    """What took machines from the attempt: remembered until it has all of them again and has made progress."""
     if problems and _is_interruption(problems[0]):
         return Interruption(reason=problems[0].reason, message=problems[0].message[:2048])
     earlier = stage.interruption
     if earlier is None:
         return None
-    readmitted = earlier.message == DEQUEUED.message and not _is_queued(seen)
-    recovered = (advanced or readmitted) and _is_whole(stage, seen.pods)
+    readmitted = earlier.message == DEQUEUED.message and not _is_queued(observation)
+    recovered = (advanced or readmitted) and _is_whole(stage, observation.pods)
     return None if recovered else earlier
 
 
 def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
-    """Whether the attempt has all its machines."""
+    """Whether all Pods of the attempt are ready."""
     ready = sum(pod.ready and pod.deleting_since is None and pod.role == _role(stage) for pod in pods)
     return ready >= max(1, stage.workers)
 
 
-def _telling(seen: Seen, problems: list[PodProblem], interruption: Interruption | None) -> tuple[str, str]:
-    """What people should know of an attempt that goes on: what is wrong with a Pod before all else."""
-    assert seen.run is not None
+def _reason_and_message(
+    observation: AttemptObservation, problems: list[PodProblem], interruption: Interruption | None
+) -> tuple[str, str]:
+    """What the status says of an attempt that goes on: a Pod's problem before all else."""
+    assert observation.attempt_object is not None
     if problems:
         return problems[0].reason, problems[0].message[:2048]
     if interruption is not None:
         return interruption.reason, interruption.message
-    if _is_queued(seen):
+    if _is_queued(observation):
         return "Queued", "waits for its turn in the queue"
-    told = seen.notes is not None and seen.notes.progress is not None
-    return ("Running", "") if told or seen.run.state.job_status == "RUNNING" else (STARTING, "")
+    has_reported = observation.record is not None and observation.record.progress is not None
+    return (
+        ("Running", "")
+        if has_reported or observation.attempt_object.state.job_status == "RUNNING"
+        else (STARTING, "")
+    )
 
 
 def number(value: float) -> str:
-    """A number as a status holds it: a string, to a tenth."""
+    """A number as a status holds it: a string with one decimal."""
     return f"{value:.1f}".removesuffix(".0")

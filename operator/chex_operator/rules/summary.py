@@ -42,12 +42,12 @@ def running_line(
     progress: Mapping[str, StageProgress],
     active_seconds: float,
 ) -> Line:
-    """Of a job that is under way.
+    """The line of a job that is under way.
 
     Args:
         stages: the preflight first, then the plan's order.
         counted: those of them that say how much is done.
-        progress: what drivers told, by the stage's name.
+        progress: what drivers reported, by the stage's name.
         active_seconds: how long the job has run.
     """
     leading = _leading(stages)
@@ -80,16 +80,16 @@ def _leading(stages: Sequence[StageStatus]) -> StageStatus | None:
 def _eta(
     stages: Sequence[StageStatus], progress: Mapping[str, StageProgress], done: float, active_seconds: float
 ) -> str:
-    """A range while long stages have not begun, one figure once the drivers' own estimates say all, else nothing."""
+    """A range while long stages have not started, one figure once drivers' own estimates cover the rest, else nothing."""
     running = [stage for stage in stages if stage.state == "Running"]
     waiting_long = any(stage.state == "Waiting" and kind_of(stage) in LONG for stage in stages)
-    told = [
+    estimates = [
         seconds
         for stage in running
         if (known := progress.get(stage.name)) is not None and (seconds := known.eta_seconds) is not None
     ]
-    if running and not waiting_long and len(told) == len(running) and len(stages) > 1:
-        return f"~{rounded(max(told))}"
+    if running and not waiting_long and len(estimates) == len(running) and len(stages) > 1:
+        return f"~{rounded(max(estimates))}"
     if done < 0.05 or active_seconds < 5 * MINUTE:
         return ""
     guess = active_seconds * (1.0 - done) / done

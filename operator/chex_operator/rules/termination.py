@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from chex_api.status import StageStatus
-from chex_operator.rules.observed import Notes, Observed, Run
+from chex_operator.rules.observed import AttemptObject, Observed, ProgressRecord
 from chex_operator.rules.outcome import has_ended
 from chex_operator.rules.timestamps import seconds_of
 
@@ -14,26 +14,30 @@ GONE_SECONDS = 300.0
 WITHOUT_DRIVER = ("", "Initializing", "Suspended", "Suspending", "Waiting")
 
 
-def is_live(run: Run) -> bool:
-    """Whether it may still use machines."""
-    return not has_ended(run.state)
+def is_live(attempt_object: AttemptObject) -> bool:
+    """Whether the attempt may still use machines."""
+    return not has_ended(attempt_object.state)
 
 
-def has_driver(run: Run, notes: Notes | None) -> bool:
+def has_driver(attempt_object: AttemptObject, record: ProgressRecord | None) -> bool:
     """Whether there is a driver that can be asked to stop with a checkpoint."""
-    return notes is not None and not run.is_preflight and run.state.deployment_status not in WITHOUT_DRIVER
+    return (
+        record is not None
+        and not attempt_object.is_preflight
+        and attempt_object.state.deployment_status not in WITHOUT_DRIVER
+    )
 
 
-def is_overdue(notes: Notes, now: float) -> bool:
+def is_overdue(record: ProgressRecord, now: float) -> bool:
     """Whether the driver was asked to stop and has had its time."""
-    return notes.stop_since is not None and now - notes.stop_since >= STOP_SECONDS
+    return record.stop_since is not None and now - record.stop_since >= STOP_SECONDS
 
 
 def holds_machines(observed: Observed, names: Iterable[str], now: float) -> bool:
-    """Whether a run or a Pod of these attempts may still use machines."""
+    """Whether the object or a Pod of these attempts may still use machines."""
     for name in names:
-        run = observed.runs.get(name)
-        if run is not None and is_live(run):
+        attempt_object = observed.attempt_objects.get(name)
+        if attempt_object is not None and is_live(attempt_object):
             return True
         for pod in observed.pods.get(name, ()):
             given_up = pod.deleting_since is not None and now - pod.deleting_since > GONE_SECONDS
@@ -42,11 +46,13 @@ def holds_machines(observed: Observed, names: Iterable[str], now: float) -> bool
     return False
 
 
-def outlives_its_end(observed: Observed, run: Run, stage: StageStatus, now: float) -> bool:
-    """Whether Pods of an attempt are still there long after its run has ended, or after the next one was due.
+def outlives_its_end(
+    observed: Observed, attempt_object: AttemptObject, stage: StageStatus, now: float
+) -> bool:
+    """Whether Pods of an attempt are still there long after it has ended, or after the next one was due.
 
-    KubeRay removes a cluster when its job has ended; that it forgets one has happened (kuberay#3860, kuberay#4914).
+    KubeRay removes a cluster when its job has ended; it has left some behind (kuberay#3860, kuberay#4914).
     """
-    since = run.ended_at or seconds_of(stage.not_before)
+    since = attempt_object.ended_at or seconds_of(stage.not_before)
     late = since is not None and now > since + GONE_SECONDS
-    return late and holds_machines(observed, [run.name], now)
+    return late and holds_machines(observed, [attempt_object.name], now)

@@ -2,5 +2,5 @@
 
 operator_process   the process, its log, its end
 hospital_network   a namespace with a runtime, an operator that serves it, and jobs
-recorder           every status that was ever told, and what must hold between them
+recorder           every status that was ever written, and what must hold between them
 """

@@ -17,7 +17,7 @@ from tests.apiserver.control_plane import ApiClient, write_kubeconfig
 from tests.apiserver.controller.operator_process import OperatorProcess
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
-from tests.apiserver.ray_engine.script import Drive, Part
+from tests.apiserver.ray_engine.script import DriverRun, Part
 from tests.chart.render import render
 from tests.patience import PATIENCE_SECONDS
 from tests.pipeline.manifest import tiny_job
@@ -42,7 +42,7 @@ class HospitalNetwork:
         self.another = another
         """Makes one more replica of the operator, which it does not start."""
 
-    def plan(self, part: Part | Drive, **which: Any) -> None:
+    def plan(self, part: Part | DriverRun, **which: Any) -> None:
         """Give attempts of this namespace a part; see `Script.plan`."""
         self.engine.script.plan(part, namespace=self.namespace, **which)
 

@@ -1,4 +1,4 @@
-"""Every status that was ever told of a job, and what must hold between one and the next."""
+"""Every status of a job that was ever written, and what must hold between one and the next."""
 
 import itertools
 import json
@@ -7,13 +7,13 @@ from typing import Any
 
 from chex_operator.kube.resource import JOBS, Object
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.controller.chronicle import Event
+from tests.apiserver.controller.status_history import Event
 
 ENDS = ("Running", "Suspended", "Complete", "Failed")
 
 
-def told(server: ApiClient, namespace: str, since: str, name: str = "tiny") -> list[Object]:
-    """Every version of a job since a resourceVersion, as a watch tells them."""
+def versions_of(server: ApiClient, namespace: str, since: str, name: str = "tiny") -> list[Object]:
+    """Every version of a job since a resourceVersion, as a watch reports them."""
     query = f"watch=1&timeoutSeconds=3&resourceVersion={since}&fieldSelector=metadata.name={name}"
     answer = server.request("GET", f"{JOBS.path(namespace)}?{query}")
     text = answer.message or json.dumps(answer.body)
@@ -21,7 +21,7 @@ def told(server: ApiClient, namespace: str, since: str, name: str = "tiny") -> l
 
 
 def contradictions(versions: list[Object]) -> list[str]:
-    """What is told and cannot be true; progress may go back only where the manifest has changed."""
+    """What statuses say and cannot be true; progress may go back only where the manifest has changed."""
     found = [fault for version in versions for fault in _in_itself(version)]
     for before, after in itertools.pairwise(versions):
         found += _between(before.get("status") or {}, after.get("status") or {})

@@ -10,9 +10,10 @@ from concurrent.futures import Future
 import pytest
 
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.controller.ordeals import (
+from tests.apiserver.controller.cases import Case, Cases, Outcome, cases
+from tests.apiserver.controller.fault_scenarios import (
     FAULTS,
-    Ordeal,
+    FaultScenario,
     frozen,
     killed_after,
     killed_again_and_again,
@@ -26,15 +27,14 @@ from tests.apiserver.controller.ordeals import (
     watches_held,
     watches_slow,
 )
-from tests.apiserver.controller.stories import (
-    Story,
+from tests.apiserver.controller.user_scenarios import (
+    UserScenario,
     deleted_in_pretraining,
     disrupted,
     from_manifest_to_report,
     suspended_edited_and_cleared,
     tried_again,
 )
-from tests.apiserver.controller.trials import Outcome, Trial, Trials, trials
 from tests.apiserver.ray_engine.engine import Engine
 
 
@@ -44,29 +44,29 @@ def spread(calls: int, times: int, seed: int) -> list[int]:
     return [int((part + rng.random()) * calls / times) + 1 for part in range(times)]
 
 
-def sample() -> Iterator[Trial]:
-    lengths: dict[Story, tuple[int, int]] = {
+def sample() -> Iterator[Case]:
+    lengths: dict[UserScenario, tuple[int, int]] = {
         from_manifest_to_report: (110, 4),
         suspended_edited_and_cleared: (260, 7),
         tried_again: (180, 2),
         deleted_in_pretraining: (70, 3),
     }
-    for story, (calls, times) in lengths.items():
+    for user_scenario, (calls, times) in lengths.items():
         for n in spread(calls, times, seed=1):
-            yield Trial(story, killed_before(n))
+            yield Case(user_scenario, killed_before(n))
         for n in spread(calls, times, seed=2):
-            yield Trial(story, killed_after(n))
-    yield Trial(disrupted, statuses_late())
-    ordeals: list[Ordeal] = [killed_again_and_again(seed) for seed in (1, 2)]
-    ordeals += [met_often(seed) for seed in (1, 2, 3)]
-    ordeals += [watches_held(1), watches_held(2), watches_dropped(1), watches_slow()]
-    ordeals += [lease_taken(30), lease_taken(70)]
-    ordeals += [frozen(n, until=12, frees_lease=n % 2 == 0) for n in (25, 33, 50, 60)]
-    ordeals += [leader_killed(45, frees_lease=False), leader_killed(80, frees_lease=True)]
-    for number, ordeal in enumerate(ordeals):
-        yield Trial((from_manifest_to_report, suspended_edited_and_cleared)[number % 2], ordeal)
+            yield Case(user_scenario, killed_after(n))
+    yield Case(disrupted, statuses_late())
+    fault_scenarios: list[FaultScenario] = [killed_again_and_again(seed) for seed in (1, 2)]
+    fault_scenarios += [met_often(seed) for seed in (1, 2, 3)]
+    fault_scenarios += [watches_held(1), watches_held(2), watches_dropped(1), watches_slow()]
+    fault_scenarios += [lease_taken(30), lease_taken(70)]
+    fault_scenarios += [frozen(n, until=12, frees_lease=n % 2 == 0) for n in (25, 33, 50, 60)]
+    fault_scenarios += [leader_killed(45, frees_lease=False), leader_killed(80, frees_lease=True)]
+    for number, fault_scenario in enumerate(fault_scenarios):
+        yield Case((from_manifest_to_report, suspended_edited_and_cleared)[number % 2], fault_scenario)
     for (what, fault), n in zip(FAULTS.items(), spread(100, len(FAULTS), seed=3), strict=True):
-        yield Trial(from_manifest_to_report, met(fault, what, n))
+        yield Case(from_manifest_to_report, met(fault, what, n))
 
 
 SAMPLE = list(sample())
@@ -75,29 +75,29 @@ SAMPLE = list(sample())
 @pytest.fixture(scope="module")
 def place(
     controllers: ApiClient, engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Trials]:
-    with trials(controllers, engine, tmp_path_factory.mktemp("lives")) as found:
+) -> Iterator[Cases]:
+    with cases(controllers, engine, tmp_path_factory.mktemp("cases")) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def outcomes(place: Trials, request: pytest.FixtureRequest) -> dict[Trial, Future[Outcome]]:
-    """Of the trials that were selected, all of which begin at once."""
+def outcomes(place: Cases, request: pytest.FixtureRequest) -> dict[Case, Future[Outcome]]:
+    """Of the cases that were selected, all of which start at once."""
     selected = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    given = [item.callspec.params.get("trial") for item in selected if hasattr(item, "callspec")]
-    chosen = [trial for trial in given if isinstance(trial, Trial) and trial in SAMPLE]
-    return {trial: place.begin(trial) for trial in chosen}
+    given = [item.callspec.params.get("case") for item in selected if hasattr(item, "callspec")]
+    chosen = [case for case in given if isinstance(case, Case) and case in SAMPLE]
+    return {case: place.start(case) for case in chosen}
 
 
-@pytest.mark.parametrize("trial", SAMPLE, ids=str)
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
 def test_a_job_ends_as_if_nothing_had_happened(
-    trial: Trial, place: Trials, outcomes: dict[Trial, Future[Outcome]]
+    case: Case, place: Cases, outcomes: dict[Case, Future[Outcome]]
 ) -> None:
-    outcome = outcomes[trial].result()
-    faults = outcome.compared_with(place.undisturbed(trial.story).record)
-    assert not faults, "\n".join([*faults, outcome.told])
+    outcome = outcomes[case].result()
+    faults = outcome.compared_with(place.undisturbed(case.user_scenario).record)
+    assert not faults, "\n".join([*faults, outcome.explanation])
 
 
-def test_what_was_planned_has_happened(outcomes: dict[Trial, Future[Outcome]]) -> None:
-    missed = [trial for trial, outcome in outcomes.items() if not outcome.result().met]
-    assert len(missed) < 0.2 * len(outcomes), [str(trial) for trial in missed]
+def test_what_was_planned_has_happened(outcomes: dict[Case, Future[Outcome]]) -> None:
+    missed = [case for case, outcome in outcomes.items() if not outcome.result().met]
+    assert len(missed) < 0.2 * len(outcomes), [str(case) for case in missed]

@@ -10,9 +10,9 @@ import pytest
 from chex_jobs.artifacts import Storage, open_storage
 from chex_operator.kube.resource import JOBS, RAYJOBS, RUNTIMES, Object
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.controller.chronicle import Chronicle, chronicle
 from tests.apiserver.controller.hospital_network import HospitalNetwork, runtime_object
 from tests.apiserver.controller.recorder import contradictions
+from tests.apiserver.controller.status_history import StatusHistory, status_history
 from tests.apiserver.kubectl import Kubectl, kubectl_for
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.local_process import LocalNode
@@ -51,8 +51,8 @@ def hospital(
 
 
 @pytest.fixture
-def kept(controllers: ApiClient) -> Iterator[Chronicle]:
-    with chronicle(controllers) as found:
+def kept(controllers: ApiClient) -> Iterator[StatusHistory]:
+    with status_history(controllers) as found:
         yield found
 
 
@@ -71,7 +71,7 @@ def manifest(hospital: HospitalNetwork, versitygw_server: S3Server) -> Object:
 def test_a_manifest_is_applied_suspended_resumed_and_has_the_results_of_a_laptop(
     undisturbed: FinishedRun,
     hospital: HospitalNetwork,
-    kept: Chronicle,
+    kept: StatusHistory,
     manifest: Object,
     versitygw_server: S3Server,
     tmp_path: Path,

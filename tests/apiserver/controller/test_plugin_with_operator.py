@@ -8,7 +8,7 @@ import pytest
 from chex_operator.kube.resource import Object
 from tests.apiserver.controller.hospital_network import HospitalNetwork
 from tests.apiserver.plugin import Plugin, plugin_for
-from tests.apiserver.ray_engine.drives import fail, finish, hang
+from tests.apiserver.ray_engine.driver_runs import fail, finish, hang
 from tests.apiserver.ray_engine.launching import eventually
 
 

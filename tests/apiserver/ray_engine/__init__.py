@@ -11,7 +11,8 @@ programs        what containers do
 heads           the Ray jobs that a head holds: all of them are lost with it
 script          what happens to which attempt
 timings         how long things take
-driver, drives  what a driver may do; drivers for scripts: finish, fail, hang, stop when asked, lose a Pod
+driver          what a driver may do
+driver_runs     drivers for scripts: finish, fail, hang, stop when asked, lose a Pod
 local_process   a driver that really runs what the Pod would run
 engine          all of it, in a thread of the test's process
 api             calls of the API server

@@ -38,7 +38,7 @@ class RayDidNotStart(Exception):
 
 
 class LocalNode:
-    """Runs containers as processes of this machine. A `Drive`."""
+    """Runs containers as processes of this machine. A `DriverRun`."""
 
     def __init__(self, server: ApiClient, logs: Path, *, cpus: int = 2) -> None:
         """`logs` gets a file for each container, `<attempt>.log`, and one for its Ray."""

@@ -92,7 +92,7 @@ class Programs:
                 self._timings,
                 self._report,
             )
-            return await self._script.part(run).drive(driver)
+            return await self._script.part(run).run(driver)
         except Exception as fault:
             self._report(fault)
             return 1

@@ -13,7 +13,7 @@ from tests.apiserver.ray_engine.objects import NODE_TYPE_LABEL, RAY_JOB_LABEL
 if TYPE_CHECKING:
     from tests.apiserver.ray_engine.driver import Driver
 
-Drive = Callable[["Driver"], Awaitable[int]]
+DriverRun = Callable[["Driver"], Awaitable[int]]
 """Plays the program in a container; its answer is the exit code."""
 UNSCHEDULABLE = "Unschedulable"
 
@@ -85,21 +85,21 @@ def wrong_configuration(role: str = "head") -> Trouble:
 class Part:
     """What happens to one attempt: what keeps its Pods from running, else what its driver does."""
 
-    drive: Drive
+    run: DriverRun
     trouble: tuple[Trouble, ...] = ()
 
 
 class Script:
     """Tells each attempt its part: the one planned last of those that fit."""
 
-    def __init__(self, otherwise: Drive) -> None:
+    def __init__(self, otherwise: DriverRun) -> None:
         """`otherwise` is the part of whatever nothing was planned for."""
         self._otherwise = Part(otherwise)
         self._planned: list[tuple[Callable[[Run], bool], Part]] = []
 
     def plan(
         self,
-        part: Part | Drive,
+        part: Part | DriverRun,
         *,
         kind: str | None = None,
         stage: str | None = None,

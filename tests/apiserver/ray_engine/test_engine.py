@@ -19,7 +19,7 @@ from chex_operator.kube.resource import (
     Object,
 )
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.ray_engine.drives import die, fail, finish, hang, lose
+from tests.apiserver.ray_engine.driver_runs import die, fail, finish, hang, lose
 from tests.apiserver.ray_engine.ends import EVICTED, OUT_OF_MEMORY, PREEMPTED
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import Launchpad, eventually

@@ -24,7 +24,7 @@ from chex_api.plan import Plan, digest_keys, make_plan
 from chex_api.runtime import RuntimeSpec
 from chex_api.stage import StageProgress, StageResult
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.views import FINALIZER
+from chex_operator.controller.projections import FINALIZER
 from chex_operator.kube.client import Client
 from chex_operator.kube.resource import (
     BATCH_JOBS,
@@ -278,7 +278,7 @@ def _live_world(manifest: Manifest, now: float) -> World:
     attempt = world.run_to(LIVE_STAGE)
     world.now = now
     progress = StageProgress.parse(json.loads(progress_text(DONE_AT_FIRST)))
-    world.notes[attempt] = replace(world.notes[attempt], progress=progress)
+    world.progress_records[attempt] = replace(world.progress_records[attempt], progress=progress)
     world.settle()
     return world
 

@@ -16,8 +16,14 @@ from tests.unit.chex_api.readers import ROOT, Field, fields_of, models_below, re
 FIELDS = fields_of(JobSpec, RuntimeSpec)
 
 READ_AS_PLAIN_DATA: dict[Field, tuple[str, str]] = {
-    ("RuntimeReference", "kind"): ("operator/chex_operator/controller/views.py", 'part(spec, "runtimeRef")'),
-    ("RuntimeReference", "name"): ("operator/chex_operator/controller/views.py", 'part(spec, "runtimeRef")'),
+    ("RuntimeReference", "kind"): (
+        "operator/chex_operator/controller/projections.py",
+        'part(spec, "runtimeRef")',
+    ),
+    ("RuntimeReference", "name"): (
+        "operator/chex_operator/controller/projections.py",
+        'part(spec, "runtimeRef")',
+    ),
     ("Toleration", "effect"): ("operator/chex_operator/rendering/ray_job.py", "toleration.plain()"),
 }
 """Fields that code reads without naming them in Python: the file, and the words that read them."""

@@ -11,7 +11,7 @@ from chex_api.stage import StageResult
 from chex_api.status import JobStatus
 from chex_operator.controller.caches import Caches
 from chex_operator.controller.observe import Observer, accepted_identity
-from chex_operator.controller.views import job_view
+from chex_operator.controller.projections import project_job
 from chex_operator.kube.errors import NotFound
 from chex_operator.kube.resource import CONFIGMAPS, RAYJOBS, Object, Resource
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
@@ -26,11 +26,11 @@ class Api:
 
     def __init__(self, *names: str) -> None:
         self._names, self.asked = names, list[str]()
-        self.job_status, self.notes = "RUNNING", dict[str, Object]()
+        self.job_status, self.progress_records = "RUNNING", dict[str, Object]()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> Object:
-        if resource is CONFIGMAPS and name in self.notes:
-            return self.notes[name]
+        if resource is CONFIGMAPS and name in self.progress_records:
+            return self.progress_records[name]
         if resource is RAYJOBS:
             self.asked.append(name)
         if resource is not RAYJOBS or name not in self._names:
@@ -51,18 +51,18 @@ def observe(api: Api, status: JobStatus, spec: Object | None = None) -> Observed
     client: Any = api
     caches = Caches(client, VirtualClock(), None, lambda _: None)
     metadata = {"namespace": "radiology", "name": "tiny", "uid": "u", "resourceVersion": "5", "generation": 1}
-    view = job_view({"metadata": metadata, "spec": spec or {}, "status": status.plain()})
-    return asyncio.run(Observer(caches, client).observe(view))
+    projection = project_job({"metadata": metadata, "spec": spec or {}, "status": status.plain()})
+    return asyncio.run(Observer(caches, client).observe(projection))
 
 
 def test_a_run_that_was_seen_before_is_asked_for_when_the_cache_has_lost_it(running: World) -> None:
     name = running.stage("pretrain/ssl").attempt_name
-    assert name in observe(Api(name), running.status).runs
+    assert name in observe(Api(name), running.status).attempt_objects
 
 
 def test_a_run_that_is_really_gone_is_gone(running: World) -> None:
     api = Api()
-    assert not observe(api, running.status).runs
+    assert not observe(api, running.status).attempt_objects
     assert api.asked == [running.stage("pretrain/ssl").attempt_name]
 
 
@@ -83,9 +83,12 @@ def test_the_last_words_of_an_attempt_are_asked_for_though_no_cache_has_heard_of
     result = StageResult(manifest_uri="s3://m/manifest.json", manifest_sha256="a" * 64, summary={})
     labels = {JOB_UID_LABEL: owner, ATTEMPT_LABEL: name}
     metadata = {"namespace": "radiology", "name": f"{name}-progress", "uid": "c", "labels": labels}
-    api.notes[f"{name}-progress"] = {"metadata": metadata, "data": {RESULT: json.dumps(result.plain())}}
-    notes = observe(api, running.status).notes
-    assert ([each.result for each in notes.values()] == [result]) if believed else (notes == {})
+    api.progress_records[f"{name}-progress"] = {
+        "metadata": metadata,
+        "data": {RESULT: json.dumps(result.plain())},
+    }
+    record = observe(api, running.status).progress_records
+    assert ([each.result for each in record.values()] == [result]) if believed else (record == {})
 
 
 def test_a_run_policy_counts_though_there_is_no_runtime() -> None:

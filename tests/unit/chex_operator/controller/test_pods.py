@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from chex_operator.controller.pods import pod_view
+from chex_operator.controller.pods import project_pod
 
 LABELS = {"chexdragon.dev/job-uid": "u", "chexdragon.dev/attempt-name": "a", "ray.io/node-type": "worker"}
 
@@ -21,9 +21,9 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 def problem(status: dict[str, Any]) -> Any:
-    view = pod_view(pod(status))
-    assert view is not None
-    return view.pod.problem
+    projection = project_pod(pod(status))
+    assert projection is not None
+    return projection.pod.problem
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_what_nobody_is_to_blame_for_is_a_disruption(status: dict[str, Any], rea
 def test_a_pod_holds_its_machine_from_when_it_got_its_node_until_its_containers_have_ended() -> None:
     moment = "2026-01-01T00:00:10Z"
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": moment}
-    running = pod_view(
+    running = project_pod(
         pod({"phase": "Running", "conditions": [scheduled]}, deletionTimestamp="2026-01-01T00:01:00Z")
     )
-    ended = pod_view(pod({"phase": "Succeeded", "conditions": [scheduled]}))
+    ended = project_pod(pod({"phase": "Succeeded", "conditions": [scheduled]}))
     assert running is not None
     assert ended is not None
     assert (running.pod.alive, ended.pod.alive) == (True, False)
@@ -100,5 +100,6 @@ def test_a_pod_holds_its_machine_from_when_it_got_its_node_until_its_containers_
 
 def test_a_pod_of_no_attempt_is_not_kept() -> None:
     assert (
-        pod_view({"metadata": {"name": "p", "labels": {"chexdragon.dev/job-uid": "u"}}, "status": {}}) is None
+        project_pod({"metadata": {"name": "p", "labels": {"chexdragon.dev/job-uid": "u"}}, "status": {}})
+        is None
     )

@@ -51,7 +51,7 @@ LEFT = {
 
 
 class Api:
-    """Lists what it was given, and notes every other call."""
+    """Lists what it was given, and records every other call."""
 
     def __init__(self, **items: list[Object]) -> None:
         self.calls: list[str] = []
@@ -88,7 +88,7 @@ class Recorder:
 
 
 def ended(**changes: Any) -> Object:
-    """A job that is complete, and its status as the operator told it."""
+    """A job that is complete, and its status as the operator wrote it."""
     job = manifest(ttlSecondsAfterFinished=60)
     world = World(accepted(job))
     world.run_to_the_end()
@@ -107,8 +107,8 @@ def look(api: Api, recorder: Recorder | None = None) -> tuple[Requeue | None, st
         metrics = Metrics(clock)
         async with followed(api, clock) as caches:
             client: Any = api
-            telling: Any = recorder or Recorder()
-            reconciler = Reconciler(caches, client, clock, telling, metrics, lambda: True)
+            events: Any = recorder or Recorder()
+            reconciler = Reconciler(caches, client, clock, events, metrics, lambda: True)
             return await reconciler.reconcile(KEY), metrics.page().decode()
 
     return asyncio.run(once())
@@ -217,7 +217,7 @@ def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once(
     gone = asyncio.Event()
 
     class Evicting(Api):
-        told: Object
+        written: Object
 
         async def watch(self, resource: Resource, *_: Any, **__: Any) -> AsyncGenerator[WatchEvent, None]:
             if resource is PODS:
@@ -233,7 +233,7 @@ def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once(
             return {"metadata": {"namespace": namespace, "name": name, "uid": "r"}, "status": running}
 
         async def patch_status(self, resource: Resource, *arguments: Any, **named: Any) -> Object:
-            self.told = [each for each in (*arguments, *named.values()) if isinstance(each, dict)][-1]
+            self.written = [each for each in (*arguments, *named.values()) if isinstance(each, dict)][-1]
             return {"metadata": {"resourceVersion": "6"}}
 
     async def passes() -> tuple[str, list[Pod]]:
@@ -245,10 +245,10 @@ def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once(
             recorder: Any = Recorder()
             reconciler = Reconciler(caches, client, clock, recorder, Metrics(clock), lambda: True)
             await reconciler.reconcile(KEY)
-            return str(api.told), caches.gone_pods.of("radiology", "u")
+            return str(api.written), caches.pod_failures.of_job("radiology", "u")
 
-    told, left = asyncio.run(passes())
-    assert "'interruption': {'reason': 'Evicted'" in told
+    written, left = asyncio.run(passes())
+    assert "'interruption': {'reason': 'Evicted'" in written
     assert left == []
 
 

@@ -47,11 +47,11 @@ def test_an_attempt_stands_in_the_status_before_its_run_is_created() -> None:
 
 
 def test_what_preflight_says_of_the_data_becomes_events_once() -> None:
-    notice = "north, task icu: will end in: Insufficient data: fewer than 10 patients in the smaller class"
-    world = World(data_notices=(notice,))
+    note = "north, task icu: will end in: Insufficient data: fewer than 10 patients in the smaller class"
+    world = World(data_notices=(note,))
     world.run_to_the_end()
-    (told,) = [event for event in world.events if event.reason == "DataOutlook"]
-    assert (told.kind, told.note) == ("Warning", notice)
+    (event,) = [event for event in world.events if event.reason == "DataOutlook"]
+    assert (event.type, event.note) == ("Warning", note)
 
 
 def test_no_gpu_is_asked_for_before_preflight_has_passed_and_the_end_waits_for_us() -> None:
@@ -94,7 +94,7 @@ def test_a_failed_attempt_is_followed_by_another_after_a_wait() -> None:
     decision = world.settle()
     assert world.stage("pretrain/ssl").state == "Waiting"
     assert "it broke" in world.stage("pretrain/ssl").message
-    assert decision.look_again == pytest.approx(10.0)
+    assert decision.requeue_after == pytest.approx(10.0)
     world.now += 11
     world.settle()
     assert world.live("pretrain/ssl") == [world.stage("pretrain/ssl").attempt_name]
@@ -127,7 +127,7 @@ def test_attempts_that_get_further_may_fail_without_end() -> None:
 
 def test_a_fault_of_the_manifest_is_not_tried_again() -> None:
     world = World()
-    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.fail(world.run_to("ingest/archive"), user_error=True)
     world.settle()
     world.stop_obediently()
     world.settle()
@@ -137,7 +137,7 @@ def test_a_fault_of_the_manifest_is_not_tried_again() -> None:
 
 def test_an_edited_manifest_is_another_chance() -> None:
     world = World()
-    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.fail(world.run_to("ingest/archive"), user_error=True)
     world.settle()
     world.stop_obediently()
     world.settle()
@@ -148,7 +148,7 @@ def test_an_edited_manifest_is_another_chance() -> None:
 
 def test_after_a_fault_of_the_data_a_preflight_looks_at_them_again_before_anything_runs() -> None:
     world = World()
-    world.fail(world.run_to("ingest/archive"), by_input=True)
+    world.fail(world.run_to("ingest/archive"), user_error=True)
     world.settle()
     world.stop_obediently()
     world.settle()
@@ -192,15 +192,17 @@ def test_what_was_refused_is_asked_for_differently_once_the_manifest_is_mended()
 
     def with_fewer_workers() -> object:
         job = manifest()
-        run = job.spec.pretraining[0]
-        changed = run.model_copy(update={"workers": run.workers.model_copy(update={"count": 1})})
+        attempt_object = job.spec.pretraining[0]
+        changed = attempt_object.model_copy(
+            update={"workers": attempt_object.workers.model_copy(update={"count": 1})}
+        )
         return accepted(
             job.model_copy(update={"spec": job.spec.model_copy(update={"pretraining": (changed,)})})
         )
 
     held = world.observe()
     world.edit(with_fewer_workers)  # pyright: ignore[reportArgumentType]
-    assert held.observed.runs.keys() == world.runs.keys()
+    assert held.observed.attempt_objects.keys() == world.attempt_objects.keys()
     world.step()
     world.refuse.add("pretrain/ssl")
     world.settle()
@@ -217,14 +219,18 @@ def test_an_attempt_that_went_on_after_an_eviction_may_fail_by_itself_later() ->
     world.settle()
     assert world.stage("pretrain/ssl").reason == "Evicted"
     world.pods[name] = ()
-    world.notes[name] = replace(world.notes[name], progress=StageProgress(done=40, total=100, committed=0))
+    world.progress_records[name] = replace(
+        world.progress_records[name], progress=StageProgress(done=40, total=100, committed=0)
+    )
     world.settle()
     assert world.stage("pretrain/ssl").reason == "Evicted"
     world.pods[name] = tuple(
         Pod(f"new-{number}", name, "worker", alive=True, ready=True, scheduled_at=world.now)
         for number in range(world.stage("pretrain/ssl").workers)
     )
-    world.notes[name] = replace(world.notes[name], progress=StageProgress(done=50, total=100, committed=0))
+    world.progress_records[name] = replace(
+        world.progress_records[name], progress=StageProgress(done=50, total=100, committed=0)
+    )
     world.settle()
     assert world.stage("pretrain/ssl").reason == "Running"
     world.fail(name)
@@ -359,7 +365,7 @@ def test_suspending_stops_with_a_checkpoint_and_resuming_goes_on() -> None:
     name = world.run_to("pretrain/ssl")
     world.edit(lambda: accepted(manifest(suspend=True)))
     world.settle()
-    assert world.notes[name].stop_since is not None
+    assert world.progress_records[name].stop_since is not None
     assert world.status.phase == "Stopping"
     assert world.condition("Suspended") == "False"
     world.stop_obediently()
@@ -388,7 +394,7 @@ def test_an_attempt_that_was_created_and_not_seen_yet_keeps_the_job_from_being_t
     world.status = world.status.model_copy(update={"stages": stages})
     world.edit(lambda: accepted(manifest(suspend=True)))
     lagging = world.observe()
-    world.step(replace(lagging, observed=replace(lagging.observed, runs={}, pods={})))
+    world.step(replace(lagging, observed=replace(lagging.observed, attempt_objects={}, pods={})))
     assert world.stage("pretrain/ssl").state == "Stopping"
     assert world.condition("Suspended") == "False"
     world.settle()
@@ -405,10 +411,10 @@ def test_a_driver_that_does_not_stop_is_deleted_after_a_while() -> None:
     world.settle()
     world.now += STOP_SECONDS - 1
     world.settle()
-    assert name in world.runs
+    assert name in world.attempt_objects
     world.now += 2
     world.settle()
-    assert name not in world.runs
+    assert name not in world.attempt_objects
     assert world.status.phase == "Suspended"
 
 
@@ -420,7 +426,7 @@ def test_a_driver_that_does_not_stop_is_deleted_though_the_job_was_resumed_meanw
     world.edit(lambda: accepted(manifest(suspend=False)))
     world.now += STOP_SECONDS + 1
     world.settle()
-    assert name not in world.runs
+    assert name not in world.attempt_objects
     assert world.stage("pretrain/ssl").attempt == 2
 
 
@@ -429,28 +435,30 @@ def test_a_complete_job_looks_after_what_still_runs_of_it() -> None:
     world.run_to_the_end()
     name = world.stage("pretrain/ssl").attempt_name
     other = "chex-of-an-older-manifest-1"
-    world.runs[other] = replace(
-        world.runs[name], name=other, state=RayJobState(deployment_status="Running", job_status="RUNNING")
+    world.attempt_objects[other] = replace(
+        world.attempt_objects[name],
+        name=other,
+        state=RayJobState(deployment_status="Running", job_status="RUNNING"),
     )
-    world.notes[other] = replace(world.notes[name], stop_since=world.now)
+    world.progress_records[other] = replace(world.progress_records[name], stop_since=world.now)
     world.stage_of[other] = "pretrain/old"
     decision = world.step()
     assert decision is not None
-    assert decision.look_again is not None
-    assert decision.look_again <= STOPPING_SECONDS
+    assert decision.requeue_after is not None
+    assert decision.requeue_after <= STOPPING_SECONDS
     world.now += STOP_SECONDS + 1
     world.settle()
-    assert other not in world.runs
+    assert other not in world.attempt_objects
 
 
 def test_a_run_whose_pods_outlive_it_is_deleted_so_that_the_next_attempt_can_begin() -> None:
     world, name = world_with_pods_that_outlive_their_attempt()
     world.now += GONE_SECONDS
     world.settle()
-    assert name in world.runs
+    assert name in world.attempt_objects
     world.now += 60
     world.settle()
-    assert name not in world.runs
+    assert name not in world.attempt_objects
     assert world.stage("pretrain/ssl").attempt == 2
 
 
@@ -464,14 +472,14 @@ def test_pods_that_outlive_the_last_attempt_keep_no_job_from_its_end(suspended: 
         world.settle()
         world.stop_obediently()
     else:
-        world.fail(name, by_input=True)
-    world.runs[name] = replace(world.runs[name], ended_at=world.now)
+        world.fail(name, user_error=True)
+    world.attempt_objects[name] = replace(world.attempt_objects[name], ended_at=world.now)
     world.pods[name] = pods  # KubeRay has forgotten the cluster
     world.settle()
     assert world.status.phase == "Stopping"
     world.now += GONE_SECONDS + 1
     world.settle()
-    assert name not in world.runs
+    assert name not in world.attempt_objects
     assert world.status.phase == ("Suspended" if suspended else "Failed")
 
 
@@ -487,7 +495,7 @@ def test_a_stage_that_waits_for_another_ones_end_is_not_looked_at_all_the_time()
     world.now += 700
     decision = world.settle()
     assert world.stage("ingest/archive").state == "Waiting"
-    assert decision.look_again == RUNNING_SECONDS
+    assert decision.requeue_after == RUNNING_SECONDS
 
 
 def test_suspended_time_does_not_count_against_the_deadline() -> None:
@@ -503,7 +511,7 @@ def test_suspended_time_does_not_count_against_the_deadline() -> None:
     world.edit(lambda: accepted(manifest(activeDeadlineSeconds=1000)))
     decision = world.settle()
     assert world.status.phase == "Pretraining"
-    assert decision.look_again is not None
+    assert decision.requeue_after is not None
     world.now += 601
     world.settle()
     world.stop_obediently()
@@ -543,11 +551,11 @@ def test_an_edited_manifest_stops_only_what_changed() -> None:
     world.succeed(world.live("preflight")[0])
     world.settle()
     assert world.stage("ingest/archive") == finished
-    assert world.notes[old].stop_since is not None
+    assert world.progress_records[old].stop_since is not None
     assert world.live("pretrain/ssl") == [old]
     world.stop_obediently()
     world.settle()
-    assert old not in world.runs
+    assert old not in world.attempt_objects
     assert world.live("pretrain/ssl") != [old]
     assert len(world.plans) == 1
     world.run_to_the_end()
@@ -581,7 +589,7 @@ def test_a_deleted_job_waits_for_its_last_checkpoint_and_frees_its_machines() ->
     name = world.run_to("pretrain/ssl")
     world.delete()
     world.step()
-    assert world.notes[name].stop_since is not None
+    assert world.progress_records[name].stop_since is not None
     world.step()
     assert not world.gone
     world.stop_obediently()
@@ -614,16 +622,16 @@ def test_the_end_of_a_job_waits_for_a_bounded_time() -> None:
         world.step()
         world.now += 60
     assert world.gone
-    assert name not in world.runs
+    assert name not in world.attempt_objects
 
 
 def test_some_time_after_its_end_a_jobs_objects_go_and_nothing_begins_again() -> None:
     world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=3600)))
     world.run_to_the_end()
-    assert world.runs
+    assert world.attempt_objects
     world.now += 3601
     world.settle()
-    assert (world.runs, world.notes, world.plans) == ({}, {}, {})
+    assert (world.attempt_objects, world.progress_records, world.plans) == ({}, {}, {})
     assert world.status.phase == "Complete"
     before = len(world.started)
     world.settle()
@@ -635,18 +643,20 @@ def test_older_attempts_leave_nothing_behind() -> None:
     first = world.run_to("pretrain/ssl")
     world.fail(first)
     world.settle()
-    assert first in world.runs
+    assert first in world.attempt_objects
     world.now += 60
     world.settle()
-    assert first not in world.runs
-    assert first not in world.notes
+    assert first not in world.attempt_objects
+    assert first not in world.progress_records
 
 
 def test_fewer_workers_are_asked_for_when_machines_are_short() -> None:
     job = manifest()
-    run = job.spec.pretraining[0]
-    workers = run.workers.model_copy(update={"count": 2, "min_available": 1})
-    spec = job.spec.model_copy(update={"pretraining": (run.model_copy(update={"workers": workers}),)})
+    attempt_object = job.spec.pretraining[0]
+    workers = attempt_object.workers.model_copy(update={"count": 2, "min_available": 1})
+    spec = job.spec.model_copy(
+        update={"pretraining": (attempt_object.model_copy(update={"workers": workers}),)}
+    )
     world = World(judgement=accepted(job.model_copy(update={"spec": spec})))
     name = world.run_to("pretrain/ssl")
     assert world.stage("pretrain/ssl").workers == 2
@@ -665,10 +675,10 @@ def test_a_preflight_that_gets_no_machine_is_given_up_and_tried_again() -> None:
     world.pods[first] = (Pod("p", first, "", alive=True, problem=problem),)
     decision = world.settle()
     assert world.stage("preflight").message == problem.message
-    assert decision.look_again is not None
+    assert decision.requeue_after is not None
     world.now += 61
     world.settle()
-    assert first not in world.runs
+    assert first not in world.attempt_objects
     assert world.stage("preflight").reason == "PreRunningDeadlineExceeded"
     assert "Insufficient memory" in world.stage("preflight").message
     world.now += 60
@@ -702,7 +712,7 @@ def test_a_job_that_goes_on_after_its_objects_have_gone_looks_again_and_counts_n
     world.settle()
     world.now += 61
     world.settle()
-    assert (world.status.phase, world.notes) == ("Failed", {})
+    assert (world.status.phase, world.progress_records) == ("Failed", {})
     world.edit(lambda: accepted(manifest(**policy, activeDeadlineSeconds=99999)))
     world.settle()
     assert world.live("preflight")
@@ -713,21 +723,21 @@ def test_a_job_that_goes_on_after_its_objects_have_gone_looks_again_and_counts_n
 
 def test_why_a_job_failed_is_told_after_its_objects_have_gone_too() -> None:
     world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=60, backoffLimit=0)))
-    world.fail(world.run_to("pretrain/ssl"), by_input=True)
+    world.fail(world.run_to("pretrain/ssl"), user_error=True)
     world.settle()
-    told = world.status
-    assert told.phase == "Failed"
+    status = world.status
+    assert status.phase == "Failed"
     world.now += 61
     world.settle()
-    assert (world.runs, world.notes, world.plans) == ({}, {}, {})
-    assert world.status == told
+    assert (world.attempt_objects, world.progress_records, world.plans) == ({}, {}, {})
+    assert world.status == status
 
 
 def test_an_edit_after_a_failure_repeats_the_preflight_though_another_stage_still_stops() -> None:
     world = World()
     world.run_to("ingest/archive")
     failed, other = (world.live(f"ingest/{name}")[0] for name in ("archive", "north"))
-    world.fail(failed, by_input=True)
+    world.fail(failed, user_error=True)
     world.settle()
     assert world.stage("ingest/north").state == "Stopping"
     world.edit(lambda: accepted(manifest(parallelism=2)))
@@ -760,13 +770,15 @@ def test_a_moment_that_has_passed_is_not_waited_for() -> None:
     world = World(judgement=accepted(manifest(activeDeadlineSeconds=7200, ttlSecondsAfterFinished=60)))
     name = world.run_to("pretrain/ssl")
     world.now += 7201
-    assert world.settle().look_again == STOPPING_SECONDS
+    assert world.settle().requeue_after == STOPPING_SECONDS
     world.end(name, RayJobState("FAILED", "Failed", "AppFailed"))
     world.settle()
     assert world.status.phase == "Failed"
-    world.runs = {key: replace(run, deleting=True) for key, run in world.runs.items()}
+    world.attempt_objects = {
+        key: replace(attempt_object, deleting=True) for key, attempt_object in world.attempt_objects.items()
+    }
     world.now += 61
-    assert world.settle().look_again == RUNNING_SECONDS
+    assert world.settle().requeue_after == RUNNING_SECONDS
 
 
 def test_the_deadline_of_a_suspended_job_does_not_come_nearer() -> None:
@@ -777,7 +789,7 @@ def test_the_deadline_of_a_suspended_job_does_not_come_nearer() -> None:
     world.settle()
     world.stop_obediently()
     decision = world.settle()
-    assert (world.status.phase, decision.look_again) == ("Suspended", None)
+    assert (world.status.phase, decision.requeue_after) == ("Suspended", None)
 
 
 def test_a_plan_that_could_not_be_written_is_told_until_it_is_there() -> None:
@@ -791,6 +803,6 @@ def test_a_plan_that_could_not_be_written_is_told_until_it_is_there() -> None:
     decision = decide(world.observe().observed, world.now)
     running = next(each for each in decision.status.conditions if each.type == "Running")
     assert (running.reason, running.message) == ("CreationRefused", "preflight: quota")
-    assert (decision.status.plan, decision.look_again) == (next(iter(plans)), RUNNING_SECONDS)
+    assert (decision.status.plan, decision.requeue_after) == (next(iter(plans)), RUNNING_SECONDS)
     world.run_to_the_end()
     assert (world.status.phase, world.stage("preflight").message) == ("Complete", "")

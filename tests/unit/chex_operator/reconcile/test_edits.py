@@ -30,7 +30,7 @@ def test_what_an_edit_has_replaced_may_fail() -> None:
     old = world.run_to("pretrain/ssl")
     world.edit(lambda: accepted(edited_manifest(9, backoffLimit=0)))
     world.settle()
-    world.fail(old, by_input=True)
+    world.fail(old, user_error=True)
     world.settle()
     assert world.condition("Failed") == "False"
     world.run_to_the_end()
@@ -42,7 +42,7 @@ def test_what_fails_while_an_edit_is_looked_at_and_belongs_to_it_fails_the_job()
     world.run_to("ingest/archive")
     world.edit(lambda: accepted(edited_manifest(9)))
     world.settle()
-    world.fail(world.live("ingest/archive")[0], by_input=True)
+    world.fail(world.live("ingest/archive")[0], user_error=True)
     world.settle()
     assert world.condition("Failed") == "False"
     world.succeed(world.live("preflight")[0])
@@ -53,7 +53,7 @@ def test_what_fails_while_an_edit_is_looked_at_and_belongs_to_it_fails_the_job()
 
 
 def test_a_manifest_that_comes_back_gets_no_attempt_of_a_name_that_is_left() -> None:
-    """What was told there, a stop above all, was meant for the attempt before."""
+    """What its progress record says, a stop above all, was meant for the attempt before."""
     world = World()
     old, first = world.run_to("pretrain/ssl"), world.judgement
     for judgement in (accepted(edited_manifest(9)), first):
@@ -61,14 +61,14 @@ def test_a_manifest_that_comes_back_gets_no_attempt_of_a_name_that_is_left() -> 
         world.settle()
         world.succeed(world.live("preflight")[0])
         world.settle()
-    assert world.notes[old].stop_since is not None
+    assert world.progress_records[old].stop_since is not None
     world.fail(old)
-    world.runs[old] = replace(world.runs[old], deleting=True)  # KubeRay takes its time
+    world.attempt_objects[old] = replace(world.attempt_objects[old], deleting=True)  # KubeRay takes its time
     world.settle()
     assert world.stage("pretrain/ssl").state == "Waiting"
     world.remove_run(old)
     world.settle()
     assert world.live("pretrain/ssl") == [old]
-    assert world.notes[old].stop_since is None
+    assert world.progress_records[old].stop_since is None
     world.run_to_the_end()
     assert world.status.phase == "Complete"

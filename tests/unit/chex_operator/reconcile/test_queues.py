@@ -1,4 +1,4 @@
-"""A queue such as Kueue's holds runs back, and takes their machines: what is counted then, and what is not."""
+"""A queue such as Kueue's holds attempts back, and takes their machines: what is counted then, and what is not."""
 
 from dataclasses import replace
 
@@ -68,7 +68,7 @@ def test_a_run_that_is_sent_back_too_often_is_given_up() -> None:
     world.queue(name)
     world.settle()
     assert world.stage("pretrain/ssl").reason == "TooManyDisruptions"
-    assert name not in world.runs
+    assert name not in world.attempt_objects
     assert world.status.phase == "Failed"
 
 
@@ -86,7 +86,7 @@ def test_time_in_the_queue_is_no_time_in_which_a_preflight_should_have_begun() -
     assert world.live("preflight") == [name]
     world.now += 61
     world.settle()
-    assert name not in world.runs
+    assert name not in world.attempt_objects
 
 
 def test_gpus_are_counted_until_the_run_ended_and_not_until_somebody_looked() -> None:
@@ -96,7 +96,7 @@ def test_gpus_are_counted_until_the_run_ended_and_not_until_somebody_looked() ->
     ended = world.now
     world.now += 10 * HOUR
     world.fail(name)
-    world.runs[name] = replace(world.runs[name], ended_at=ended)
+    world.attempt_objects[name] = replace(world.attempt_objects[name], ended_at=ended)
     world.settle()
     stage = world.stage("pretrain/ssl")
     assert float(stage.gpu_seconds) == HOUR * stage.gpus

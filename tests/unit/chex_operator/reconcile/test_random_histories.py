@@ -19,7 +19,7 @@ POLICY: dict[str, Any] = {
     "ttlSecondsAfterFinished": 600,
 }
 A_TENTH_OF_EACH = 1.0
-"""GPU-seconds are told to a tenth, of each stage."""
+"""GPU-seconds are written to a tenth, of each stage."""
 WHAT_HAPPENS = ["succeed", "silent", "fail", "fault", "queue", "admit", "lose", "evict", "delete"]
 
 
@@ -72,7 +72,7 @@ class Happenings(RuleBasedStateMachine):
             case "fail":
                 self.world.fail(name, committed=float(len(self.world.started)))
             case "fault":
-                self.world.fail(name, by_input=True)
+                self.world.fail(name, user_error=True)
             case "queue":
                 self.world.queue(name)
             case "admit":
@@ -116,10 +116,10 @@ class Happenings(RuleBasedStateMachine):
             return
         status = self.world.status
         plan = (status.observed_generation, status.plan, status.stages[0].identity)
-        told = int(status.progress.rstrip("%") or 0)
-        before = getattr(self, "told_before", (plan, 0))
-        assert plan != before[0] or told >= before[1]
-        self.told_before = (plan, told)
+        percent = int(status.progress.rstrip("%") or 0)
+        before = getattr(self, "before", (plan, 0))
+        assert plan != before[0] or percent >= before[1]
+        self.before = (plan, percent)
 
     @invariant()
     def what_was_used_stays_counted(self) -> None:
@@ -158,8 +158,8 @@ class Happenings(RuleBasedStateMachine):
         assert self.world.status.phase == "Complete"
         assert not self.world.live()
         names = [stage.attempt_name for stage in self.world.status.stages]
-        assert set(self.world.runs) <= set(names)
-        assert set(self.world.notes) <= set(names)
+        assert set(self.world.attempt_objects) <= set(names)
+        assert set(self.world.progress_records) <= set(names)
         self.what_is_complete_is_the_manifest_as_it_is()
 
 
@@ -185,9 +185,9 @@ class Histories(Happenings):
     def progress_never_goes_back(self) -> None:
         if not hasattr(self, "world") or not hasattr(self, "finished"):
             return
-        told = int(self.world.status.progress.rstrip("%") or 0)
-        assert told >= self.progress
-        self.progress = told
+        percent = int(self.world.status.progress.rstrip("%") or 0)
+        assert percent >= self.progress
+        self.progress = percent
 
 
 class EditedHistories(Happenings):

@@ -17,11 +17,11 @@ from chex_operator.reconcile.actions import (
     NEEDS_THE_JOB_AS_IT_IS,
     Action,
     AddFinalizer,
+    DeleteAttemptObject,
     DeletePlan,
-    DeleteRun,
     DeleteSupport,
+    EventRequest,
     FreezePlan,
-    Notice,
     RemoveFinalizer,
     RequestStop,
     StartPreflight,
@@ -31,8 +31,8 @@ from chex_operator.reconcile.decide import Decision, decide
 from chex_operator.rendering import AttemptReference, attempt_name
 from chex_operator.rules.admission import Accepted, Judgement
 from chex_operator.rules.frozen_plan import FrozenPlan, plan_identity
-from chex_operator.rules.observed import Notes, Observed, Pod, Run
-from chex_operator.rules.outcome import PodProblem, RayJobState, Told, has_ended
+from chex_operator.rules.observed import AttemptObject, Observed, Pod, ProgressRecord
+from chex_operator.rules.outcome import DriverReport, PodProblem, RayJobState, has_ended
 from tests.pipeline.manifest import tiny_job
 from tests.unit.chex_operator.rendering.attempts import JOB, runtime
 
@@ -56,7 +56,7 @@ def edited_manifest(epochs: int, **policy: object) -> ChexTrainingJob:
 
 
 def manifest_with_weights() -> ChexTrainingJob:
-    """The tiny job with weights to begin with, which lie outside the manifest."""
+    """The tiny job with initial weights, which lie outside the manifest."""
     plain = tiny_job(ARTIFACTS)
     plain["spec"]["encoders"]["image"]["init"] = {"uri": "s3://radiology-data/weights"}
     return _valid(plain)
@@ -78,7 +78,7 @@ class Stale(Exception):
 
 @dataclass
 class World:
-    """One job and everything of it. Time only moves when told to."""
+    """One job and everything of it. Time only moves on command."""
 
     judgement: Judgement = field(default_factory=lambda: accepted(manifest()))
     now: float = 1_000_000.0
@@ -89,26 +89,26 @@ class World:
     deleting_since: float | None = None
     gone: bool = False
     plans: dict[str, FrozenPlan] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-    notes: dict[str, Notes] = field(default_factory=dict)
+    attempt_objects: dict[str, AttemptObject] = field(default_factory=dict)
+    progress_records: dict[str, ProgressRecord] = field(default_factory=dict)
     pods: dict[str, tuple[Pod, ...]] = field(default_factory=dict)
     stage_of: dict[str, str] = field(default_factory=dict)
     identity_of: dict[str, str] = field(default_factory=dict)
     judgement_of: dict[str, Judgement] = field(default_factory=dict)
-    """The manifest that a preflight was begun for."""
+    """The manifest that a preflight was started for."""
     stored: dict[str, StageResult] = field(default_factory=dict)
     """Manifests in S3, by stage and identity."""
     digest: str = "0" * 64
     """Of the data, as a preflight finds them."""
     refuse: set[str] = field(default_factory=set)
-    """Stages of which the cluster admits no run; `PLAN`: it has no room for ConfigMaps."""
+    """Stages of which the cluster admits no RayJob; `PLAN`: it has no room for ConfigMaps."""
     started: list[str] = field(default_factory=list)
-    told: list[JobStatus] = field(default_factory=list)
-    events: list[Notice] = field(default_factory=list)
+    statuses: list[JobStatus] = field(default_factory=list)
+    events: list[EventRequest] = field(default_factory=list)
     data_notices: tuple[str, ...] = ()
     """What a preflight says of the data."""
 
-    # What a replica sees
+    # What a replica observes
 
     def observe(self) -> Snapshot:
         job = replace(JOB, generation=self.generation)
@@ -119,8 +119,8 @@ class World:
             deleting_since=self.deleting_since,
             has_finalizer=self.has_finalizer,
             plan=self.plans.get(self.status.plan),
-            runs=dict(self.runs),
-            notes=dict(self.notes),
+            attempt_objects=dict(self.attempt_objects),
+            progress_records=dict(self.progress_records),
             pods=dict(self.pods),
         )
         return Snapshot(observed, self.version)
@@ -131,7 +131,7 @@ class World:
             return None
         snapshot = snapshot or self.observe()
         decision = decide(snapshot.observed, self.now)
-        self.events += decision.notices
+        self.events += decision.events
         try:
             self._act(snapshot, decision, die_after)
         except Stale:
@@ -141,10 +141,22 @@ class World:
     def settle(self, most: int = 30) -> Decision:
         """Passes until nothing changes any more."""
         for _ in range(most):
-            before = (self.status, len(self.started), len(self.runs), len(self.notes), self.version)
+            before = (
+                self.status,
+                len(self.started),
+                len(self.attempt_objects),
+                len(self.progress_records),
+                self.version,
+            )
             decision = self.step()
             assert decision is not None
-            if before == (self.status, len(self.started), len(self.runs), len(self.notes), self.version):
+            if before == (
+                self.status,
+                len(self.started),
+                len(self.attempt_objects),
+                len(self.progress_records),
+                self.version,
+            ):
                 return decision
         raise AssertionError("it never comes to rest")
 
@@ -168,7 +180,7 @@ class World:
                 raise Stale
             self.status = decision.status
             self.version += 1
-            self.told.append(self.status)
+            self.statuses.append(self.status)
 
     def _carry_out(self, action: Action, version: int, decided: JobStatus) -> int:
         match action:
@@ -193,17 +205,17 @@ class World:
                 self.plans.pop(action.name, None)
             case RequestStop():
                 self._assert_unwanted(action.attempt, decided)
-                notes = self.notes.get(action.attempt)
-                if notes is None:
+                record = self.progress_records.get(action.attempt)
+                if record is None:
                     raise Stale
-                self.notes[action.attempt] = replace(notes, stop_since=self.now)
-            case DeleteRun():
-                run = self.runs.get(action.attempt)
-                if run is not None and run.uid == action.uid:
+                self.progress_records[action.attempt] = replace(record, stop_since=self.now)
+            case DeleteAttemptObject():
+                attempt_object = self.attempt_objects.get(action.attempt)
+                if attempt_object is not None and attempt_object.uid == action.uid:
                     self._assert_unwanted(action.attempt, decided)
                     self.remove_run(action.attempt)
             case DeleteSupport():
-                self.notes.pop(action.attempt, None)
+                self.progress_records.pop(action.attempt, None)
         return version
 
     def _assert_unwanted(self, name: str, decided: JobStatus) -> None:
@@ -223,20 +235,20 @@ class World:
         return self.version
 
     def _start(self, name: str, stage: str, *, is_preflight: bool) -> None:
-        self.notes.setdefault(name, Notes(uid="1", is_preflight=is_preflight))
-        if name in self.runs:
+        self.progress_records.setdefault(name, ProgressRecord(uid="1", is_preflight=is_preflight))
+        if name in self.attempt_objects:
             return
         assert not self.live(stage), f"two live attempts of {stage}"
         self.stage_of[name] = stage
         self.judgement_of[name] = self.judgement
         uid = f"uid-{len(self.started)}"
         running = RayJobState(deployment_status="Running", job_status="RUNNING")
-        self.runs[name] = Run(name, uid, is_preflight, running, admitted_at=self.now)
+        self.attempt_objects[name] = AttemptObject(name, uid, is_preflight, running, admitted_at=self.now)
         self.pods[name] = (self._pod(name),)
         self.started.append(name)
 
     def _pod(self, name: str) -> Pod:
-        role = "" if self.runs[name].is_preflight else "worker"
+        role = "" if self.attempt_objects[name].is_preflight else "worker"
         return Pod(f"{name}-pod", name, role, alive=True, ready=True, scheduled_at=self.now)
 
     # What happens in it
@@ -245,21 +257,21 @@ class World:
         """Attempts whose Pods run."""
         return [
             name
-            for name, run in self.runs.items()
-            if not has_ended(run.state) and stage in (None, self.stage_of[name])
+            for name, attempt_object in self.attempt_objects.items()
+            if not has_ended(attempt_object.state) and stage in (None, self.stage_of[name])
         ]
 
-    def end(self, name: str, state: RayJobState, **notes: object) -> None:
+    def end(self, name: str, state: RayJobState, **record: object) -> None:
         """KubeRay says that an attempt has ended, and takes its cluster away."""
-        if name in self.notes:
-            self.notes[name] = replace(self.notes[name], **notes)  # pyright: ignore[reportArgumentType]
-        self.runs[name] = replace(self.runs[name], state=state)
+        if name in self.progress_records:
+            self.progress_records[name] = replace(self.progress_records[name], **record)  # pyright: ignore[reportArgumentType]
+        self.attempt_objects[name] = replace(self.attempt_objects[name], state=state)
         self.pods.pop(name, None)
 
     def succeed(self, name: str, *, silently: bool = False) -> None:
-        """The entry point ends well; silently: nobody is told the result."""
+        """The entry point ends well; silently: the result is not reported."""
         state = RayJobState("SUCCEEDED", "Complete")
-        if self.runs[name].is_preflight:
+        if self.attempt_objects[name].is_preflight:
             self.end(name, state, **({} if silently else {"preflight": self.preflight_result(name)}))
             return
         label = self.stage_of[name]
@@ -271,21 +283,21 @@ class World:
         self.stored[f"{label}:{self.identity_of[name]}"] = result
         self.end(name, state, **({} if silently else {"result": result}))
 
-    def fail(self, name: str, *, by_input: bool = False, committed: float = 0.0) -> None:
+    def fail(self, name: str, *, user_error: bool = False, committed: float = 0.0) -> None:
         progress = StageProgress(done=committed, total=100, committed=committed)
-        told = Told("it broke", by_input=by_input)
-        self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), told=told, progress=progress)
+        report = DriverReport("it broke", user_error=user_error)
+        self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), driver_report=report, progress=progress)
 
     def queue(self, name: str) -> None:
-        """The queue takes the machines of a run."""
+        """The queue takes the machines of an attempt."""
         suspended = RayJobState(deployment_status="Suspended")
-        self.runs[name] = replace(self.runs[name], state=suspended, admitted_at=None)
+        self.attempt_objects[name] = replace(self.attempt_objects[name], state=suspended, admitted_at=None)
         self.pods.pop(name, None)
 
     def admit(self, name: str) -> None:
-        """The queue lets a run go on; it gets its machines at once."""
+        """The queue admits an attempt again; it gets its machines at once."""
         running = RayJobState(deployment_status="Running", job_status="RUNNING")
-        self.runs[name] = replace(self.runs[name], state=running, admitted_at=self.now)
+        self.attempt_objects[name] = replace(self.attempt_objects[name], state=running, admitted_at=self.now)
         self.pods[name] = (self._pod(name),)
 
     def lose_head(self, name: str) -> None:
@@ -299,11 +311,15 @@ class World:
     def stop_obediently(self) -> None:
         """Every driver that was asked to stops."""
         for name in self.live():
-            if self.notes.get(name) and self.notes[name].stop_since is not None:
-                self.end(name, RayJobState("FAILED", "Failed", "AppFailed"), told=Told(stopped=True))
+            if self.progress_records.get(name) and self.progress_records[name].stop_since is not None:
+                self.end(
+                    name,
+                    RayJobState("FAILED", "Failed", "AppFailed"),
+                    driver_report=DriverReport(stopped=True),
+                )
 
     def remove_run(self, name: str) -> None:
-        self.runs.pop(name, None)
+        self.attempt_objects.pop(name, None)
         self.pods.pop(name, None)
 
     def edit(self, change: Callable[[], Judgement]) -> None:

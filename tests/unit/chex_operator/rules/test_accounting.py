@@ -19,7 +19,7 @@ def pass_(world: World) -> Counter[str]:
         isinstance(action, RemoveFinalizer) for action in decision.actions
     )
     world.step()
-    return Counter(settled_by_pool(observed, decision.status, now, let_go=let_go))  # pyright: ignore[reportArgumentType]
+    return Counter(settled_by_pool(observed, decision.status, now, released=let_go))  # pyright: ignore[reportArgumentType]
 
 
 def passes(world: World) -> Counter[str]:
@@ -60,7 +60,7 @@ def test_what_an_edit_replaced_counts_until_it_ended_and_not_until_somebody_look
     ended = world.now + 60
     world.now += 10 * HOUR
     world.stop_obediently()
-    world.runs[name] = replace(world.runs[name], ended_at=ended)
+    world.attempt_objects[name] = replace(world.attempt_objects[name], ended_at=ended)
     world.settle()
     assert float(world.status.earlier_gpu_seconds) == (HOUR + 60) * GPUS
 

@@ -1,8 +1,8 @@
-"""How an attempt ended, as seen on a real node with KubeRay 1.7 and told by our own driver."""
+"""How an attempt ended, as observed on a real node with KubeRay 1.7 and reported by our own driver."""
 
 import pytest
 
-from chex_operator.rules.outcome import End, Outcome, PodProblem, RayJobState, Told, outcome_of
+from chex_operator.rules.outcome import DriverReport, End, Outcome, PodProblem, RayJobState, outcome_of
 
 EVICTED = PodProblem("Evicted", "worker 3 was evicted: node out of memory", disruption=True)
 OUT_OF_MEMORY = PodProblem("OOMKilled", "Pod w ran out of memory; give its pool more")
@@ -14,10 +14,10 @@ def end_of(
     deployment_status: str,
     reason: str = "",
     *,
-    told: Told | None = None,
+    report: DriverReport | None = None,
     problems: tuple[PodProblem, ...] = (),
 ) -> Outcome | None:
-    return outcome_of(RayJobState(job_status, deployment_status, reason), told or Told(), problems)
+    return outcome_of(RayJobState(job_status, deployment_status, reason), report or DriverReport(), problems)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_stopped_ray_job_is_complete_and_no_success() -> None:
 
 def test_a_lost_head_fails_the_attempt_although_the_job_still_says_running() -> None:
     said = "Job submission has failed. Reason: BackoffLimitExceeded."
-    ended = outcome_of(RayJobState("RUNNING", "Failed", "SubmissionFailed", said), Told(), ())
+    ended = outcome_of(RayJobState("RUNNING", "Failed", "SubmissionFailed", said), DriverReport(), ())
     assert ended is not None
     assert (ended.end, ended.reason) == (End.FAILED, "SubmissionFailed")
     assert ended.message == f"the head was lost, or never took the entry point (KubeRay: {said})"
@@ -53,33 +53,35 @@ def test_an_eviction_is_a_disruption_and_no_failure() -> None:
 
 
 def test_a_fault_that_the_driver_found_in_its_input_counts_more_than_what_happened_to_its_pods() -> None:
-    told = Told(failure="ingest/north: t.csv has no column 'pleural'", by_input=True)
-    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
-    assert ended == Outcome(End.FAULTY, "StageFailed", told.failure)
+    report = DriverReport(failure="ingest/north: t.csv has no column 'pleural'", user_error=True)
+    ended = end_of("FAILED", "Failed", "AppFailed", report=report, problems=(EVICTED,))
+    assert ended == Outcome(End.FAULTY, "StageFailed", report.failure)
 
 
 def test_a_driver_that_only_misses_its_evicted_workers_was_disrupted() -> None:
-    told = Told(failure="pretrain/ssl: the workers failed and were not started again")
-    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(EVICTED,))
+    report = DriverReport(failure="pretrain/ssl: the workers failed and were not started again")
+    ended = end_of("FAILED", "Failed", "AppFailed", report=report, problems=(EVICTED,))
     assert ended == Outcome(End.DISRUPTED, "Evicted", EVICTED.message)
 
 
 def test_of_memory_that_ran_out_the_driver_knows_only_that_its_workers_are_gone() -> None:
-    told = Told(failure="pretrain/ssl: the workers failed and were not started again")
-    ended = end_of("FAILED", "Failed", "AppFailed", told=told, problems=(NO_IMAGE, OUT_OF_MEMORY))
-    said = f"{OUT_OF_MEMORY.message}; the driver says: {told.failure}"
+    report = DriverReport(failure="pretrain/ssl: the workers failed and were not started again")
+    ended = end_of("FAILED", "Failed", "AppFailed", report=report, problems=(NO_IMAGE, OUT_OF_MEMORY))
+    said = f"{OUT_OF_MEMORY.message}; the driver says: {report.failure}"
     assert ended == Outcome(End.FAILED, "OOMKilled", said)
     silent = end_of("RUNNING", "Failed", "SubmissionFailed", problems=(NO_IMAGE, OUT_OF_MEMORY))
     assert silent == Outcome(End.FAILED, "OOMKilled", OUT_OF_MEMORY.message)
 
 
 def test_a_driver_that_stopped_as_it_was_asked_has_stopped_whatever_ran_out_of_memory_then() -> None:
-    ended = end_of("FAILED", "Failed", "AppFailed", told=Told(stopped=True), problems=(OUT_OF_MEMORY,))
+    ended = end_of(
+        "FAILED", "Failed", "AppFailed", report=DriverReport(stopped=True), problems=(OUT_OF_MEMORY,)
+    )
     assert ended == Outcome(End.STOPPED, "Stopped")
 
 
 def test_a_driver_that_was_stopped_with_its_node_counts_as_disrupted() -> None:
-    ended = end_of("FAILED", "Failed", "AppFailed", told=Told(stopped=True), problems=(EVICTED,))
+    ended = end_of("FAILED", "Failed", "AppFailed", report=DriverReport(stopped=True), problems=(EVICTED,))
     assert ended is not None
     assert ended.end is End.DISRUPTED
 
@@ -97,7 +99,7 @@ def test_a_pod_that_never_ran_says_why_in_place_of_the_deadline() -> None:
 
 def test_the_end_of_a_drivers_output_is_not_repeated_to_everybody() -> None:
     tail = "Job entrypoint command failed with exit code 1, last available logs: KeyError: 'patient-7'"
-    outcome = outcome_of(RayJobState("FAILED", "Failed", "AppFailed", tail), Told(), [])
+    outcome = outcome_of(RayJobState("FAILED", "Failed", "AppFailed", tail), DriverReport(), [])
     assert outcome is not None
     assert "patient-7" not in outcome.message
     assert "its logs lie beside its artifacts" in outcome.message

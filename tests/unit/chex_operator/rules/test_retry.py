@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from chex_api.run_policy import RunPolicy
 from chex_operator.rules.outcome import End, Outcome
-from chex_operator.rules.retry import GiveUp, History, Retry, after, begun, wait_seconds
+from chex_operator.rules.retry import GiveUp, History, Retry, after, wait_seconds
 
 POLICY = RunPolicy(backoff_limit=3, max_disruptions=2)
 FAILED = Outcome(End.FAILED, "AppFailed", "out of memory")
@@ -54,10 +54,6 @@ def test_a_fault_of_the_manifest_is_never_retried() -> None:
 def test_a_stop_that_was_asked_for_costs_nothing() -> None:
     answer = after(History(failures=2), Outcome(End.STOPPED, "Stopped"), POLICY, progressed=True, now=NOW)
     assert answer == Retry(History(failures=0, not_before=NOW))
-
-
-def test_an_attempt_is_counted_when_it_is_written_down() -> None:
-    assert begun(History(attempts=4)).attempts == 5
 
 
 def test_waits_double_up_to_ten_minutes() -> None:

@@ -17,8 +17,10 @@ def stage(name: str, state: str = "Waiting", percent: int = 0) -> StageStatus:
 PREFLIGHT = stage("preflight", "Finished")
 
 
-def eta(*stages: StageStatus, told: dict[str, float] | None = None, active: float = HOUR) -> str:
-    progress = {name: StageProgress(done=1, total=2, eta_seconds=left) for name, left in (told or {}).items()}
+def eta(*stages: StageStatus, reported: dict[str, float] | None = None, active: float = HOUR) -> str:
+    progress = {
+        name: StageProgress(done=1, total=2, eta_seconds=left) for name, left in (reported or {}).items()
+    }
     everything = [PREFLIGHT, *stages]
     return running_line(everything, everything, progress, active).eta
 
@@ -42,13 +44,13 @@ def test_long_stages_count_more_than_short_ones() -> None:
 
 def test_time_left_is_a_range_while_a_long_stage_has_not_begun() -> None:
     assert (
-        eta(stage("pretrain/ssl", "Running", 50), stage("adapt/north"), told={"pretrain/ssl": 60.0})
+        eta(stage("pretrain/ssl", "Running", 50), stage("adapt/north"), reported={"pretrain/ssl": 60.0})
         == "1h-5h"
     )
 
 
 def test_time_left_is_what_the_drivers_say_once_they_say_all() -> None:
-    assert eta(stage("adapt/north", "Running", 50), told={"adapt/north": 2 * HOUR}) == "~2h"
+    assert eta(stage("adapt/north", "Running", 50), reported={"adapt/north": 2 * HOUR}) == "~2h"
 
 
 def test_time_left_is_not_told_at_the_very_beginning() -> None:

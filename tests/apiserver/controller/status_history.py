@@ -1,4 +1,4 @@
-"""All that watches tell of some kinds, kept as it comes: what was true at every moment, whatever polling would have missed."""
+"""All that watches report of some kinds, kept as it comes: what was true at every moment, whatever polling would have missed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Event:
         return self.object["metadata"]["name"]
 
 
-class Chronicle:
+class StatusHistory:
     """Of every namespace. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ class Chronicle:
 
 
 @contextmanager
-def chronicle(server: ApiClient) -> Iterator[Chronicle]:
+def status_history(server: ApiClient) -> Iterator[StatusHistory]:
     """Follow an API server from now until the block ends."""
-    kept, over = Chronicle(), threading.Event()
+    kept, over = StatusHistory(), threading.Event()
     watches = [_Watch(server, resource, kept.take, over) for resource in KEPT]
     for watch in watches:
         watch.start()
@@ -98,7 +98,7 @@ class _Watch(threading.Thread):
     def __init__(
         self, server: ApiClient, resource: Resource, take: Callable[[Event], None], over: threading.Event
     ) -> None:
-        super().__init__(name=f"chronicle of {resource.plural}", daemon=True)
+        super().__init__(name=f"status history of {resource.plural}", daemon=True)
         self._resource, self._take, self._over = resource, take, over
         self._server = server.again()
         listed = server.request("GET", f"{resource.path(None)}?limit=1")
@@ -124,7 +124,7 @@ class _Watch(threading.Thread):
         query = f"watch=1&timeoutSeconds={WATCH_SECONDS}&resourceVersion={self._version}"
         with self._server.stream(f"{self._resource.path(None)}?{query}") as (self._socket, lines):
             for line in lines:
-                told = json.loads(line)
-                assert told["type"] in ("ADDED", "MODIFIED", "DELETED"), told
-                self._version = told["object"]["metadata"]["resourceVersion"]
-                self._take(Event(self._resource, told["type"], told["object"]))
+                event = json.loads(line)
+                assert event["type"] in ("ADDED", "MODIFIED", "DELETED"), event
+                self._version = event["object"]["metadata"]["resourceVersion"]
+                self._take(Event(self._resource, event["type"], event["object"]))

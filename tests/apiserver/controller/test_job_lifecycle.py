@@ -6,8 +6,8 @@ from pathlib import Path
 from chex_operator.kube.resource import CLUSTER_RUNTIMES, CONFIGMAPS, EVENTS, JOBS, PODS, RAYJOBS, ROLES
 from tests.apiserver.control_plane import ApiClient
 from tests.apiserver.controller.hospital_network import HospitalNetwork, hospital_network, runtime_object
-from tests.apiserver.controller.recorder import contradictions, told
-from tests.apiserver.ray_engine.drives import die, fail, finish, hang, lose
+from tests.apiserver.controller.recorder import contradictions, versions_of
+from tests.apiserver.ray_engine.driver_runs import die, fail, finish, hang, lose
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
 from tests.apiserver.ray_engine.script import Part, no_image, unschedulable, wrong_configuration
@@ -33,7 +33,7 @@ def test_a_job_is_carried_from_its_manifest_to_its_report_and_every_status_is_tr
     assert status["reportURI"] == "s3://radiology-models/report.html"
     assert all(stage["attempt"] == 1 for stage in status["stages"])
     eventually(lambda: not network.live_pods(), "machines are still held")
-    versions = told(network.server, network.namespace, made["metadata"]["resourceVersion"])
+    versions = versions_of(network.server, network.namespace, made["metadata"]["resourceVersion"])
     assert contradictions(versions) == []
     assert len(versions) > 10
 
@@ -172,7 +172,10 @@ def test_suspending_frees_all_machines_and_resuming_goes_on(network: HospitalNet
     network.reaches("Complete")
     assert network.stage("pretrain/ssl")["attempt"] == 2
     assert network.stage("preflight")["attempt"] == 1
-    assert contradictions(told(network.server, network.namespace, made["metadata"]["resourceVersion"])) == []
+    assert (
+        contradictions(versions_of(network.server, network.namespace, made["metadata"]["resourceVersion"]))
+        == []
+    )
 
 
 def test_deleting_a_job_waits_for_the_checkpoint_and_frees_everything(network: HospitalNetwork) -> None:
@@ -225,7 +228,7 @@ def test_a_complete_job_that_is_edited_runs_what_changed(network: HospitalNetwor
     )
     changed = {stage["name"] for stage in status["stages"] if stage["identity"] != before[stage["name"]]}
     assert changed == {"preflight", "pretrain/ssl", "adapt/north", "evaluate/north", "report/tiny"}
-    versions = told(network.server, network.namespace, edited["metadata"]["resourceVersion"])
+    versions = versions_of(network.server, network.namespace, edited["metadata"]["resourceVersion"])
     assert contradictions(versions) == []
 
 

@@ -8,14 +8,14 @@ import pytest
 from chex_api.plan import Plan, digest_keys, make_plan
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
-from chex_operator.controller.act import Actor, Done, NotLeading
-from chex_operator.controller.views import FINALIZER, JobView, job_view
+from chex_operator.controller.apply import Applier, ApplyResult, NotLeading
+from chex_operator.controller.projections import FINALIZER, JobProjection, project_job
 from chex_operator.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, ServerError
 from chex_operator.kube.wire import Page
 from chex_operator.reconcile.actions import (
     AddFinalizer,
+    DeleteAttemptObject,
     DeletePlan,
-    DeleteRun,
     DeleteSupport,
     FreezePlan,
     RemoveFinalizer,
@@ -36,7 +36,7 @@ Calls = list[tuple[str, Any]]
 
 
 class Api:
-    """Holds one job, and notes what it is asked."""
+    """Holds one job, and records what it is asked."""
 
     def __init__(self, uid: str = "u", version: str = "5", *, gone: bool = False) -> None:
         self.calls: Calls = []
@@ -64,9 +64,9 @@ class Api:
         return {}
 
 
-def view(
+def projection(
     status: dict[str, Any] | None = None, finalizers: tuple[str, ...] = (), deleted: str | None = None
-) -> JobView:
+) -> JobProjection:
     metadata = {
         "namespace": "n",
         "name": "j",
@@ -76,19 +76,21 @@ def view(
         "finalizers": list(finalizers),
         "deletionTimestamp": deleted,
     }
-    return job_view({"metadata": metadata, "spec": {}, "status": status or {}})
+    return project_job({"metadata": metadata, "spec": {}, "status": status or {}})
 
 
 def observed(status: JobStatus | None = None) -> Observed:
     return Observed(JobReference("n", "j", "u", 1), Refused("No", "no"), status or JobStatus())
 
 
-async def act(api: Api, decision: Decision, seen: JobView | None = None, actor: Actor | None = None) -> Done:
-    actor = actor or Actor(api, VirtualClock(), lambda: True)  # pyright: ignore[reportArgumentType]
-    return await actor.act(seen or view(), observed(), decision)
+async def apply(
+    api: Api, decision: Decision, job: JobProjection | None = None, applier: Applier | None = None
+) -> ApplyResult:
+    applier = applier or Applier(api, VirtualClock(), lambda: True)  # pyright: ignore[reportArgumentType]
+    return await applier.apply(job or projection(), observed(), decision)
 
 
-DELETION = DeleteRun("attempt-1", "run-uid", is_preflight=False)
+DELETION = DeleteAttemptObject("attempt-1", "run-uid", is_preflight=False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ DELETION = DeleteRun("attempt-1", "run-uid", is_preflight=False)
 )
 def test_nothing_is_deleted_on_the_word_of_an_old_cache(api: Api) -> None:
     with pytest.raises(Conflict):
-        asyncio.run(act(api, Decision((DELETION,), JobStatus())))
+        asyncio.run(apply(api, Decision((DELETION,), JobStatus())))
     assert api.calls == [("get", "j")]
 
 
@@ -106,12 +108,12 @@ def test_a_conflict_among_calls_made_at_once_is_a_conflict() -> None:
             raise Conflict(409, "Conflict", "somebody was faster")
 
     with pytest.raises(Conflict, match="faster"):
-        asyncio.run(act(Refusing(), Decision((DeleteSupport("a", is_preflight=False),), JobStatus())))
+        asyncio.run(apply(Refusing(), Decision((DeleteSupport("a", is_preflight=False),), JobStatus())))
 
 
 def test_a_run_is_deleted_by_its_uid() -> None:
     api = Api()
-    asyncio.run(act(api, Decision((DELETION,), JobStatus())))
+    asyncio.run(apply(api, Decision((DELETION,), JobStatus())))
     assert api.calls[:2] == [("get", "j"), ("delete", ("attempt-1", "run-uid"))]
 
 
@@ -122,8 +124,8 @@ class Undeletable(Api):
 
 def test_a_deleted_job_that_waits_no_longer_goes_though_its_runs_cannot_be_deleted() -> None:
     api = Undeletable()
-    leaving = view(finalizers=(FINALIZER,), deleted="2026-11-01T00:00:00Z")
-    asyncio.run(act(api, Decision((DELETION, RemoveFinalizer()), JobStatus()), leaving))
+    leaving = projection(finalizers=(FINALIZER,), deleted="2026-11-01T00:00:00Z")
+    asyncio.run(apply(api, Decision((DELETION, RemoveFinalizer()), JobStatus()), leaving))
     assert api.calls[-1] == ("metadata", ({"finalizers": []}, "5"))
 
 
@@ -131,7 +133,9 @@ def test_a_job_that_was_not_deleted_keeps_its_finalizer_while_its_runs_cannot_be
     api = Undeletable()
     with pytest.raises(Forbidden):
         asyncio.run(
-            act(api, Decision((DELETION, RemoveFinalizer()), JobStatus()), view(finalizers=(FINALIZER,)))
+            apply(
+                api, Decision((DELETION, RemoveFinalizer()), JobStatus()), projection(finalizers=(FINALIZER,))
+            )
         )
     assert api.calls == [("get", "j")]
 
@@ -141,15 +145,15 @@ def test_a_job_that_was_not_deleted_keeps_its_finalizer_while_its_runs_cannot_be
 )
 def test_whoever_does_not_lead_any_more_writes_nothing(decision: Decision) -> None:
     api = Api()
-    actor = Actor(api, VirtualClock(), lambda: False)  # pyright: ignore[reportArgumentType]
+    applier = Applier(api, VirtualClock(), lambda: False)  # pyright: ignore[reportArgumentType]
     with pytest.raises(NotLeading):
-        asyncio.run(act(api, decision, actor=actor))
+        asyncio.run(apply(api, decision, applier=applier))
     assert [name for name, _ in api.calls if name != "get"] == []
 
 
 def test_the_status_is_told_last_of_the_version_that_the_finalizer_left() -> None:
     api = Api()
-    asyncio.run(act(api, Decision((AddFinalizer(),), JobStatus(phase="Preflight"))))
+    asyncio.run(apply(api, Decision((AddFinalizer(),), JobStatus(phase="Preflight"))))
     (first, (metadata, version)), (last, (status, after)) = api.calls
     assert (first, metadata, version) == ("metadata", {"finalizers": ["chexdragon.dev/checkpoint"]}, "5")
     assert (last, status["phase"], after) == ("status", "Preflight", "6")
@@ -158,10 +162,10 @@ def test_the_status_is_told_last_of_the_version_that_the_finalizer_left() -> Non
 def test_other_finalizers_stay() -> None:
     api = Api()
     asyncio.run(
-        act(
+        apply(
             api,
             Decision((RemoveFinalizer(),), JobStatus()),
-            view(finalizers=("other/one", "chexdragon.dev/checkpoint")),
+            projection(finalizers=("other/one", "chexdragon.dev/checkpoint")),
         )
     )
     assert ("metadata", ({"finalizers": ["other/one"]}, "5")) in api.calls
@@ -213,10 +217,10 @@ def test_what_cannot_be_created_is_told_beside_everything_else(
     status = JobStatus(
         stages=(StageStatus(name="preflight", state="Running"), StageStatus(name="other", state="Finished"))
     )
-    done = asyncio.run(act(api, Decision((StartPreflight(preflight()),), status)))
-    assert done == Done(told=True, trouble=error if tried_again else None)
-    _, (told, _) = api.calls[-1]
-    first, other = told["stages"]
+    done = asyncio.run(apply(api, Decision((StartPreflight(preflight()),), status)))
+    assert done == ApplyResult(status_written=True, retryable=error if tried_again else None)
+    _, (status, _) = api.calls[-1]
+    first, other = status["stages"]
     assert (first["reason"], first["message"]) == ("CreationRefused", words)
     assert other["state"] == "Finished"
 
@@ -226,9 +230,9 @@ def test_a_plan_that_cannot_be_written_is_told_of_its_preflight() -> None:
     api = Creating("ConfigMap", QUOTA)
     status = JobStatus(plan=frozen.name, stages=(StageStatus(name="preflight", state="Finished"),))
     actions = (FreezePlan(frozen, plan), DeletePlan("the-one-before"))
-    assert asyncio.run(act(api, Decision(actions, status))) == Done(told=True)
-    _, (told, _) = api.calls[-1]
-    (first,) = told["stages"]
+    assert asyncio.run(apply(api, Decision(actions, status))) == ApplyResult(status_written=True)
+    _, (status, _) = api.calls[-1]
+    (first,) = status["stages"]
     assert first["message"] == "Kubernetes refuses the plan: 403 Forbidden: exceeded quota"
     assert ("delete", ("the-one-before", None)) in api.calls
 
@@ -241,7 +245,7 @@ def test_a_plan_that_this_version_cannot_read_is_frozen_anew(held: str) -> None:
     metadata = {"name": frozen.stages[0].spec, "uid": "old", "ownerReferences": [{"uid": "u"}]}
     there = AlreadyExists(409, "AlreadyExists", "there")
     api = Creating("ConfigMap", there, {"metadata": metadata, "data": data})
-    asyncio.run(act(api, Decision((FreezePlan(frozen, plan),), JobStatus())))
+    asyncio.run(apply(api, Decision((FreezePlan(frozen, plan),), JobStatus())))
     deleted = [call for name, call in api.calls if name == "delete"]
     assert deleted == ([] if held == "the same" else [(frozen.stages[0].spec, "old")])
     assert ("create", frozen.name) in api.calls
@@ -256,7 +260,7 @@ def test_what_a_pass_provided_that_was_cut_off_is_replaced_where_an_edit_made_it
     there = AlreadyExists(409, "AlreadyExists", "there")
     api = Creating("ConfigMap", there, {"metadata": metadata, "data": {"stage.json": "before the edit"}})
     start = StartStage(frozen, frozen.stages[0], 1, 1, RunPolicy())
-    assert asyncio.run(act(api, Decision((start,), JobStatus()))).trouble is None
+    assert asyncio.run(apply(api, Decision((start,), JobStatus()))).retryable is None
     assert [call for verb, call in api.calls if verb == "delete"] == [(stage_name(name), "old")]
     assert api.calls.count(("create", stage_name(name))) == 2
     assert ("create", name) in api.calls
@@ -273,37 +277,39 @@ def test_half_a_plan_is_taken_away_so_that_it_is_made_anew() -> None:
     api = Missing("", NotFound(404, "NotFound", ""))
     start = StartStage(frozen, frozen.stages[0], 1, 1, RunPolicy())
     with pytest.raises(Conflict, match="of the plan is gone"):
-        asyncio.run(act(api, Decision((start,), JobStatus())))
+        asyncio.run(apply(api, Decision((start,), JobStatus())))
     assert [call for name, call in api.calls if name == "delete"] == [(frozen.name, None)]
 
 
 def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None:
-    told = JobStatus(phase="Preflight").told()
+    plain = JobStatus(phase="Preflight").told()
     api = Api()
-    assert not asyncio.run(act(api, Decision((), JobStatus(phase="Preflight")), view(told))).told
+    assert not asyncio.run(
+        apply(api, Decision((), JobStatus(phase="Preflight")), projection(plain))
+    ).status_written
     assert api.calls == []
     assert asyncio.run(
-        act(
+        apply(
             api,
             Decision((), JobStatus(phase="Preflight")),
-            view({**told, "activeSince": "2026-01-01T00:00:00Z"}),
+            projection({**plain, "activeSince": "2026-01-01T00:00:00Z"}),
         )
-    ).told
+    ).status_written
     assert api.calls[-1][1][0] == {"activeSince": None}
 
 
 def test_time_left_alone_is_told_every_five_minutes_and_not_at_once_after_a_restart() -> None:
     clock, api = VirtualClock(), Api()
-    actor = Actor(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
-    seen = view(JobStatus(eta="~2h").told())
+    applier = Applier(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
+    job = projection(JobStatus(eta="~2h").told())
 
     async def four_times() -> list[bool]:
-        told = [(await act(api, Decision((), JobStatus(eta="~1h")), seen, actor)).told]
+        written = [(await apply(api, Decision((), JobStatus(eta="~1h")), job, applier)).status_written]
         await clock.advance(301)
-        told.append((await act(api, Decision((), JobStatus(eta="50m")), seen, actor)).told)
-        told.append((await act(api, Decision((), JobStatus(eta="45m")), seen, actor)).told)
+        written.append((await apply(api, Decision((), JobStatus(eta="50m")), job, applier)).status_written)
+        written.append((await apply(api, Decision((), JobStatus(eta="45m")), job, applier)).status_written)
         await clock.advance(301)
-        told.append((await act(api, Decision((), JobStatus(eta="40m")), seen, actor)).told)
-        return told
+        written.append((await apply(api, Decision((), JobStatus(eta="40m")), job, applier)).status_written)
+        return written
 
     assert asyncio.run(four_times()) == [False, True, False, True]

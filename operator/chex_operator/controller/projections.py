@@ -1,6 +1,6 @@
-"""What the operator keeps of the API's objects. Small: a cluster holds ten thousand jobs, and their children.
+"""What the operator keeps of the API's objects. Small: a cluster holds ten thousand jobs and their children.
 
-A job's spec and status are kept as compressed JSON, which takes a tenth of the memory of dicts; they are read when a pass needs
+A job's spec and status are kept as compressed JSON, which takes a tenth of the memory of dicts; a pass decodes them when it needs
 them. Numbers are in `docs/operations.md`.
 """
 
@@ -17,23 +17,23 @@ from chex_operator.controller.fields import labels_of, part, parts, text
 from chex_operator.kube.resource import Object
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL, ROLE_LABEL
-from chex_operator.rules.observed import Notes, Run
-from chex_operator.rules.outcome import RayJobState, Told
+from chex_operator.rules.observed import AttemptObject, ProgressRecord
+from chex_operator.rules.outcome import DriverReport, RayJobState
 from chex_operator.rules.timestamps import seconds_of
 
 FINALIZER = "chexdragon.dev/checkpoint"
 COMPONENT_LABEL = "app.kubernetes.io/component"
-MOST_NOTE_BYTES = 16 * 1024
+MOST_RECORD_BYTES = 16 * 1024
 """Of a driver's progress and outcome; a preflight's result lists every stage and may be longer."""
 MOST_PREFLIGHT_BYTES = 900 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class JobProjection:
     """A `ChexTrainingJob`.
 
     Attributes:
-        is_at_its_end: its status tells the end of this very generation.
+        is_at_its_end: its status holds the end of this very generation.
     """
 
     namespace: str
@@ -54,18 +54,18 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
-    """A RayJob or a Job of ours. `job_name` is its owner's."""
+class AttemptObjectProjection:
+    """A RayJob or a Job of ours. `job_name` is the name of its owner."""
 
     job_uid: str
     namespace: str
     job_name: str
-    run: Run
+    attempt_object: AttemptObject
 
 
 @dataclass(frozen=True, slots=True)
-class ConfigMapView:
-    """A ConfigMap that a job is followed by: a plan, or the notes of an attempt."""
+class ConfigMapProjection:
+    """A ConfigMap that the operator watches: a plan, or the progress record of an attempt."""
 
     job_uid: str
     namespace: str
@@ -82,7 +82,7 @@ class ConfigMapView:
 
 
 @dataclass(frozen=True, slots=True)
-class RuntimeView:
+class RuntimeProjection:
     """A runtime of either kind."""
 
     namespace: str
@@ -95,11 +95,11 @@ class RuntimeView:
         return orjson.loads(zlib.decompress(self.spec))
 
 
-def job_view(item: Object) -> JobView:
+def project_job(item: Object) -> JobProjection:
     """Of a `ChexTrainingJob`."""
     metadata, spec, status = item["metadata"], part(item, "spec"), part(item, "status")
     reference, generation = part(spec, "runtimeRef"), int(metadata.get("generation") or 0)
-    return JobView(
+    return JobProjection(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
@@ -113,7 +113,7 @@ def job_view(item: Object) -> JobView:
     )
 
 
-def ray_job_view(item: Object) -> RunView:
+def project_ray_job(item: Object) -> AttemptObjectProjection:
     """Of a RayJob."""
     status = part(item, "status")
     state = RayJobState(
@@ -125,7 +125,7 @@ def ray_job_view(item: Object) -> RunView:
     return _run(item, state, is_preflight=False, ended=text(status, "endTime"))
 
 
-def job_run_view(item: Object) -> RunView:
+def project_batch_job(item: Object) -> AttemptObjectProjection:
     """Of a Job, in KubeRay's words."""
     status = part(item, "status")
     true = [each for each in parts(status, "conditions") if each.get("status") == "True"]
@@ -135,17 +135,17 @@ def job_run_view(item: Object) -> RunView:
     if "Complete" in conditions:
         state = RayJobState("SUCCEEDED", "Complete")
     elif "Failed" in conditions:
-        told = conditions["Failed"]
-        state = RayJobState("FAILED", "Failed", text(told, "reason"), text(told, "message"))
+        failed = conditions["Failed"]
+        state = RayJobState("FAILED", "Failed", text(failed, "reason"), text(failed, "message"))
     ended = text(status, "completionTime") or text(conditions.get("Failed", {}), "lastTransitionTime")
     # The Job controller sets `startTime` anew whenever a queue lets the Job go on.
     return _run(item, state, is_preflight=True, ended=ended, admitted=text(status, "startTime"))
 
 
-def config_map_view(item: Object) -> ConfigMapView:
+def project_config_map(item: Object) -> ConfigMapProjection:
     """Of a ConfigMap."""
     metadata, labels = item["metadata"], labels_of(item)
-    return ConfigMapView(
+    return ConfigMapProjection(
         job_uid=labels.get(JOB_UID_LABEL, ""),
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -157,10 +157,10 @@ def config_map_view(item: Object) -> ConfigMapView:
     )
 
 
-def runtime_view(item: Object) -> RuntimeView:
+def project_runtime(item: Object) -> RuntimeProjection:
     """Of a `ClusterChexRuntime` or `ChexRuntime`."""
     metadata = item["metadata"]
-    return RuntimeView(
+    return RuntimeProjection(
         namespace=text(metadata, "namespace"),
         name=metadata["name"],
         version=metadata["resourceVersion"],
@@ -168,25 +168,25 @@ def runtime_view(item: Object) -> RuntimeView:
     )
 
 
-def notes_of(view: ConfigMapView) -> Notes:
-    """What driver and operator have written. What cannot be understood is left out: a driver's mistake stops no job."""
-    data = view.data()
-    failure = _read(StageFailure, data.get(FAILURE), MOST_NOTE_BYTES)
-    told = Told(
+def progress_record_of(projection: ConfigMapProjection) -> ProgressRecord:
+    """What driver and operator have written. Entries that cannot be parsed are left out: a driver's mistake stops no job."""
+    data = projection.data()
+    failure = _read(StageFailure, data.get(FAILURE), MOST_RECORD_BYTES)
+    report = DriverReport(
         failure=failure.message if failure is not None else "",
-        by_input=failure.by_input if failure is not None else False,
+        user_error=failure.by_input if failure is not None else False,
         stopped=STOPPED in data,
     )
     result, preflight = None, None
-    if view.is_preflight:
+    if projection.is_preflight:
         preflight = _read(PreflightResult, data.get(RESULT), MOST_PREFLIGHT_BYTES)
     else:
-        result = _read(StageResult, data.get(RESULT), MOST_NOTE_BYTES)
-    return Notes(
-        uid=view.uid,
-        is_preflight=view.is_preflight,
-        told=told,
-        progress=_read(StageProgress, data.get(PROGRESS), MOST_NOTE_BYTES),
+        result = _read(StageResult, data.get(RESULT), MOST_RECORD_BYTES)
+    return ProgressRecord(
+        uid=projection.uid,
+        is_preflight=projection.is_preflight,
+        driver_report=report,
+        progress=_read(StageProgress, data.get(PROGRESS), MOST_RECORD_BYTES),
         result=result,
         preflight=preflight,
         stop_since=stop_since(data),
@@ -208,18 +208,20 @@ def stop_since(data: dict[str, str]) -> float | None:
         return 0.0
 
 
-def _run(item: Object, state: RayJobState, *, is_preflight: bool, ended: str, admitted: str = "") -> RunView:
+def _run(
+    item: Object, state: RayJobState, *, is_preflight: bool, ended: str, admitted: str = ""
+) -> AttemptObjectProjection:
     metadata = item["metadata"]
     owners = [
         text(each, "name")
         for each in parts(metadata, "ownerReferences")
         if text(each, "kind") == "ChexTrainingJob"
     ]
-    return RunView(
+    return AttemptObjectProjection(
         job_uid=labels_of(item).get(JOB_UID_LABEL, ""),
         namespace=metadata["namespace"],
         job_name=owners[0] if owners else "",
-        run=Run(
+        attempt_object=AttemptObject(
             name=metadata["name"],
             uid=metadata["uid"],
             is_preflight=is_preflight,
@@ -235,7 +237,7 @@ def _read(model: type[Any], text: str | None, most_bytes: int) -> Any:
     if text is None or len(text.encode()) > most_bytes:
         return None
     try:
-        # By the jobs image, which may be of another version: fields that this one does not know are passed over.
+        # Written by the jobs image, which may be of another version: unknown fields are ignored.
         return model.model_validate_json(text, extra="ignore")
     except ValidationError:
         return None

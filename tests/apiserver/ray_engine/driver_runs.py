@@ -13,7 +13,7 @@ from chex_api.plan import digest_keys, make_plan
 from chex_api.stage import StageProgress, StageResult, StageSpec
 from tests.apiserver.ray_engine.driver import Driver
 from tests.apiserver.ray_engine.ends import EVICTED, End
-from tests.apiserver.ray_engine.script import Drive
+from tests.apiserver.ray_engine.script import DriverRun
 
 FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
 """Exit codes of `chex_jobs.executor.cluster`."""
@@ -29,24 +29,24 @@ def result_of(spec: StageSpec, summary: dict[str, Any] | None = None) -> StageRe
     )
 
 
-def play(steps: int = 2) -> Drive:
+def play(steps: int = 2) -> DriverRun:
     """What every attempt does that has nothing else to do: a preflight looks, a stage finishes."""
     look_around, work = look(), finish(steps)
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         return await (look_around if driver.run.kind == PREFLIGHT else work)(driver)
 
-    return drive
+    return run
 
 
-def look(*, as_another_version: bool = False) -> Drive:
+def look(*, as_another_version: bool = False) -> DriverRun:
     """A preflight that finds everything as it should be, and the stages that scripted drivers have finished.
 
     Args:
         as_another_version: Whether it computes other identities than the operator, as an image of another release may.
     """
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         job = ChexTrainingJob.parse(json.loads(driver.file(MANIFEST_FILE)))
         digests = {key: hashlib.sha256(key.encode()).hexdigest() for key in digest_keys(job.spec)}
         stages = {stage.label: stage for stage in make_plan(job, digests).stages}
@@ -64,10 +64,10 @@ def look(*, as_another_version: bool = False) -> Drive:
         await driver.conclude(RESULT, found.plain())
         return FINISHED
 
-    return drive
+    return run
 
 
-def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool = True) -> Drive:
+def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool = True) -> DriverRun:
     """Work for some steps and finish; stop between two of them when asked to.
 
     Args:
@@ -76,7 +76,7 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
         tells: Whether the result arrives; where not, only a preflight will find the stage finished.
     """
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         for step in range(steps):
             asked = await driver.tell(_progress(step, steps))
             if asked:
@@ -89,34 +89,34 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
             await driver.conclude(RESULT, result.plain())
         return FINISHED
 
-    return drive
+    return run
 
 
-def fail(message: str = "the loss is not a number", *, by_input: bool = False, steps: int = 0) -> Drive:
+def fail(message: str = "the loss is not a number", *, by_input: bool = False, steps: int = 0) -> DriverRun:
     """Commit some steps, then say why, and fail."""
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         for step in range(1, steps + 1):
             await driver.tell(_progress(step))
         await driver.conclude(FAILURE, StageFailure(message=message, by_input=by_input).plain())
         return WRONG_INPUT if by_input else FAILED
 
-    return drive
+    return run
 
 
-def die(code: int = 1) -> Drive:
+def die(code: int = 1) -> DriverRun:
     """End without a word."""
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         return code
 
-    return drive
+    return run
 
 
-def hang(*, obeys: bool = True) -> Drive:
+def hang(*, obeys: bool = True) -> DriverRun:
     """Make progress without end; stop when asked to, or not even then."""
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         step = 0
         while True:
             step += 1
@@ -125,20 +125,20 @@ def hang(*, obeys: bool = True) -> Drive:
                 return await _stopped(driver)
             await driver.pause()
 
-    return drive
+    return run
 
 
-def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 0) -> Drive:
+def lose(role: str = "worker", end: End = EVICTED, *, steps: int = 0) -> DriverRun:
     """Commit some steps, then lose the Pods of a role. Without a worker, Ray's trainer fails; a head takes all with it."""
 
-    async def drive(driver: Driver) -> int:
+    async def run(driver: Driver) -> int:
         for step in range(1, steps + 1):
             await driver.tell(_progress(step))
         driver.end_pods(role, end)
         await asyncio.sleep(1.0 if role == "worker" else 3600.0)
         return FAILED
 
-    return drive
+    return run
 
 
 def _progress(step: int, steps: int = 0) -> StageProgress:

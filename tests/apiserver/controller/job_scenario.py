@@ -1,7 +1,7 @@
-"""A whole job's life at an operator to which things happen; and what must be true of it whatever happens.
+"""A job from its manifest to its end, at an operator to which things happen; and what must be true whatever happens.
 
-An operator reaches the API server through a proxy, which is where things happen to it (`ordeals`). Drivers, KubeRay's stand-in
-and the tests themselves go straight there. The stories are what people do with a job.
+An operator reaches the API server through a proxy, which is where things happen to it (`fault_scenarios`). Drivers, KubeRay's stand-in
+and the tests themselves go straight there. `user_scenarios` are what people do with a job.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from chex_operator.kube.resource import (
     Resource,
 )
 from tests.apiserver.control_plane import ApiClient
-from tests.apiserver.controller.chronicle import Chronicle
 from tests.apiserver.controller.forked_operator import ForkedOperator
 from tests.apiserver.controller.hospital_network import MERGE_PATCH, HospitalNetwork, hospital_network
 from tests.apiserver.controller.operator_process import OperatorProcess
 from tests.apiserver.controller.recorder import contradictions, two_at_once
+from tests.apiserver.controller.status_history import StatusHistory
 from tests.apiserver.fault_proxy import FaultProxy, fault_proxy
 from tests.apiserver.ray_engine.engine import Engine
 from tests.apiserver.ray_engine.launching import eventually
@@ -45,18 +45,18 @@ TENDED_SECONDS = 0.1
 OUR_LABEL = "chexdragon.dev/job-uid"
 OF_A_JOB = (CONFIGMAPS, ROLES, ROLEBINDINGS, NETWORKPOLICIES)
 """Kinds of which the chart, or Kubernetes, has some in every namespace; what a job has of them bears `OUR_LABEL`."""
-TOLD = ("name", "state", "attempt", "failures", "manifestURI", "manifestSha256")
+COMPARED = ("name", "state", "attempt", "failures", "manifestURI", "manifestSha256")
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
 
 
-def _while_it_goes_on(
-    method: Callable[Concatenate[Life, Given], None],
-) -> Callable[Concatenate[Life, Given], None]:
-    """One thread at a time, and without effect once the life is over."""
+def _until_it_ends(
+    method: Callable[Concatenate[JobScenario, Given], None],
+) -> Callable[Concatenate[JobScenario, Given], None]:
+    """One thread at a time, and without effect once the scenario is over."""
 
     @wraps(method)
-    def guarded(self: Life, *args: Given.args, **kwargs: Given.kwargs) -> None:
+    def guarded(self: JobScenario, *args: Given.args, **kwargs: Given.kwargs) -> None:
         with self._one_at_a_time:
             if not self._over.is_set():
                 method(self, *args, **kwargs)
@@ -65,18 +65,18 @@ def _while_it_goes_on(
 
 
 @dataclass
-class Life:
+class JobScenario:
     """One job in a namespace of its own, from its manifest to its end.
 
     Attributes:
-        standings: Where the job stood whenever its story came to rest.
+        resting_states: The job's state whenever its user scenario came to rest.
         log: What happened to its operators.
     """
 
     network: HospitalNetwork
     proxy: FaultProxy
-    chronicle: Chronicle
-    standings: list[Object] = field(default_factory=list)
+    history: StatusHistory
+    resting_states: list[Object] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -104,11 +104,11 @@ class Life:
         while not self._over.wait(TENDED_SECONDS):
             self._tend()
 
-    # What its story does.
+    # What its user scenario does.
 
     @property
     def job(self) -> Object | None:
-        return self.chronicle.latest(self.network.namespace, JOBS, "tiny")
+        return self.history.latest(self.network.namespace, JOBS, "tiny")
 
     @property
     def status(self) -> Object:
@@ -117,15 +117,15 @@ class Life:
     def reaches(self, phase: str) -> None:
         """Wait for a phase, and keep where the job stands then."""
         self.until(lambda: self.status.get("phase") == phase, f"the job is not {phase}")
-        self.standings.append(_standing(self.status, self.network.namespace))
+        self.resting_states.append(_resting_state(self.status, self.network.namespace))
 
     def comes_to(self, stage: str, *, state: str = "Running", reason: str = "") -> None:
         """Wait until a stage is in this state, for this reason."""
 
         def look() -> bool:
             stages = {each["name"]: each for each in self.status.get("stages") or []}
-            told = stages.get(stage) or {}
-            return told.get("state") == state and reason in ("", told.get("reason"))
+            found = stages.get(stage) or {}
+            return found.get("state") == state and reason in ("", found.get("reason"))
 
         self.until(look, f"{stage} is not {state} {reason}")
 
@@ -134,7 +134,7 @@ class Life:
         try:
             eventually(lambda: not self._remains(), otherwise, seconds=PATIENCE_SECONDS, pause=0.2)
         except AssertionError as left:
-            raise AssertionError(f"{left}: {self._remains()}\n{self.told()}") from None
+            raise AssertionError(f"{left}: {self._remains()}\n{self.explanation()}") from None
 
     def ends(self) -> None:
         """Delete the job, and wait until there is nothing of it any more."""
@@ -144,8 +144,8 @@ class Life:
 
     def until(self, look: Callable[[], Found | None], otherwise: str) -> Found:
         """What `look` finds once it finds something."""
-        found = self.chronicle.wait(look, seconds=PATIENCE_SECONDS)
-        assert found, f"{otherwise}\n{self.told()}"
+        found = self.history.wait(look, seconds=PATIENCE_SECONDS)
+        assert found, f"{otherwise}\n{self.explanation()}"
         return found
 
     def _remains(self) -> list[str]:
@@ -157,7 +157,7 @@ class Life:
             for item in self.network.list(kind, selector)
         ]
 
-    def told(self) -> str:
+    def explanation(self) -> str:
         """What one wants to read when it went wrong."""
         logs = "\n".join(f"{each.log.name}:\n{each.text()[-6000:]}" for each in self._replicas)
         return "\n".join([*self.log, json.dumps(self.status, indent=1)[:8000], logs])
@@ -174,7 +174,7 @@ class Life:
 
     # What happens to its operators. Any thread.
 
-    @_while_it_goes_on
+    @_until_it_ends
     def crash(self, why: str = "", *, frees_lease: bool = True) -> None:
         """SIGKILL for the replica that leads, which is started again at once; nobody need wait until the Lease expires."""
         leader = self._leader()
@@ -184,13 +184,13 @@ class Life:
             self.free_lease()
         leader.start()
 
-    @_while_it_goes_on
+    @_until_it_ends
     def free_lease(self) -> None:
         """Take the Lease away from whoever holds it."""
         answer = self._server.request("DELETE", self._lease)
         assert answer.code in (200, 404), answer.message
 
-    @_while_it_goes_on
+    @_until_it_ends
     def give_lease_away(self) -> None:
         """Let the Lease be somebody's who never renews it."""
         taken = {"spec": {"holderIdentity": "rival", "leaseDurationSeconds": 15}}
@@ -198,20 +198,20 @@ class Life:
         assert answer.accepted, answer.message
         self.log.append("the Lease is a rival's")
 
-    @_while_it_goes_on
+    @_until_it_ends
     def scale_up(self) -> None:
         """Start one more replica."""
         self._replicas.append(self.network.another())
         self._replicas[-1].start()
 
-    @_while_it_goes_on
+    @_until_it_ends
     def freeze(self) -> None:
         """Let the replica that leads stand still."""
         self._frozen = self._leader()
         self._frozen.freeze()
         self.log.append(f"{self._frozen.name} stands still")
 
-    @_while_it_goes_on
+    @_until_it_ends
     def thaw(self) -> None:
         """Let it go on where it stood."""
         assert self._frozen is not None
@@ -219,7 +219,7 @@ class Life:
         self.log.append(f"{self._frozen.name} goes on")
 
     def later(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do something after so many seconds, if the life goes on then."""
+        """Do something after so many seconds, if the scenario goes on then."""
 
         def if_living() -> None:
             with self._one_at_a_time:
@@ -230,7 +230,7 @@ class Life:
         timer.daemon = True
         timer.start()
 
-    @_while_it_goes_on
+    @_until_it_ends
     def _tend(self) -> None:
         for replica in self._replicas:
             if replica.ended:
@@ -247,8 +247,10 @@ class Life:
 
 
 @contextmanager
-def life(server: ApiClient, engine: Engine, chronicle: Chronicle, folder: Path) -> Iterator[Life]:
-    """A life that has not begun; whatever happens in it ends with the block."""
+def job_scenario(
+    server: ApiClient, engine: Engine, history: StatusHistory, folder: Path
+) -> Iterator[JobScenario]:
+    """A scenario that has not started; whatever happens in it ends with the block."""
     with (
         fault_proxy(server) as proxy,
         server.again() as own,
@@ -256,49 +258,49 @@ def life(server: ApiClient, engine: Engine, chronicle: Chronicle, folder: Path) 
             own, engine, folder, address=proxy.url, process=ForkedOperator, started=False
         ) as network,
     ):
-        lived = Life(network, proxy, chronicle)
+        scenario = JobScenario(network, proxy, history)
         try:
-            yield lived
+            yield scenario
         finally:
-            lived.end()
+            scenario.end()
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is left of a life that must be the same however its operators fared.
+    """What must be the same however the operators fared.
 
     Attributes:
-        standings: Where the job stood whenever its story came to rest.
+        resting_states: The job's state whenever its user scenario came to rest.
         attempts: How often the run of each attempt was created; by stage and number.
         starts: How often its driver was started.
     """
 
-    standings: list[Object]
+    resting_states: list[Object]
     attempts: Counter[str]
     starts: Counter[str]
 
 
-def record_of(lived: Life) -> Record:
-    """Of a life that has come to its end."""
-    network, kept = lived.network, lived.chronicle
+def record_of(scenario: JobScenario) -> Record:
+    """The record of a scenario that has come to its end."""
+    network, kept = scenario.network, scenario.history
     runs = kept.events(network.namespace, RAYJOBS) + kept.events(network.namespace, BATCH_JOBS)
     created = [_attempt(each.object) for each in runs if each.type == "ADDED"]
     started = [run for run in network.engine.started if run.namespace == network.namespace]
     return Record(
-        standings=lived.standings,
+        resting_states=scenario.resting_states,
         attempts=Counter(attempt for attempt in created if attempt is not None),
         starts=Counter(f"{run.kind}/{run.stage} {run.number}" for run in started),
     )
 
 
-def faults_of(lived: Life) -> list[str]:
-    """What must not be in any life."""
-    kept, namespace = lived.chronicle, lived.network.namespace
+def faults_of(scenario: JobScenario) -> list[str]:
+    """What must not happen in any scenario."""
+    kept, namespace = scenario.history, scenario.network.namespace
     return [
         *contradictions([event.object for event in kept.events(namespace, JOBS)]),
         *two_at_once(kept.events(namespace, RAYJOBS), _ray_job_has_ended),
         *two_at_once(kept.events(namespace, PODS), _pod_has_ended),
-        *(f"logged: {line}" for line in _unforeseen(lived)),
+        *(f"logged: {line}" for line in _unexpected_errors(scenario)),
     ]
 
 
@@ -320,17 +322,19 @@ def _attempt(run: Object) -> str | None:
     return f"{labels['app.kubernetes.io/component']}/{labels['chexdragon.dev/stage']} {labels['chexdragon.dev/attempt']}"
 
 
-def _standing(status: Object, namespace: str) -> Object:
-    """Of a status what every undisturbed life tells too: no moments, no names that hold the job's uid."""
-    stages = [{key: stage.get(key) for key in TOLD} for stage in status["stages"]]
+def _resting_state(status: Object, namespace: str) -> Object:
+    """Of a status what an undisturbed scenario has too: no times, no names that hold the job's uid."""
+    stages = [{key: stage.get(key) for key in COMPARED} for stage in status["stages"]]
     conditions = {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
-    told = {key: status.get(key) for key in ("phase", "progress", "stage", "best", "hospitals", "reportURI")}
-    plain = json.dumps({**told, "stages": stages, "conditions": conditions})
+    compared = {
+        key: status.get(key) for key in ("phase", "progress", "stage", "best", "hospitals", "reportURI")
+    }
+    plain = json.dumps({**compared, "stages": stages, "conditions": conditions})
     return json.loads(plain.replace(namespace, "NAMESPACE"))
 
 
-def _unforeseen(lived: Life) -> Iterator[str]:
-    """Exceptions that replicas have logged: what an API server has caused is told in a line."""
-    for line in lived.logged():
+def _unexpected_errors(scenario: JobScenario) -> Iterator[str]:
+    """Exceptions that replicas have logged: what an API server has caused is logged in a line."""
+    for line in scenario.logged():
         if "exception" in line and "NotLeading" not in line["exception"]:
             yield line["exception"]
