@@ -52,7 +52,14 @@ run: $(INSTALLED) ## the whole pipeline on generated films; prints where the rep
 
 .PHONY: test
 test: lint types contracts generated programs ## everything that must hold before a commit; PYTEST_ARGS="-k ..." narrows pytest
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest $(TWO_PROCESSES) $(PYTEST_ARGS)
+
+.PHONY: check
+check: lint types contracts generated ## what needs no server and no cluster, in minutes: lint, types, contracts, unit and chart tests
+	@$(BIN)/pytest $(TWO_PROCESSES) tests/unit tests/chart $(PYTEST_ARGS)
+
+# The tiers that wait for servers most of their time run side by side (tests/conftest.py divides them).
+TWO_PROCESSES := -n 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: programs
 programs: $(INSTALLED) ## the servers that tests start, built once (some minutes) and cached: Kubernetes' API server, etcd, an S3 server
