@@ -41,7 +41,7 @@ class StageFailure(ApiModel):
     """Why an attempt failed, in words for people."""
 
     message: str = Field(max_length=4000, description="What, where, and what to do.")
-    by_input: bool = Field(description="The manifest or the data are at fault: no retry mends it.")
+    user_error: bool = Field(description="The manifest or the data are at fault: no retry mends it.")
 
 
 class PreflightResult(ApiModel):

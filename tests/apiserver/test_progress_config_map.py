@@ -59,13 +59,15 @@ def test_progress_and_the_result_arrive(
 ) -> None:
     sent = threading.Event()
     with ProgressConfigMap(driver, NAMESPACE, progress_name, threading.Event(), interval=0.05) as progress:
-        progress.tell(StageProgress(done=3, total=8, unit="step", message="learning", metrics={"loss": 0.5}))
+        progress.report(
+            StageProgress(done=3, total=8, unit="step", message="learning", metrics={"loss": 0.5})
+        )
         while not sent.wait(0.05):
             held = api_server.request("GET", f"{CONFIG_MAPS}/{progress_name}").body.get("data") or {}
             if PROGRESS in held:
                 assert StageProgress.parse(json.loads(held[PROGRESS])).done == 3
                 sent.set()
-        assert progress.conclude(RESULT, {"manifestUri": "s3://models/manifest.json"})
+        assert progress.finish(RESULT, {"manifestUri": "s3://models/manifest.json"})
     held = api_server.request("GET", f"{CONFIG_MAPS}/{progress_name}").body["data"]
     assert json.loads(held[RESULT]) == {"manifestUri": "s3://models/manifest.json"}
 
@@ -99,6 +101,6 @@ def test_an_api_server_that_is_away_costs_no_run(
 ) -> None:
     away = ApiServer("https://127.0.0.1:9", driver.token_file, driver.certificate_file)
     with ProgressConfigMap(away, NAMESPACE, progress_name, threading.Event(), interval=0.05) as progress:
-        progress.tell(StageProgress(done=1, total=2))
-        assert not progress.conclude(RESULT, {}, tries=1)
+        progress.report(StageProgress(done=1, total=2))
+        assert not progress.finish(RESULT, {}, tries=1)
     assert "progress was not accepted" in caplog.text

@@ -12,7 +12,7 @@ from chex_api.loading import validate_job
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageSpec
 from chex_jobs.artifacts import ArtifactStore
-from chex_jobs.executor.cluster import FINISHED, INTERRUPTED, WRONG_INPUT, attempt_id, run_attempt
+from chex_jobs.executor.cluster import FINISHED, INTERRUPTED, USER_ERROR_EXIT, attempt_id, run_attempt
 from chex_jobs.handover.context import Machine
 from tests.pipeline.manifest import tiny_job
 
@@ -26,10 +26,10 @@ class Told:
     progress: list[StageProgress] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=dict)
 
-    def tell(self, progress: StageProgress) -> None:
+    def report(self, progress: StageProgress) -> None:
         self.progress.append(progress)
 
-    def conclude(self, key: str, plain: object) -> bool:
+    def finish(self, key: str, plain: object) -> bool:
         self.outcome[key] = plain
         return True
 
@@ -74,8 +74,8 @@ def test_a_fault_of_the_data_is_told_as_one_that_no_retry_mends(tmp_path: Path) 
         "patientColumn": "persons",
     }
     told = Told()
-    assert run(ingest_stage(tmp_path, table=table), told) == WRONG_INPUT
-    assert told.outcome[FAILURE]["byInput"] is True
+    assert run(ingest_stage(tmp_path, table=table), told) == USER_ERROR_EXIT
+    assert told.outcome[FAILURE]["userError"] is True
     assert "films.csv has no column 'persons'" in told.outcome[FAILURE]["message"]
 
 

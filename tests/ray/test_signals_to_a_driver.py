@@ -32,8 +32,8 @@ class Printer:
     def __init__(self, *_): pass
     def __enter__(self): return self
     def __exit__(self, *_): pass
-    def tell(self, progress): print("progress", progress.done, flush=True)
-    def conclude(self, key, plain): print("concluded", key, flush=True); return True
+    def report(self, progress): print("progress", progress.done, flush=True)
+    def finish(self, key, plain): print("concluded", key, flush=True); return True
 
 class NoServer:
     of_this_pod = staticmethod(lambda environment: None)

@@ -75,7 +75,7 @@ def adapt(
 
         def after(unit: Unit) -> None:
             cleaner.clean()
-            reporter.tell(unit)
+            reporter.report(unit)
 
         if not _run(coordinator, stage, context, after):
             return None
@@ -220,7 +220,7 @@ class SweepReporter:
         self._total = num_units
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
-    def tell(self, unit: Unit) -> None:
+    def report(self, unit: Unit) -> None:
         """Report after `unit`."""
         done = self._coordinator.num_finished
         ended = [*self._coordinator.choices, *self._coordinator.failures]

@@ -37,7 +37,7 @@ from chex_jobs.stages.errors import StageFailed
 
 log = logging.getLogger(__name__)
 
-FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
+FINISHED, FAILED, USER_ERROR_EXIT, INTERRUPTED = 0, 1, 2, 3
 MOST_SUMMARY_CHARACTERS = 8_000
 """A ConfigMap of an attempt stays below 16 KiB; the manifest holds the whole summary."""
 LAST_LINES_SECONDS = 0.5
@@ -62,7 +62,7 @@ def main() -> int:
             with _joined_ray():
                 code = run_attempt(spec, attempt, _machine(), progress, stop)
         except EndedBySignal:  # before anything began, or without waiting for it
-            progress.conclude(STOPPED, {})
+            progress.finish(STOPPED, {})
             code = INTERRUPTED
         return signals.exit_code or code if code == INTERRUPTED else code
 
@@ -81,20 +81,20 @@ def _joined_ray() -> Iterator[None]:
         ray.shutdown()
 
 
-class Teller(Protocol):
+class ProgressReporter(Protocol):
     """Where progress and the outcome go; see `ProgressConfigMap`."""
 
-    def tell(self, progress: StageProgress) -> None:
+    def report(self, progress: StageProgress) -> None:
         """Take progress without waiting."""
         ...
 
-    def conclude(self, key: str, plain: object) -> bool:
+    def finish(self, key: str, plain: object) -> bool:
         """Take the outcome."""
         ...
 
 
 def run_attempt(
-    spec: StageSpec, attempt: str, machine: Machine, progress: Teller, stop: threading.Event
+    spec: StageSpec, attempt: str, machine: Machine, progress: ProgressReporter, stop: threading.Event
 ) -> int:
     """Run a stage to its manifest, or to the words that say why not; the exit code."""
     from chex_jobs.stages.registry import run_stage  # loads torch and Ray's libraries
@@ -104,23 +104,23 @@ def run_attempt(
         store=ArtifactStore.open(spec.artifacts_uri),
         attempt_id=attempt,
         machine=machine,
-        on_progress=progress.tell,
+        on_progress=progress.report,
         stop=stop,
     )
     try:
         done = run_stage(spec, context)
     except StageStopped:
         log.info("%s: stopped; the next attempt goes on", label)
-        progress.conclude(STOPPED, {})
+        progress.finish(STOPPED, {})
         return INTERRUPTED
     except StageFailed as error:
         log.error("%s", error)
-        progress.conclude(FAILURE, StageFailure(message=str(error)[:4000], by_input=error.by_input).plain())
-        return WRONG_INPUT if error.by_input else FAILED
+        progress.finish(FAILURE, StageFailure(message=str(error)[:4000], user_error=error.user_error).plain())
+        return USER_ERROR_EXIT if error.user_error else FAILED
     result = StageResult(
         manifest_uri=done.manifest_uri, manifest_sha256=done.manifest_sha256, summary=bounded(done.summary)
     )
-    progress.conclude(RESULT, result.plain())
+    progress.finish(RESULT, result.plain())
     log.info("%s: finished, %s", label, done.manifest_uri)
     return FINISHED
 

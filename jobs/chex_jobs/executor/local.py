@@ -94,7 +94,7 @@ class LocalExecutor:
         try:
             result = _result(run_stage(stage, context))
         except StageFailed as error:
-            raise error.in_full() from error.__cause__
+            raise error.with_details() from error.__cause__
         self._observer.finished(stage, result, time.monotonic() - begun)
         return result
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from chex_jobs.executor.chunk_writer import INTERVAL_SECONDS, LAST_SECONDS
 from chex_jobs.executor.log_chunks import attempt_of
 from chex_jobs.executor.redaction import Redactor, secrets_of
-from chex_jobs.stages.unforeseen import keep_whole, without_text
+from chex_jobs.stages.unexpected_errors import keep_whole, without_text
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,14 @@ from chex_api.job import ChexTrainingJob
 from chex_api.plan import make_plan
 from chex_api.stage import StageProgress, StageResult
 from chex_jobs.artifacts import ArtifactError, ArtifactStore
-from chex_jobs.executor.cluster import FAILED, FINISHED, WRONG_INPUT, Teller, attempt_id, bounded
+from chex_jobs.executor.cluster import (
+    FAILED,
+    FINISHED,
+    USER_ERROR_EXIT,
+    ProgressReporter,
+    attempt_id,
+    bounded,
+)
 from chex_jobs.executor.log_archive import archived_output
 from chex_jobs.executor.log_chunks import attempt_of, preflight_logs
 from chex_jobs.executor.pod_files import mounted
@@ -36,7 +43,7 @@ from chex_jobs.executor.signals import exit_on_signals
 from chex_jobs.preflight import PreflightFailed, run_preflight
 from chex_jobs.preflight.outlook import notices
 from chex_jobs.preflight.wording import dataset_lines
-from chex_jobs.stages.unforeseen import keep_whole, without_text
+from chex_jobs.stages.unexpected_errors import keep_whole, without_text
 
 log = logging.getLogger(__name__)
 
@@ -60,41 +67,41 @@ def main() -> int:
         return look(job, progress, attempt_of(logs))
 
 
-def look(job: ChexTrainingJob, progress: Teller, attempt_uri: str) -> int:
+def look(job: ChexTrainingJob, progress: ProgressReporter, attempt_uri: str) -> int:
     """Run the checks and tell what they found, or what is wrong; the exit code.
 
     What nobody foresaw is stored whole in the attempt's folder.
     """
-    progress.tell(StageProgress(done=0, total=0, message="looking at sources and storage"))
+    progress.report(StageProgress(done=0, total=0, message="looking at sources and storage"))
     try:
         result = _found(job, progress)
     except PreflightFailed as error:
         log.error("%s", error)
-        return _failed(progress, str(error), by_input=error.by_input)
+        return _failed(progress, str(error), user_error=error.user_error)
     except ArtifactError as error:
         log.error("%s", error)
-        return _failed(progress, str(error), by_input=False)
+        return _failed(progress, str(error), user_error=False)
     except Exception as error:
         message = f"unexpected {type(error).__name__}, a fault of chex; {keep_whole(error, attempt_uri)}"
         log.error("%s\n%s", message, without_text(error))
-        return _failed(progress, message, by_input=False)
-    if not progress.conclude(RESULT, result.plain()):
+        return _failed(progress, message, user_error=False)
+    if not progress.finish(RESULT, result.plain()):
         log.error("the result could not be told to the API server")
         return FAILED
     log.info("preflight passed; %d of %d stages are finished", len(result.finished), len(result.identities))
     return FINISHED
 
 
-def _failed(progress: Teller, message: str, *, by_input: bool) -> int:
-    progress.conclude(FAILURE, StageFailure(message=message[:4000], by_input=by_input).plain())
-    return WRONG_INPUT if by_input else FAILED
+def _failed(progress: ProgressReporter, message: str, *, user_error: bool) -> int:
+    progress.finish(FAILURE, StageFailure(message=message[:4000], user_error=user_error).plain())
+    return USER_ERROR_EXIT if user_error else FAILED
 
 
-def _found(job: ChexTrainingJob, progress: Teller) -> PreflightResult:
+def _found(job: ChexTrainingJob, progress: ProgressReporter) -> PreflightResult:
     def tell(dataset: str, done: int, total: int) -> None:
         if done % FILMS_BETWEEN == 0:
             message = f"looking at data set {dataset}"
-            progress.tell(StageProgress(done=done, total=total, unit="films", message=message))
+            progress.report(StageProgress(done=done, total=total, unit="films", message=message))
 
     report = run_preflight(job, tell)
     for name, outlook in report.datasets.items():

@@ -113,11 +113,11 @@ class ProgressConfigMap:
         self._ended.set()
         self._thread.join(TIMEOUT_SECONDS * 2)
 
-    def tell(self, progress: StageProgress) -> None:
+    def report(self, progress: StageProgress) -> None:
         """Remember what is to be sent next; never waits."""
         self._newest = progress
 
-    def conclude(self, key: str, plain: object, *, tries: int = 5) -> bool:
+    def finish(self, key: str, plain: object, *, tries: int = 5) -> bool:
         """Send how the attempt ended (`RESULT`, `FAILURE` or `STOPPED`); whether it arrived. The artifacts know it in any case."""
         for number in range(tries):
             if number:

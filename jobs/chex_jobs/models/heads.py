@@ -26,6 +26,6 @@ def full_precision(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
-def unit_rows(vectors: torch.Tensor) -> torch.Tensor:
+def l2_normalize(vectors: torch.Tensor) -> torch.Tensor:
     """Rows scaled to length 1, in full precision: `[B, D]` -> `[B, D]`."""
     return nn.functional.normalize(full_precision(vectors), dim=1)

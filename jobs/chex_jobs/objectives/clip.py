@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 import chex_api.objective as api
-from chex_jobs.models.heads import full_precision, linear_projection, unit_rows
+from chex_jobs.models.heads import full_precision, l2_normalize, linear_projection
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.text_encoder import TextEncoderModule
 from chex_jobs.objectives.batch import Batch
 from chex_jobs.objectives.contrastive import MAX_LOGITS, info_nce
 from chex_jobs.objectives.gather import gather, gather_with_gradient, mean_over_ranks, rank
-from chex_jobs.objectives.loss import Loss, shared
+from chex_jobs.objectives.loss import Loss, with_global_value
 from chex_jobs.objectives.parts import Parts
 
 MAX_SCALE = 100.0
@@ -111,8 +111,8 @@ class Clip(nn.Module):
                 `text_group` where texts may be equal (without it every text is taken for different), and
                 `study_text_groups` where a study has more texts than the one that is shown.
         """
-        images = unit_rows(self.image_projection(self.image_encoder(batch["images"][:, 0:1])))  # [B, D]
-        texts = unit_rows(
+        images = l2_normalize(self.image_projection(self.image_encoder(batch["images"][:, 0:1])))  # [B, D]
+        texts = l2_normalize(
             self.text_projection(self.text_encoder(batch["input_ids"], batch["attention_mask"]))
         )  # [B, D]
         scale = full_precision(self.temperature())
@@ -132,7 +132,7 @@ class Clip(nn.Module):
             "text_top1": mean_over_ranks(to_image.top1),
             "logit_scale": scale.detach()[0],
         }
-        return Loss(shared((to_text.loss + to_image.loss) / 2), metrics)
+        return Loss(with_global_value((to_text.loss + to_image.loss) / 2), metrics)
 
 
 def _groups(batch: Batch) -> torch.Tensor:

@@ -22,7 +22,7 @@ class Loss(NamedTuple):
     metrics: dict[str, torch.Tensor]
 
 
-def shared(local: torch.Tensor) -> torch.Tensor:
+def with_global_value(local: torch.Tensor) -> torch.Tensor:
     """The global loss as a value, this rank's part of it as a gradient.
 
     The parts are scaled so that their *mean* over ranks is the global loss. Ranks then average gradients,

@@ -8,7 +8,7 @@ they are in the queue, whatever its length. The key encoder follows the query en
 group's statistics tell which key belongs, and nothing is learned about films. The paper shuffles films among
 GPUs for the key branch. Here normalisation is in groups of fixed size, whatever the number of ranks, so the
 key branch sees the *global* batch in another order, in which its groups are as unlike the query's as can be
-(`key_order`): a film shares with its key's group ceil(g / G) films of its own group, itself included, for G
+(`shuffle_bn_order`): a film shares with its key's group ceil(g / G) films of its own group, itself included, for G
 groups of g films. That needs two groups or more.
 
 **When the key encoder moves.** At the start of each training pass, from the weights that the optimizer's last
@@ -20,14 +20,14 @@ import torch
 from torch import nn
 
 import chex_api.objective as api
-from chex_jobs.models.heads import mlp_projection, unit_rows
+from chex_jobs.models.heads import l2_normalize, mlp_projection
 from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.seeding import derived_seed
 from chex_jobs.objectives.batch import Batch
 from chex_jobs.objectives.contrastive import info_nce
 from chex_jobs.objectives.gather import gather, mean_over_ranks, rank, world_size
-from chex_jobs.objectives.loss import Loss, shared
-from chex_jobs.objectives.momentum import follow, follower_of
+from chex_jobs.objectives.loss import Loss, with_global_value
+from chex_jobs.objectives.momentum import ema_copy_of, ema_update
 from chex_jobs.objectives.parts import Parts
 
 
@@ -83,10 +83,12 @@ class MoCo(nn.Module):
         self.image_projection = mlp_projection(
             image_encoder.num_features, projection_dim, seed=seed, purpose="moco projection"
         )
-        self.key_encoder = follower_of(self.image_encoder)
-        self.key_projection = follower_of(self.image_projection)
+        self.key_encoder = ema_copy_of(self.image_encoder)
+        self.key_projection = ema_copy_of(self.image_projection)
         generator = torch.Generator().manual_seed(derived_seed(seed, "moco queue"))
-        self.register_buffer("queue", unit_rows(torch.randn(queue_size, projection_dim, generator=generator)))
+        self.register_buffer(
+            "queue", l2_normalize(torch.randn(queue_size, projection_dim, generator=generator))
+        )
         self.register_buffer("queue_films", torch.full((queue_size,), -1, dtype=torch.int64))
         self.register_buffer("queue_position", torch.zeros(1, dtype=torch.int64))
 
@@ -99,9 +101,9 @@ class MoCo(nn.Module):
         """
         images = batch["images"]
         if self.training:
-            follow(self.key_encoder, self.image_encoder, self.momentum)
-            follow(self.key_projection, self.image_projection, self.momentum)
-        queries = unit_rows(self.image_projection(self.image_encoder(images[:, 0:1])))  # [B, D]
+            ema_update(self.key_encoder, self.image_encoder, self.momentum)
+            ema_update(self.key_projection, self.image_projection, self.momentum)
+        queries = l2_normalize(self.image_projection(self.image_encoder(images[:, 0:1])))  # [B, D]
         with torch.no_grad():
             all_keys = self._keys(images[:, 1:2])  # [W * B, D]
         own = slice(rank() * len(images), (rank() + 1) * len(images))
@@ -114,17 +116,17 @@ class MoCo(nn.Module):
             )  # fmt: skip
         if self.training:
             self._enqueue(all_keys, batch.get("ordinals"))
-        return Loss(shared(contrast.loss), {"top1": mean_over_ranks(contrast.top1)})
+        return Loss(with_global_value(contrast.loss), {"top1": mean_over_ranks(contrast.top1)})
 
     def _keys(self, images: torch.Tensor) -> torch.Tensor:
         """Keys `[W * B, D]` of the global batch, in its own order, from this rank's views `[B, 1, S, S]`."""
         num_rows = len(images)
         if self.group_size is None:
-            return gather(unit_rows(self.key_projection(self.key_encoder(images))))
+            return gather(l2_normalize(self.key_projection(self.key_encoder(images))))
         # Views travel as uint8, a quarter of the bytes of the paper's code, which shuffles floats.
-        order = key_order(num_rows * world_size(), self.group_size).to(images.device)
+        order = shuffle_bn_order(num_rows * world_size(), self.group_size).to(images.device)
         mine = order[rank() * num_rows : (rank() + 1) * num_rows]
-        keys = gather(unit_rows(self.key_projection(self.key_encoder(gather(images)[mine]))))
+        keys = gather(l2_normalize(self.key_projection(self.key_encoder(gather(images)[mine]))))
         return keys[torch.argsort(order)]
 
     def _enqueue(self, keys: torch.Tensor, own_films: torch.Tensor | None) -> None:
@@ -142,7 +144,7 @@ class MoCo(nn.Module):
         self.queue_position.copy_((self.queue_position + len(keys)) % len(self.queue))
 
 
-def key_order(num_films: int, group_size: int) -> torch.Tensor:
+def shuffle_bn_order(num_films: int, group_size: int) -> torch.Tensor:
     """The order in which the key branch sees the global batch: int64 `[N]`, a permutation of its rows.
 
     Groups as rows of a table, read column by column: each new group takes its films as evenly as can be from

@@ -10,7 +10,7 @@ from torch import nn
 from chex_jobs.objectives.gather import gather
 
 
-def follower_of(leader: nn.Module) -> nn.Module:
+def ema_copy_of(leader: nn.Module) -> nn.Module:
     """A copy of a network whose parameters have become buffers of the same names.
 
     Buffers are what is wanted of it: optimizers never see them, ZeRO never divides them, DeepSpeed leaves
@@ -26,14 +26,14 @@ def follower_of(leader: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def follow(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
+def ema_update(follower: nn.Module, leader: nn.Module, momentum: float) -> None:
     """Average: follower = momentum * follower + (1 - momentum) * leader, over the parameters of the leader.
 
     Statistics of BatchNorm are not averaged: the follower's come from its own batches. Under ZeRO-3 this is
     a collective call.
 
     Args:
-        follower: what `follower_of(leader)` made.
+        follower: what `ema_copy_of(leader)` made.
         leader: the network that is trained.
         momentum: 0 to 1; 1 leaves the follower where it is.
     """

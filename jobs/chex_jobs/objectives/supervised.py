@@ -14,7 +14,7 @@ from chex_jobs.models.image_encoder import ImageEncoderModule
 from chex_jobs.models.seeding import isolated_random
 from chex_jobs.objectives.batch import Batch
 from chex_jobs.objectives.gather import sum_over_ranks, world_size
-from chex_jobs.objectives.loss import Loss, shared
+from chex_jobs.objectives.loss import Loss, with_global_value
 from chex_jobs.objectives.parts import Parts
 
 
@@ -73,7 +73,7 @@ class Supervised(nn.Module):
         all_known = sum_over_ranks(known)
         # Times W, because ranks average what they should add up.
         local = total * world_size() / all_known.clamp(min=1)
-        return Loss(shared(local), {"labelled": all_known})
+        return Loss(with_global_value(local), {"labelled": all_known})
 
 
 def masked_cross_entropy(

@@ -28,13 +28,13 @@ _EVERY_PART = "every part"
 class PreflightFailed(Exception):
     """Something outside the manifest is not as the manifest says. All that was found is in `faults`.
 
-    `by_input` is false where storage did not answer: another try may find everything well.
+    `user_error` is false where storage did not answer: another try may find everything well.
     """
 
-    def __init__(self, faults: list[Fault], *, by_input: bool = True) -> None:
+    def __init__(self, faults: list[Fault], *, user_error: bool = True) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
-        self.by_input = by_input
+        self.user_error = user_error
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def run_preflight(
     for path, error in tower_errors(spec):
         found.add(path, error)
     if found.faults:
-        raise PreflightFailed(found.faults, by_input=found.by_input)
+        raise PreflightFailed(found.faults, user_error=found.user_error)
     return PreflightReport(digests, datasets, to_decode, not_trained(spec, datasets))
 
 
@@ -147,11 +147,11 @@ class _Faults:
     """What is wrong so far, and whether all of it was answered for."""
 
     faults: list[Fault] = field(default_factory=list)
-    by_input: bool = True
+    user_error: bool = True
 
     def add(self, path: str, error: Exception) -> None:
         self.faults.append(Fault(path, str(error)))
-        self.by_input &= not isinstance(error, StorageUnavailable)
+        self.user_error &= not isinstance(error, StorageUnavailable)
 
 
 def _check_storage(spec: JobSpec, found: _Faults) -> None:

@@ -7,16 +7,16 @@ class StageFailed(Exception):
     Args:
         stage: `<kind>/<name>`.
         message: what many may read.
-        by_input: the manifest or the data are at fault: the same attempt would fail again.
+        user_error: the manifest or the data are at fault: the same attempt would fail again.
         whole: the message with the text of an exception that nobody foresaw, which may quote data; empty: there is none.
     """
 
-    def __init__(self, stage: str, message: str, *, by_input: bool, whole: str = "") -> None:
+    def __init__(self, stage: str, message: str, *, user_error: bool, whole: str = "") -> None:
         super().__init__(f"{stage}: {message}")
         self.stage = stage
-        self.by_input = by_input
+        self.user_error = user_error
         self._whole = whole or message
 
-    def in_full(self) -> "StageFailed":
+    def with_details(self) -> "StageFailed":
         """The same failure with its whole text: for whoever ran the stage on a machine of their own, not for a cluster."""
-        return StageFailed(self.stage, self._whole, by_input=self.by_input)
+        return StageFailed(self.stage, self._whole, user_error=self.user_error)

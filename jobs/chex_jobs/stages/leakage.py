@@ -80,7 +80,7 @@ def check_unseen(label: str, what: str, met: Fingerprints, seen: Sequence[tuple[
                 label,
                 f"{counted} of the {what} are among {name} (told by their content, whatever their files are called); leave "
                 "them out of one of the two",
-                by_input=True,
+                user_error=True,
             )
 
 

@@ -24,7 +24,7 @@ def have_labels(reference: DatasetReference, context: StageContext, label: str) 
     try:
         ensure_labels(context.store, reference, context.attempt_id)
     except DataError as error:
-        raise StageFailed(label, f"data set {reference.films.name!r}: {error}", by_input=True) from error
+        raise StageFailed(label, f"data set {reference.films.name!r}: {error}", user_error=True) from error
 
 
 def opened_dataset(reference: DatasetReference, context: StageContext) -> ChestXrayDataset:

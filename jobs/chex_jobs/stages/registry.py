@@ -13,14 +13,14 @@ from chex_jobs.handover.failures import ProcessFailed
 from chex_jobs.handover.parents import MissingParent
 from chex_jobs.models.errors import ModelError
 from chex_jobs.stages.errors import StageFailed
-from chex_jobs.stages.unforeseen import keep_whole
+from chex_jobs.stages.unexpected_errors import keep_whole
 from chex_jobs.sweep.coordinator import UnitFailed
 from chex_jobs.training.errors import CheckpointFailed, TrainingError, WorkersFailed
 
 Run = Callable[[StageSpec, StageContext], FinishedArtifact]
-OF_INPUT = (DataError, ModelError, NoLabels, TrainingError)
+USER_ERRORS = (DataError, ModelError, NoLabels, TrainingError)
 """The manifest or the data are at fault: the next attempt would end the same way."""
-OF_PLACE = (
+INFRASTRUCTURE_ERRORS = (
     ArtifactError,
     TasksFailed,
     CheckpointFailed,
@@ -31,7 +31,7 @@ OF_PLACE = (
     ResultsFormatError,
 )
 """Storage or machines are at fault. Looked at first: some of them belong to the other family too."""
-FORESEEN_ELSEWHERE = {"OutOfMemoryError"}
+EXPECTED_ELSEWHERE = {"OutOfMemoryError"}
 """Exceptions of torch and Ray whose text tells memory alone."""
 
 
@@ -92,16 +92,16 @@ def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
         raise
     except ProcessFailed as error:
         raise _of_another_process(label, error, _attempt_uri(spec, context)) from error
-    except OF_PLACE as error:
-        raise StageFailed(label, str(error), by_input=False) from error
-    except OF_INPUT as error:
-        raise StageFailed(label, str(error), by_input=True) from error
+    except INFRASTRUCTURE_ERRORS as error:
+        raise StageFailed(label, str(error), user_error=False) from error
+    except USER_ERRORS as error:
+        raise StageFailed(label, str(error), user_error=True) from error
     except Exception as error:
         kind, kept = type(error).__name__, keep_whole(error, _attempt_uri(spec, context))
         raise StageFailed(
             label,
             f"unexpected {kind}, a fault of chex; {kept}",
-            by_input=False,
+            user_error=False,
             whole=f"unexpected {kind}, a fault of chex: {error}; {kept}",
         ) from error
 
@@ -109,11 +109,13 @@ def run_stage(spec: StageSpec, context: StageContext) -> FinishedArtifact:
 def _of_another_process(label: str, error: ProcessFailed, attempt_uri: str) -> StageFailed:
     """The failure of another process: of what nobody foresaw there, the type alone is told."""
     cause = error.cause
-    if cause is None or cause.kind in FORESEEN_ELSEWHERE.union(_names((*OF_INPUT, *OF_PLACE))):
-        return StageFailed(label, str(error), by_input=False)
+    if cause is None or cause.kind in EXPECTED_ELSEWHERE.union(
+        _names((*USER_ERRORS, *INFRASTRUCTURE_ERRORS))
+    ):
+        return StageFailed(label, str(error), user_error=False)
     kept = keep_whole(error, attempt_uri)
     return StageFailed(
-        label, f"{error.words}: {cause.kind}; {kept}", by_input=False, whole=f"{error}; {kept}"
+        label, f"{error.words}: {cause.kind}; {kept}", user_error=False, whole=f"{error}; {kept}"
     )
 
 

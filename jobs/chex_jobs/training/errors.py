@@ -10,7 +10,7 @@ TrainingError
 ├── CheckpointMismatch    a checkpoint belongs to another model or another run
 └── WorkersFailed         worker processes died more often than they may
 
-UnforeseenInWorker        anything else, on its way from a worker to the driver
+UnexpectedInWorker        anything else, on its way from a worker to the driver
 """
 
 import traceback
@@ -19,7 +19,7 @@ from typing import Self
 from chex_jobs.handover.failures import ProcessFailed
 
 
-class UnforeseenInWorker(Exception):
+class UnexpectedInWorker(Exception):
     """What a worker died of and nobody foresaw. It prints as type and place alone.
 
     Ray prints what workers raise on the driver's output, which in a cluster many may read; the text may quote a cell of a table
@@ -42,7 +42,7 @@ class UnforeseenInWorker(Exception):
         whole = "".join(traceback.format_exception(error))
         return cls(type(error).__name__, f"{last.filename}:{last.lineno} in {last.name}", str(error), whole)
 
-    def __reduce__(self) -> tuple[type["UnforeseenInWorker"], tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[type["UnexpectedInWorker"], tuple[str, str, str, str]]:
         return type(self), (self.kind, self.place, self.text, self.whole)
 
 

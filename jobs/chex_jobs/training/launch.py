@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.handover.failures import Cause
-from chex_jobs.training.errors import TrainingError, UnforeseenInWorker, WorkersFailed
+from chex_jobs.training.errors import TrainingError, UnexpectedInWorker, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
 from chex_jobs.training.run import TrainingRun
@@ -167,7 +167,7 @@ def _work(config: dict[str, Any]) -> "TrainingOutcome | TrainingError":
     except TrainingError as error:
         return error
     except Exception as error:
-        raise UnforeseenInWorker.of(error) from None
+        raise UnexpectedInWorker.of(error) from None
 
 
 class _Fit:
@@ -223,7 +223,7 @@ def _workers_failed(error: BaseException) -> WorkersFailed:
         inner = inner.__cause__
     inner = getattr(inner, "_base_exc", inner)  # Ray's UserExceptionWithTraceback
     words = "the workers failed and were not started again"
-    if not isinstance(inner, UnforeseenInWorker):
+    if not isinstance(inner, UnexpectedInWorker):
         return WorkersFailed(words, Cause(type(inner).__name__, _last_line(str(inner))))
     failed = WorkersFailed(words, Cause(inner.kind, _last_line(inner.text)))
     failed.add_note(f"In the worker:\n{inner.whole}")

@@ -174,7 +174,7 @@ def progress_record_of(projection: ConfigMapProjection) -> ProgressRecord:
     failure = _read(StageFailure, data.get(FAILURE), MOST_RECORD_BYTES)
     report = DriverReport(
         failure=failure.message if failure is not None else "",
-        user_error=failure.by_input if failure is not None else False,
+        user_error=failure.user_error if failure is not None else False,
         stopped=STOPPED in data,
     )
     result, preflight = None, None

@@ -92,7 +92,7 @@ def test_a_failed_attempt_is_tried_again_and_leaves_nothing_behind(network: Hosp
 
 
 def test_a_fault_of_the_data_fails_the_job_in_the_drivers_own_words(network: HospitalNetwork) -> None:
-    network.plan(fail("no column 'Effusion' in data.csv", by_input=True), kind="ingest", stage="north")
+    network.plan(fail("no column 'Effusion' in data.csv", user_error=True), kind="ingest", stage="north")
     network.apply()
     network.reaches("Failed")
     failed = network.condition("Failed")
@@ -102,7 +102,7 @@ def test_a_fault_of_the_data_fails_the_job_in_the_drivers_own_words(network: Hos
 
 
 def test_a_failing_preflight_asks_for_no_gpu(network: HospitalNetwork) -> None:
-    network.plan(fail("spec.datasets[0].source: no such bucket", by_input=True), kind="preflight")
+    network.plan(fail("spec.datasets[0].source: no such bucket", user_error=True), kind="preflight")
     network.apply()
     network.reaches("Failed")
     assert network.condition("Failed")["reason"] == "PreflightFailed"

@@ -53,7 +53,7 @@ def test_a_job_is_cancelled_resumed_and_deleted(network: HospitalNetwork, plugin
 def test_a_failed_job_is_resumed_once_its_data_are_mended(network: HospitalNetwork, plugin: Plugin) -> None:
     here = f"--namespace={network.namespace}"
     network.plan(
-        fail("no column 'Effusion' in data.csv", by_input=True), stage="north", kind="ingest", number=1
+        fail("no column 'Effusion' in data.csv", user_error=True), stage="north", kind="ingest", number=1
     )
     assert plugin("submit", "-", text=json.dumps(network.manifest())).returncode == 0
     network.reaches("Failed")
@@ -77,7 +77,7 @@ def test_a_watch_of_a_job_that_the_operator_refuses_ends_with_its_words(
 def test_a_watch_of_a_job_that_fails_ends_with_the_drivers_words(
     network: HospitalNetwork, plugin: Plugin
 ) -> None:
-    network.plan(fail("no column 'Effusion' in data.csv", by_input=True), kind="ingest", stage="north")
+    network.plan(fail("no column 'Effusion' in data.csv", user_error=True), kind="ingest", stage="north")
     done = plugin("submit", "-", "--watch", text=json.dumps(network.manifest()))
     assert done.returncode == 1
     assert "no column 'Effusion' in data.csv" in done.stdout

@@ -15,7 +15,7 @@ from tests.apiserver.ray_engine.driver import Driver
 from tests.apiserver.ray_engine.ends import EVICTED, End
 from tests.apiserver.ray_engine.script import DriverRun
 
-FINISHED, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 3
+FINISHED, FAILED, USER_ERROR_EXIT, INTERRUPTED = 0, 1, 2, 3
 """Exit codes of `chex_jobs.executor.cluster`."""
 PREFLIGHT = "preflight"
 
@@ -92,14 +92,14 @@ def finish(steps: int = 2, summary: dict[str, Any] | None = None, *, tells: bool
     return run
 
 
-def fail(message: str = "the loss is not a number", *, by_input: bool = False, steps: int = 0) -> DriverRun:
+def fail(message: str = "the loss is not a number", *, user_error: bool = False, steps: int = 0) -> DriverRun:
     """Commit some steps, then say why, and fail."""
 
     async def run(driver: Driver) -> int:
         for step in range(1, steps + 1):
             await driver.tell(_progress(step))
-        await driver.conclude(FAILURE, StageFailure(message=message, by_input=by_input).plain())
-        return WRONG_INPUT if by_input else FAILED
+        await driver.conclude(FAILURE, StageFailure(message=message, user_error=user_error).plain())
+        return USER_ERROR_EXIT if user_error else FAILED
 
     return run
 

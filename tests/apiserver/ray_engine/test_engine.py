@@ -58,13 +58,13 @@ def test_an_entry_point_that_ends_well_is_succeeded_first_and_complete_then(pad:
 def test_an_entry_point_that_fails_is_failed_first_and_its_submitter_is_complete(
     pad: Launchpad, engine: Engine
 ) -> None:
-    engine.script.plan(fail("no films", by_input=True), namespace=pad.namespace)
+    engine.script.plan(fail("no films", user_error=True), namespace=pad.namespace)
     name = pad.launch()
     status = pad.reaches(name, "Failed")
     assert (status["reason"], status["jobStatus"]) == ("AppFailed", "FAILED")
     assert ("Running", "FAILED") in pad.states(name)
     assert ended(submitter(pad, name)) == "Complete"
-    assert pad.told(name)[FAILURE] == {"message": "no films", "byInput": True}
+    assert pad.told(name)[FAILURE] == {"message": "no films", "userError": True}
 
 
 def test_a_finished_rayjob_loses_its_cluster_and_keeps_its_submitter(pad: Launchpad) -> None:
@@ -388,7 +388,7 @@ def test_a_preflight_finds_what_drivers_have_finished_though_they_could_not_tell
 
 
 def test_a_preflight_that_fails_fails_its_job(pad: Launchpad, engine: Engine) -> None:
-    engine.script.plan(fail("the storage is read-only", by_input=True), namespace=pad.namespace)
+    engine.script.plan(fail("the storage is read-only", user_error=True), namespace=pad.namespace)
     name = pad.launch_preflight()
     eventually(lambda: ended(submitter(pad, name)) == "Failed", "the Job has not failed")
     assert pad.told(name)[FAILURE]["message"] == "the storage is read-only"

@@ -28,7 +28,7 @@ from chex_jobs.handover.context import Machine
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.weights import load_weights, weights_of
 from chex_jobs.training.assemble import assemble_objective
-from chex_jobs.training.errors import NonFiniteLoss, UnforeseenInWorker, WorkersFailed
+from chex_jobs.training.errors import NonFiniteLoss, UnexpectedInWorker, WorkersFailed
 from chex_jobs.training.launch import _work, launch
 from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
@@ -199,10 +199,10 @@ def test_what_a_worker_dies_of_reaches_the_driver_whole(store: ArtifactStore) ->
 
 
 def test_what_a_worker_dies_of_says_its_type_and_place_alone_where_ray_prints_it() -> None:
-    with pytest.raises(UnforeseenInWorker) as died:
+    with pytest.raises(UnexpectedInWorker) as died:
         _work({"run": QuotesAPatient(), "checkpoints": None, "mailbox": Mock()})
     printed = "".join(traceback.format_exception(died.value))
-    assert "UnforeseenInWorker: KeyError at" in printed
+    assert "UnexpectedInWorker: KeyError at" in printed
     assert "patient-4711" not in printed
     arrived = pickle.loads(pickle.dumps(died.value))
     assert (arrived.kind, arrived.text, arrived.whole) == ("KeyError", "'patient-4711'", died.value.whole)

@@ -27,7 +27,7 @@ def reported() -> list[StageProgress]:
         unit = coordinator.next()
         assert unit is not None
         coordinator.finish(unit.identity, answer(unit))
-        reporter.tell(unit)
+        reporter.report(unit)
     return said
 
 

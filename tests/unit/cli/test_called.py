@@ -49,7 +49,7 @@ def test_a_module_is_named_with_its_python(monkeypatch: pytest.MonkeyPatch) -> N
     assert called() == "/usr/bin/python3 -m chex_jobs.cli"
 
 
-@pytest.mark.parametrize("ending", [StageFailed("ingest/north", "no film", by_input=True), StageStopped()])
+@pytest.mark.parametrize("ending", [StageFailed("ingest/north", "no film", user_error=True), StageStopped()])
 def test_a_run_that_ended_early_goes_on_with_the_words_that_were_typed(
     ending: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

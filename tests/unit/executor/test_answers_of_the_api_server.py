@@ -41,7 +41,7 @@ def test_an_answer_that_is_cut_off_is_not_the_last_one_that_is_asked_for(error: 
     server: Any = Answers(error, times=2)
     stop = threading.Event()
     with ProgressConfigMap(server, "n", "a-progress", stop, interval=0.01) as progress:
-        progress.tell(StageProgress(done=1, total=2))
+        progress.report(StageProgress(done=1, total=2))
         assert stop.wait(PATIENCE_SECONDS)
 
 
@@ -50,4 +50,4 @@ def test_how_an_attempt_ended_is_sent_again(error: Exception, monkeypatch: pytes
     monkeypatch.setattr(threading.Event, "wait", lambda *_: time.sleep(0.01))
     server: Any = Answers(error, times=2)
     progress = ProgressConfigMap(server, "n", "a-progress", threading.Event())
-    assert progress.conclude(RESULT, {})
+    assert progress.finish(RESULT, {})

@@ -13,7 +13,7 @@ from chex_api.loading import validate_job
 from chex_jobs.executor import preflight
 from tests.pipeline.manifest import tiny_job
 from tests.unit.data.films import hospital_dataset, write_hospital
-from tests.unit.executor.test_unforeseen_failures import Told
+from tests.unit.executor.test_unexpected_failures import Told
 
 
 def job_of(plain: dict[str, Any]) -> ChexTrainingJob:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from chex_jobs.models.heads import unit_rows
+from chex_jobs.models.heads import l2_normalize
 from chex_jobs.objectives.clip import MAX_SCALE, Clip, LogitScale
 from tests.unit.objectives import paper, towers
 
@@ -17,8 +17,8 @@ def clip(**settings: float) -> Clip:
 
 
 def embeddings(module: Clip, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    images = unit_rows(module.image_projection(module.image_encoder(batch["images"][:, 0:1])))
-    texts = unit_rows(
+    images = l2_normalize(module.image_projection(module.image_encoder(batch["images"][:, 0:1])))
+    texts = l2_normalize(
         module.text_projection(module.text_encoder(batch["input_ids"], batch["attention_mask"]))
     )
     return images.detach(), texts.detach()

@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chex_jobs.models.heads import unit_rows
+from chex_jobs.models.heads import l2_normalize
 from chex_jobs.objectives.contrastive import Contrast, info_nce
 from tests.unit.objectives import paper
 
 
 def vectors(num: int, seed: int, dim: int = 6) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return unit_rows(torch.randn(num, dim, generator=generator, dtype=torch.float64))
+    return l2_normalize(torch.randn(num, dim, generator=generator, dtype=torch.float64))
 
 
 @settings(deadline=None, max_examples=50)

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chex_jobs.models.heads import unit_rows
+from chex_jobs.models.heads import l2_normalize
 from chex_jobs.objectives import MoCo
-from chex_jobs.objectives.moco import key_order
+from chex_jobs.objectives.moco import shuffle_bn_order
 from tests.unit.objectives import paper, towers
 
 BATCH = 8
@@ -35,7 +35,7 @@ def encoded(module: MoCo, images: torch.Tensor, weights: Mapping[str, torch.Tens
     pixels = ((images / 255.0 - module.image_encoder.pixel_mean) / module.image_encoder.pixel_std).flatten(1)
     features = torch.tanh(pixels @ weights["encoder.weight"].T + weights["encoder.bias"])
     hidden = torch.relu(features @ weights["0.weight"].T + weights["0.bias"])
-    return unit_rows(hidden @ weights["2.weight"].T + weights["2.bias"])
+    return l2_normalize(hidden @ weights["2.weight"].T + weights["2.bias"])
 
 
 def test_four_steps_are_those_of_the_papers_pseudo_code() -> None:
@@ -150,8 +150,8 @@ def test_a_films_own_earlier_keys_are_not_its_negatives() -> None:
     module.eval()
     images = towers.batch(2, BATCH)["images"]
     order = torch.tensor([3, 1, 2, 0, 4, 5, 7, 6])
-    queries = unit_rows(module.image_projection(module.image_encoder(images[:, 0:1]))).detach().numpy()
-    keys = unit_rows(module.key_projection(module.key_encoder(images[:, 1:2]))).numpy()
+    queries = l2_normalize(module.image_projection(module.image_encoder(images[:, 0:1]))).detach().numpy()
+    keys = l2_normalize(module.key_projection(module.key_encoder(images[:, 1:2]))).numpy()
     own = (films[order][:, None] == module.queue_films[None, :]).numpy()
     assert own.sum(axis=1).tolist() == [2] * BATCH
     expected = paper.info_nce_loss(queries, keys, module.queue.numpy(), 1 / 0.2, own)
@@ -181,7 +181,7 @@ def test_a_key_is_normalised_with_as_few_films_of_its_querys_group_as_can_be(
     group_size: int, num_groups: int
 ) -> None:
     num_films = group_size * num_groups
-    order = key_order(num_films, group_size).numpy()
+    order = shuffle_bn_order(num_films, group_size).numpy()
     assert sorted(order) == list(range(num_films))
     fewest = -(-group_size // num_groups)
     place = np.argsort(order)
@@ -213,7 +213,7 @@ def test_keys_come_back_in_the_order_of_their_films() -> None:
     module = moco(group_size=4, global_batch_size=16, queue_size=16).eval()
     images = towers.batch(0, 16)["images"][:, 1:2]
     with torch.no_grad():
-        expected = unit_rows(module.key_projection(module.key_encoder(images)))
+        expected = l2_normalize(module.key_projection(module.key_encoder(images)))
         torch.testing.assert_close(module._keys(images), expected, rtol=1e-10, atol=1e-12)
 
 

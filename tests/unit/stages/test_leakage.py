@@ -157,7 +157,7 @@ def test_films_that_were_saved_again_are_found_among_what_a_start_has_seen(
             held_out_part(north.films, context),
             [("start 'ssl'", seen.seen)],
         )
-    assert caught.value.by_input
+    assert caught.value.user_error
 
 
 def test_other_hospitals_test_films_are_found_among_a_hospitals_own_training_films(

@@ -55,19 +55,19 @@ def test_an_unforeseen_exception_is_told_by_its_type_and_where_its_text_is(
         "ingest/archive: unexpected KeyError, a fault of chex; its whole text is in file://"
     )
     assert str(failure).endswith("/attempts/chex-1/failure.txt")
-    assert not failure.by_input
+    assert not failure.user_error
     assert "KeyError: 'patient-4711'" in kept(tmp_path)
 
 
 def test_whoever_runs_a_stage_on_a_machine_of_their_own_may_read_it_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failure = failure_of(KeyError("patient-4711"), tmp_path, monkeypatch).in_full()
+    failure = failure_of(KeyError("patient-4711"), tmp_path, monkeypatch).with_details()
     assert "unexpected KeyError, a fault of chex: 'patient-4711'; its whole text is in " in str(failure)
 
 
 @pytest.mark.parametrize(
-    ("error", "by_input"),
+    ("error", "user_error"),
     [
         (QuarantineError("3 of 12 films cannot be used"), True),
         (StorageUnavailable("cannot read s3://films/a: SlowDown"), False),
@@ -78,11 +78,11 @@ def test_whoever_runs_a_stage_on_a_machine_of_their_own_may_read_it_all(
     ],
 )
 def test_a_known_error_keeps_its_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, by_input: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, user_error: bool
 ) -> None:
     failure = failure_of(error, tmp_path, monkeypatch)
-    assert str(failure) == str(failure.in_full()) == f"ingest/archive: {error}"
-    assert failure.by_input is by_input
+    assert str(failure) == str(failure.with_details()) == f"ingest/archive: {error}"
+    assert failure.user_error is user_error
 
 
 @pytest.mark.parametrize("family", [UnitFailed, WorkersFailed])
@@ -94,7 +94,7 @@ def test_of_what_another_process_died_of_the_type_alone_is_told(
     )
     assert str(failure).startswith("ingest/archive: it failed 2 times: KeyError; its whole text is in ")
     assert "4711" not in str(failure)
-    assert "KeyError: 'patient: 4711'; its whole" in str(failure.in_full())
+    assert "KeyError: 'patient: 4711'; its whole" in str(failure.with_details())
     assert "KeyError: 'patient: 4711'" in kept(tmp_path)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chex_jobs.stages.unforeseen import keep_whole, without_text
+from chex_jobs.stages.unexpected_errors import keep_whole, without_text
 
 
 def raised(text: str) -> Exception:

@@ -34,7 +34,7 @@ def test_a_driver_is_understood() -> None:
         {
             PROGRESS: json.dumps({"done": 3, "total": 8, "committed": 2}),
             RESULT: json.dumps({"manifestUri": "s3://m/manifest.json", "manifestSha256": "a"}),
-            FAILURE: json.dumps({"message": "no films", "byInput": True}),
+            FAILURE: json.dumps({"message": "no films", "userError": True}),
             STOPPED: "{}",
             STOP: stop_text("Suspended", "2026-01-01T00:00:00Z"),
         }

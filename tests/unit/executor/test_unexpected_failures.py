@@ -29,10 +29,10 @@ class Told:
     def __init__(self) -> None:
         self.outcome: dict[str, Any] = {}
 
-    def tell(self, progress: StageProgress) -> None:
+    def report(self, progress: StageProgress) -> None:
         """Progress."""
 
-    def conclude(self, key: str, plain: object) -> bool:
+    def finish(self, key: str, plain: object) -> bool:
         self.outcome[key] = plain
         return True
 
