@@ -49,10 +49,11 @@ from chex_operator.rendering import (
     supporting_objects,
 )
 from chex_operator.rendering.names import JOB_UID_LABEL, ROLE_LABEL, progress_name, stage_name
+from chex_operator.rules import reasons
 from chex_operator.rules.frozen_plan import STAGE_ROLE, frozen_document, plan_objects
 from chex_operator.rules.observed import Observed
 from chex_operator.rules.placement import pool_named
-from chex_operator.rules.stage_state import REFUSED
+from chex_operator.rules.stage_state import MOST_CHARACTERS
 from chex_operator.rules.timestamps import timestamp
 
 KINDS: dict[str, Resource] = {
@@ -364,11 +365,11 @@ def _with_troubles(status: JobStatus, troubles: dict[str, ApiError]) -> JobStatu
             return stage
         what = "the plan" if stage.state == "Finished" else "it"
         if isinstance(error, Forbidden | Invalid):
-            message = f"Kubernetes refuses {what}: {error}"[:2048]
-        else:  # its message may differ each time, and each time would be a write: it is in the log
-            message = (
-                f"{what} cannot be created at present: {error.status or 'no answer'} {error.reason}".rstrip()
-            )
-        return stage.model_copy(update={"reason": REFUSED, "message": message})
+            explanation = reasons.CREATION_FORBIDDEN.with_details(what=what, error=error)
+        else:
+            answer = f"{error.status or 'no answer'} {error.reason}".rstrip()
+            explanation = reasons.CREATION_IMPOSSIBLE.with_details(what=what, answer=answer)
+        message = explanation.message[:MOST_CHARACTERS]
+        return stage.model_copy(update={"reason": explanation.reason, "message": message})
 
     return status.model_copy(update={"stages": tuple(with_trouble(stage) for stage in status.stages)})

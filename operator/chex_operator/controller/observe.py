@@ -28,6 +28,7 @@ from chex_operator.kube.errors import NotFound
 from chex_operator.kube.resource import BATCH_JOBS, CONFIGMAPS, RAYJOBS, Object
 from chex_operator.rendering import PREFLIGHT, JobReference
 from chex_operator.rendering.names import progress_name
+from chex_operator.rules import reasons
 from chex_operator.rules.admission import Judgement, Refused, judge, refusal_of_faults
 from chex_operator.rules.frozen_plan import PLAN_ROLE, FrozenPlan, plan_identity, read_plan
 from chex_operator.rules.observed import AttemptObject, Observed, Pod, ProgressRecord
@@ -203,17 +204,13 @@ class Observer:
     def _runtime(self, job: JobProjection) -> RuntimeSpec | Refused:
         kind, name = job.runtime
         if not name:
-            message = "spec.runtimeRef is required in a cluster; name a runtime: kubectl get clusterchexruntimes,chexruntimes"
-            return Refused("NoRuntime", message)
+            return Refused(*reasons.NO_RUNTIME)
         held = self._caches.runtime(kind, job.namespace, name)
         if held is None:
+            if kind != "ChexRuntime" and self._caches.cluster_runtimes is None:
+                return Refused(*reasons.RUNTIME_NOT_SERVED.with_details(kind=kind, name=name))
             where = f" in namespace {job.namespace}" if kind == "ChexRuntime" else ""
-            hint = (
-                "; this operator serves one namespace and knows ChexRuntimes only"
-                if self._caches.cluster_runtimes is None and kind != "ChexRuntime"
-                else ""
-            )
-            return Refused("RuntimeNotFound", f"spec.runtimeRef: there is no {kind} {name!r}{where}{hint}")
+            return Refused(*reasons.RUNTIME_NOT_FOUND.with_details(kind=kind, name=name, where=where))
         try:
             return RuntimeSpec.parse(held.plain_spec())
         except ValidationError as error:
@@ -221,7 +218,8 @@ class Observer:
                 Fault(".".join(str(part) for part in each["loc"]), str(each["msg"]))
                 for each in error.errors()
             )
-            return Refused("RuntimeInvalid", f"{kind} {name!r}: {refusal_of_faults(faults).message}")
+            message = refusal_of_faults(faults).message
+            return Refused(*reasons.RUNTIME_INVALID.with_details(kind=kind, name=name, faults=message))
 
 
 def _loaded(job: JobProjection, spec: Object) -> LoadResult:

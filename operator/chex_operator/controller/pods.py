@@ -6,32 +6,37 @@ from dataclasses import dataclass
 from chex_operator.controller.fields import labels_of, part, parts, text
 from chex_operator.kube.resource import Object
 from chex_operator.rendering.names import ATTEMPT_LABEL, JOB_UID_LABEL
+from chex_operator.rules import reasons
 from chex_operator.rules.observed import Pod
-from chex_operator.rules.outcome import OUT_OF_MEMORY, PodProblem
+from chex_operator.rules.outcome import PodProblem
+from chex_operator.rules.reasons import Reason
 from chex_operator.rules.timestamps import seconds_of
 
 ENDED_PHASES = ("Succeeded", "Failed")
+OOM_KILLED = "OOMKilled"
+"""The container runtime's reason."""
 MOST_CHARACTERS = 400
 WAITING = {
-    "ErrImagePull": ("ImagePull", "the image cannot be pulled; check spec.image of the runtime and the registry's credentials"),
-    "ImagePullBackOff": ("ImagePull", "the image cannot be pulled; check spec.image of the runtime and the registry's credentials"),
-    "InvalidImageName": ("ImagePull", "the image's name is wrong; mend spec.image of the runtime"),
-    "CreateContainerConfigError": ("CreateContainerConfigError", "something that its container names is missing; create it in the job's namespace"),
-    "CreateContainerError": ("CreateContainerError", "its container cannot be made; ask whoever runs the nodes"),
-    "RunContainerError": ("RunContainerError", "its container cannot be started; ask whoever runs the nodes"),
-}  # fmt: skip
+    "ErrImagePull": reasons.IMAGE_PULL,
+    "ImagePullBackOff": reasons.IMAGE_PULL,
+    "InvalidImageName": reasons.INVALID_IMAGE_NAME,
+    "CreateContainerConfigError": reasons.CREATE_CONTAINER_CONFIG_ERROR,
+    "CreateContainerError": reasons.CREATE_CONTAINER_ERROR,
+    "RunContainerError": reasons.RUN_CONTAINER_ERROR,
+}
+"""Why a container waits, by the kubelet's reason."""
 DISRUPTIONS = {
-    "Evicted": "Evicted",
-    "Preempting": "Preempted",
-    "Preempted": "Preempted",
-    "PreemptionByScheduler": "Preempted",
-    "NodeLost": "NodeLost",
-    "NodeShutdown": "NodeLost",
-    "Terminated": "NodeLost",
-    "DeletionByTaintManager": "NodeLost",
-    "EvictionByEvictionAPI": "Evicted",
-    "TerminationByKubelet": "Evicted",
-    "DeletionByPodGC": "NodeLost",
+    "Evicted": Reason.EVICTED,
+    "Preempting": Reason.PREEMPTED,
+    "Preempted": Reason.PREEMPTED,
+    "PreemptionByScheduler": Reason.PREEMPTED,
+    "NodeLost": Reason.NODE_LOST,
+    "NodeShutdown": Reason.NODE_LOST,
+    "Terminated": Reason.NODE_LOST,
+    "DeletionByTaintManager": Reason.NODE_LOST,
+    "EvictionByEvictionAPI": Reason.EVICTED,
+    "TerminationByKubelet": Reason.EVICTED,
+    "DeletionByPodGC": Reason.NODE_LOST,
 }
 """Reasons of a failed Pod, and of its condition DisruptionTarget, as the status reports them."""
 
@@ -78,23 +83,23 @@ def _scheduled_at(item: Object, status: Object, conditions: dict[str, Object]) -
 def _problems(name: str, status: Object, conditions: dict[str, Object]) -> Iterator[PodProblem]:
     if _holds(conditions, "DisruptionTarget"):
         target = conditions["DisruptionTarget"]
-        reason = DISRUPTIONS.get(text(target, "reason"), "Disrupted")
-        yield PodProblem(reason, _message(name, "was taken away", text(target, "message")), disruption=True)
+        reason = DISRUPTIONS.get(text(target, "reason"), Reason.DISRUPTED)
+        yield PodProblem(reason, _message(name, reasons.TAKEN_AWAY, text(target, "message")), disruption=True)
     reason = DISRUPTIONS.get(text(status, "reason"))
     if text(status, "phase") == "Failed" and reason is not None:
-        yield PodProblem(reason, _message(name, "was taken away", text(status, "message")), disruption=True)
+        yield PodProblem(reason, _message(name, reasons.TAKEN_AWAY, text(status, "message")), disruption=True)
     for container in parts(status, "initContainerStatuses") + parts(status, "containerStatuses"):
         yield from _container_problems(name, container)
     scheduled = conditions.get("PodScheduled", {})
     if text(scheduled, "status") == "False" and text(scheduled, "reason") == "Unschedulable":
-        yield PodProblem("Unschedulable", _message(name, "finds no node", text(scheduled, "message")))
+        reason, what = reasons.UNSCHEDULABLE
+        yield PodProblem(reason, _message(name, what, text(scheduled, "message")))
 
 
 def _container_problems(name: str, container: Object) -> Iterator[PodProblem]:
     for state in (part(container, "state"), part(container, "lastState")):
-        if text(part(state, "terminated"), "reason") == OUT_OF_MEMORY:
-            advice = "give its pool (or the head) more in the runtime, or lower the batch"
-            yield PodProblem(OUT_OF_MEMORY, f"Pod {name} ran out of memory; {advice}")
+        if text(part(state, "terminated"), "reason") == OOM_KILLED:
+            yield PodProblem(*reasons.OUT_OF_MEMORY.with_details(pod=name))
     waiting = part(part(container, "state"), "waiting")
     if text(waiting, "reason") in WAITING:
         reason, advice = WAITING[text(waiting, "reason")]

@@ -110,6 +110,6 @@ class EventRequest:
     """A Kubernetes event to record about the job."""
 
     type: Literal["Normal", "Warning"]
-    reason: str
     action: str
+    reason: str
     note: str

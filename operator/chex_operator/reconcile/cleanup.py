@@ -3,6 +3,7 @@
 from chex_operator.reconcile.actions import DeleteAttemptObject, DeletePlan, DeleteSupport
 from chex_operator.reconcile.state import ReconcileState
 from chex_operator.reconcile.stop import stop_attempt
+from chex_operator.rules.reasons import Reason
 from chex_operator.rules.termination import is_live, outlives_its_end
 from chex_operator.rules.timestamps import seconds_of
 
@@ -41,7 +42,7 @@ def _clear_leftovers(state: ReconcileState) -> None:
             is_preflight = record is not None and record.is_preflight
             state.actions.append(DeleteSupport(name, is_preflight))
         elif is_live(attempt_object):
-            state.actions += stop_attempt(attempt_object, record, "Superseded", state.now)
+            state.actions += stop_attempt(attempt_object, record, Reason.SUPERSEDED, state.now)
         elif not attempt_object.deleting:
             state.actions.append(DeleteAttemptObject.of(attempt_object))
 
@@ -54,7 +55,7 @@ def _clear_stages(state: ReconcileState) -> None:
         if attempt_object is None or stage.state == "Running":
             continue
         if is_live(attempt_object):
-            why = stage.reason if stage.state == "Stopping" else "Superseded"
+            why = stage.reason if stage.state == "Stopping" else Reason.SUPERSEDED
             state.actions += stop_attempt(
                 attempt_object, observed.progress_records.get(stage.attempt_name), why, state.now
             )

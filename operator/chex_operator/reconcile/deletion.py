@@ -3,6 +3,8 @@
 from chex_operator.reconcile.actions import DeleteAttemptObject, EventRequest, RemoveFinalizer
 from chex_operator.reconcile.state import ReconcileState
 from chex_operator.reconcile.stop import stop_attempt
+from chex_operator.rules import reasons
+from chex_operator.rules.reasons import Reason
 from chex_operator.rules.termination import is_live
 
 DELETION_SECONDS = 420.0
@@ -25,11 +27,9 @@ def stop_deleted_job(state: ReconcileState, since: float) -> None:
     elif state.now - since >= DELETION_SECONDS:
         state.actions += [DeleteAttemptObject.of(each) for each in live]
         state.actions.append(RemoveFinalizer())
-        note = (
-            f"its attempts did not end within {DELETION_SECONDS:g} s; look for Pods of this job that are left"
-        )
-        state.events.append(EventRequest("Warning", "StillRunning", "RemoveFinalizer", note))
+        explanation = reasons.STILL_RUNNING.with_details(seconds=DELETION_SECONDS)
+        state.events.append(EventRequest("Warning", "RemoveFinalizer", *explanation))
     else:
         for each in live:
             record = state.observed.progress_records.get(each.name)
-            state.actions += stop_attempt(each, record, "Deleted", state.now)
+            state.actions += stop_attempt(each, record, Reason.DELETED, state.now)

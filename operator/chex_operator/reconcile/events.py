@@ -3,6 +3,7 @@
 from chex_api.status import JobStatus, StageStatus
 from chex_operator.reconcile.actions import EventRequest
 from chex_operator.reconcile.state import ReconcileState
+from chex_operator.rules import reasons
 
 
 def request_events(state: ReconcileState, status: JobStatus) -> None:
@@ -28,23 +29,26 @@ def _request_condition_events(state: ReconcileState, status: JobStatus) -> None:
             continue
         now = (condition.type, condition.status)
         if now == ("Complete", "True"):
-            state.events.append(EventRequest("Normal", "Complete", "Finish", "every stage is finished"))
+            state.events.append(EventRequest("Normal", "Finish", *reasons.JOB_COMPLETED))
         elif now == ("Failed", "True"):
-            state.events.append(EventRequest("Warning", condition.reason, "Stop", condition.message))
+            state.events.append(EventRequest("Warning", "Stop", condition.reason, condition.message))
         elif now == ("Valid", "False"):
-            state.events.append(EventRequest("Warning", condition.reason, "Validate", condition.message))
+            state.events.append(EventRequest("Warning", "Validate", condition.reason, condition.message))
 
 
 def _stage_event(stage: StageStatus) -> EventRequest | None:
-    about = f"{stage.name}: {stage.message or stage.reason}"
+    why = stage.message or stage.reason
     if stage.state == "Running":
-        return EventRequest(
-            "Normal", "StageStarted", "StartAttempt", f"{stage.name}: attempt {stage.attempt}"
-        )
+        started = reasons.STAGE_STARTED.with_details(stage=stage.name, attempt=stage.attempt)
+        return EventRequest("Normal", "StartAttempt", *started)
     if stage.state == "Finished":
-        return EventRequest("Normal", "StageFinished", "FinishStage", f"{stage.name} is finished")
+        return EventRequest("Normal", "FinishStage", *reasons.STAGE_FINISHED.with_details(stage=stage.name))
     if stage.state == "Failed":
-        return EventRequest("Warning", "StageFailed", "GiveUp", about)
+        return EventRequest(
+            "Warning", "GiveUp", *reasons.STAGE_FAILED.with_details(stage=stage.name, why=why)
+        )
     if stage.state == "Waiting" and stage.attempt and stage.reason:
-        return EventRequest("Warning", "AttemptFailed", "Retry", about)
+        return EventRequest(
+            "Warning", "Retry", *reasons.ATTEMPT_FAILED.with_details(stage=stage.name, why=why)
+        )
     return None

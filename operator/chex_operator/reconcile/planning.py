@@ -1,7 +1,6 @@
 """From a manifest to its preflight, from that to a frozen plan, and from a plan to the stages of a status. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chex_api.attempt import PreflightResult
 from chex_api.job import ChexTrainingJob
@@ -12,18 +11,12 @@ from chex_operator.reconcile.actions import DeletePlan, EventRequest, FreezePlan
 from chex_operator.reconcile.state import ReconcileState
 from chex_operator.reconcile.superseded import supersede
 from chex_operator.rendering import PREFLIGHT, JobReference
+from chex_operator.rules import reasons
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.frozen_plan import FrozenPlan, freeze, stage_label
 from chex_operator.rules.placement import NoSuchPool
-from chex_operator.rules.stage_state import REFUSED, UNKNOWN_RESULT, finish, rest
-
-
-@dataclass(frozen=True)
-class CannotPlan:
-    """Why no plan follows from the manifest and what preflight found."""
-
-    reason: str
-    message: str
+from chex_operator.rules.reasons import Explanation, Reason
+from chex_operator.rules.stage_state import finish, rest
 
 
 def plan(state: ReconcileState) -> None:
@@ -32,9 +25,9 @@ def plan(state: ReconcileState) -> None:
     if state.accepted is None:
         return
     if state.has_plan(state.accepted.identity):
-        if preflight is not None and preflight.reason == REFUSED:
+        if preflight is not None and preflight.reason == Reason.CREATION_REFUSED:
             # its plan could not be written for a while
-            state.stages[0] = rest(preflight, "Finished", "Finished")
+            state.stages[0] = rest(preflight, "Finished", reasons.FINISHED)
         return
     if preflight is None or preflight.identity != state.accepted.identity:
         rest_of_stages = state.stages[1:] if preflight is not None else state.stages
@@ -45,11 +38,11 @@ def plan(state: ReconcileState) -> None:
     record = state.observed.progress_records.get(preflight.attempt_name)
     if record is None or record.preflight is None:
         # Its ConfigMap was deleted: by us, some time after the job's end, or by somebody else. No fault of the preflight.
-        state.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "its result is gone; it looks again")
+        state.stages[0] = rest(preflight, "Waiting", reasons.PREFLIGHT_RESULT_GONE)
         return
     planned = _plan_from(state.observed.job, state.accepted, record.preflight)
-    if isinstance(planned, CannotPlan):
-        state.stages[0] = rest(preflight, "Failed", planned.reason, planned.message)
+    if isinstance(planned, Explanation):
+        state.stages[0] = rest(preflight, "Failed", planned)
         return
     _adopt(state, planned, record.preflight.finished)
 
@@ -66,7 +59,10 @@ def _adopt(state: ReconcileState, planned: FreezePlan, finished: dict[str, Stage
         for stage in state.stages
         if stage.state == "Finished" and stage.name in finished
     }
-    state.events.extend(EventRequest("Warning", "DataOutlook", "Plan", note) for note in found.notices)
+    state.events.extend(
+        EventRequest("Warning", "Plan", *reasons.DATA_OUTLOOK.with_details(notice=notice))
+        for notice in found.notices
+    )
     state.actions.append(planned)
     if state.plan_name and state.plan_name != planned.frozen.name:
         state.actions.append(DeletePlan(state.plan_name))
@@ -78,20 +74,16 @@ def _new_preflight(identity: str) -> StageStatus:
     return StageStatus(name=PREFLIGHT, state="Waiting", identity=identity)
 
 
-def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | CannotPlan:
-    """The plan that follows from what preflight found."""
+def _plan_from(job: JobReference, accepted: Accepted, found: PreflightResult) -> FreezePlan | Explanation:
+    """The plan that follows from what preflight found, or why none does."""
     try:
         plan = make_plan(_without_status(accepted.manifest()), found.digests)
         frozen = freeze(job, accepted.identity, plan, accepted.runtime)
     except (UnresolvedDigest, NoSuchPool) as error:
-        return CannotPlan("PlanFailed", str(error))
+        return reasons.PLAN_FAILED.with_details(error=error)
     strangers = _strangers(plan, found)
     if strangers:
-        message = (
-            f"the runtime's image computes other identities than this operator for {', '.join(strangers[:4])}: the two are of "
-            "different versions; use the jobs image of the operator's release"
-        )
-        return CannotPlan("VersionMismatch", message)
+        return reasons.VERSION_MISMATCH.with_details(stages=", ".join(strangers[:4]))
     return FreezePlan(frozen, plan)
 
 
@@ -105,8 +97,8 @@ def _stages_of(
         stage = known.get((planned.label, planned.identity)) or StageStatus(
             name=planned.label, state="Waiting", identity=planned.identity
         )
-        if stage.state == "Running" and stage.reason == REFUSED and stage.launch_time is None:
-            stage = rest(stage, "Waiting", "")  # what was refused may be asked for differently now
+        if stage.state == "Running" and stage.reason == Reason.CREATION_REFUSED and stage.launch_time is None:
+            stage = rest(stage, "Waiting")  # what was refused may be asked for differently now
         done = found.finished.get(planned.label)
         if done is not None and stage.state == "Waiting":
             stage = finish(stage, done.manifest_uri, done.manifest_sha256)

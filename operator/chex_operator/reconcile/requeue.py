@@ -2,7 +2,7 @@
 
 from chex_operator.reconcile.state import ReconcileState
 from chex_operator.rules import limits
-from chex_operator.rules.stage_state import REFUSED
+from chex_operator.rules.reasons import Reason
 from chex_operator.rules.timestamps import seconds_of
 
 RUNNING_SECONDS = 60.0
@@ -34,7 +34,7 @@ def requeue_after(state: ReconcileState, *, ended: bool) -> float | None:
         if deadline is not None and state.status.active_since is not None:  # else its clock stands still
             left = deadline - limits.active_seconds(state.status, state.now)
             delays += [left] if left > 0.0 else []
-        if state.stages and state.stages[0].reason == REFUSED:
+        if state.stages and state.stages[0].reason == Reason.CREATION_REFUSED:
             delays.append(RUNNING_SECONDS)
         if state.any_live():
             stopping = any(stage.state == "Stopping" for stage in state.stages)

@@ -7,11 +7,10 @@ from chex_operator.rendering import PREFLIGHT, AttemptReference, Preflight, atte
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.frozen_plan import FrozenPlan, PlannedStage
 from chex_operator.rules.placement import next_choice
+from chex_operator.rules.reasons import SHORT_OF_MACHINES
 from chex_operator.rules.stage_state import LIVE_STATES, rest, start_attempt
 from chex_operator.rules.termination import holds_machines
 from chex_operator.rules.timestamps import seconds_of
-
-SHORT_OF_MACHINES = ("PreRunningDeadlineExceeded", "Unschedulable")
 
 
 def start_what_is_due(state: ReconcileState, accepted: Accepted) -> None:
@@ -120,7 +119,7 @@ def _name(state: ReconcileState, stage: StageStatus, attempt: int) -> str:
 
 
 def _resumed(stage: StageStatus) -> StageStatus:
-    return rest(stage, "Waiting", "") if stage.state == "Suspended" else stage
+    return rest(stage, "Waiting") if stage.state == "Suspended" else stage
 
 
 def _workers(stage: StageStatus, planned: PlannedStage) -> int:

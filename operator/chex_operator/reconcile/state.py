@@ -9,7 +9,8 @@ from chex_operator.reconcile.actions import Action, EventRequest
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rules.admission import Accepted
 from chex_operator.rules.observed import Observed
-from chex_operator.rules.stage_state import LIVE_STATES, UNKNOWN_RESULT
+from chex_operator.rules.reasons import Reason
+from chex_operator.rules.stage_state import LIVE_STATES
 from chex_operator.rules.termination import holds_machines
 
 
@@ -92,7 +93,7 @@ class ReconcileState:
 
 def is_unknown(stage: StageStatus) -> bool:
     """Whether its last attempt succeeded and reported no result."""
-    return stage.state == "Waiting" and stage.reason == UNKNOWN_RESULT
+    return stage.state == "Waiting" and stage.reason == Reason.RESULT_UNKNOWN
 
 
 def _policy_of(observed: Observed) -> RunPolicy:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from chex_api.status import JobStatus, Phase, StageStatus
 from chex_operator.reconcile.state import ReconcileState
-from chex_operator.rules import limits, results
+from chex_operator.rules import limits, reasons, results
 from chex_operator.rules.admission import Refused
-from chex_operator.rules.conditions import Claim, Truth, updated
+from chex_operator.rules.conditions import Claim, updated
 from chex_operator.rules.limits import StopReason
+from chex_operator.rules.reasons import Explanation
 from chex_operator.rules.stage_state import number
 from chex_operator.rules.summary import Line, running_line
 from chex_operator.rules.timestamps import timestamp
@@ -128,14 +129,14 @@ def _not_less(state: ReconcileState, progress: str) -> str:
 
 def _claims(state: ReconcileState, job_state: JobState) -> list[Claim]:
     stop_reason = job_state.stop_reason
-    failed = Claim("Failed", "False", "NotFailed")
+    failed = Claim("Failed", "False", *reasons.NOT_FAILED)
     if job_state.ended and stop_reason is not None:
         failed = Claim("Failed", "True", stop_reason.reason, stop_reason.message)
     return [
         _valid_claim(state),
         _running_claim(state, job_state),
-        Claim("Suspended", _truth(job_state.stopped), "Suspended" if job_state.stopped else "NotSuspended"),
-        Claim("Complete", _truth(job_state.complete), "Complete" if job_state.complete else "NotComplete"),
+        _flag("Suspended", job_state.stopped, reasons.IS_SUSPENDED, reasons.NOT_SUSPENDED),
+        _flag("Complete", job_state.complete, reasons.COMPLETE, reasons.NOT_COMPLETE),
         failed,
     ]
 
@@ -144,24 +145,25 @@ def _valid_claim(state: ReconcileState) -> Claim:
     judgement = state.observed.judgement
     if isinstance(judgement, Refused):
         return Claim("Valid", "False", judgement.reason, judgement.message)
-    return Claim("Valid", "True", "Accepted", "the manifest can be run on its runtime")
+    return Claim("Valid", "True", *reasons.ACCEPTED)
 
 
 def _running_claim(state: ReconcileState, job_state: JobState) -> Claim:
     stop_reason = job_state.stop_reason
     if job_state.complete:
-        return Claim("Running", "False", "Complete")
+        return Claim("Running", "False", *reasons.COMPLETE)
     if stop_reason is not None:
         if job_state.ended or job_state.stopped:
             return Claim("Running", "False", stop_reason.reason)
-        return Claim("Running", "True", "Stopping", stop_reason.message)
+        return Claim("Running", "True", *reasons.STOPPING.with_details(why=stop_reason.message))
     if state.accepted is None and not state.any_live():
-        return Claim("Running", "False", "NotValid", "see condition Valid")
+        return Claim("Running", "False", *reasons.NOT_VALID)
     troubled = _troubled(state)
     if troubled is not None:
-        return Claim("Running", "True", troubled.reason, f"{troubled.name}: {troubled.message}")
+        message = reasons.STAGE_IN_TROUBLE.format(stage=troubled.name, message=troubled.message)
+        return Claim("Running", "True", troubled.reason, message)
     warning = limits.budget_warning(state.status, state.stages, state.policy, state.now)
-    return Claim("Running", "True", "BudgetNearlyUsed" if warning else "Running", warning)
+    return Claim("Running", "True", *(warning or reasons.RUNNING))
 
 
 def _troubled(state: ReconcileState) -> StageStatus | None:
@@ -173,5 +175,5 @@ def _troubled(state: ReconcileState) -> StageStatus | None:
     return None
 
 
-def _truth(value: bool) -> Truth:
-    return "True" if value else "False"
+def _flag(type_: str, value: bool, if_true: Explanation, if_false: Explanation) -> Claim:
+    return Claim(type_, "True", *if_true) if value else Claim(type_, "False", *if_false)

@@ -2,8 +2,10 @@
 
 from chex_operator.reconcile.actions import Action, DeleteAttemptObject, RequestStop
 from chex_operator.reconcile.state import ReconcileState, is_unknown
+from chex_operator.rules import reasons
 from chex_operator.rules.limits import StopReason
 from chex_operator.rules.observed import AttemptObject, ProgressRecord
+from chex_operator.rules.reasons import Explanation
 from chex_operator.rules.stage_state import LIVE_STATES, rest
 from chex_operator.rules.termination import has_driver, is_overdue
 
@@ -13,10 +15,14 @@ def stop_all(state: ReconcileState, stop_reason: StopReason) -> None:
     for index, stage in enumerate(state.stages):
         if stage.state not in LIVE_STATES:
             if stage.state == "Waiting" and not stop_reason.final and not is_unknown(stage):
-                state.stages[index] = rest(stage, "Suspended", stop_reason.reason)
+                state.stages[index] = rest(stage, "Suspended", Explanation(stop_reason.reason))
             continue
         state.stages[index] = stage.model_copy(
-            update={"state": "Stopping", "reason": stop_reason.reason, "message": "stops with a checkpoint"}
+            update={
+                "state": "Stopping",
+                "reason": stop_reason.reason,
+                "message": reasons.STOPS_WITH_CHECKPOINT,
+            }
         )
 
 

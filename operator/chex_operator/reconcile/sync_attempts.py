@@ -3,18 +3,16 @@
 from chex_api.status import StageStatus
 from chex_operator.reconcile.actions import DeletePlan
 from chex_operator.reconcile.state import ReconcileState, is_unknown
+from chex_operator.rules import reasons
 from chex_operator.rules.outcome import End, Outcome
 from chex_operator.rules.stage_state import (
     LIVE_STATES,
-    UNKNOWN_RESULT,
     AttemptObservation,
     advance,
     fail_or_retry,
     finish,
     rest,
 )
-
-NO_MANIFEST = Outcome(End.FAILED, "NoManifest", "it ended well, and left no manifest")
 
 
 def sync_attempts(state: ReconcileState) -> None:
@@ -30,7 +28,7 @@ def _repeat_preflight_after_failure(state: ReconcileState) -> None:
     """Faulty data may have been corrected, which makes them another input: a preflight runs first, and a new plan follows."""
     preflight = state.preflight()
     if preflight is not None and any(stage.state == "Failed" for stage in state.stages[1:]):
-        state.stages[0] = rest(preflight, "Waiting", "")
+        state.stages[0] = rest(preflight, "Waiting")
         _drop_plan(state)
 
 
@@ -44,7 +42,7 @@ def _drop_plan(state: ReconcileState) -> None:
 def _revived(stage: StageStatus) -> StageStatus:
     """An edited manifest resets what failed and what waits for a retry."""
     if stage.state == "Failed":
-        stage = rest(stage, "Waiting", "")
+        stage = rest(stage, "Waiting")
     if stage.state in ("Waiting", "Suspended"):
         stage = stage.model_copy(update={"failures": 0, "disruptions": 0, "not_before": None})
     return stage
@@ -70,7 +68,7 @@ def _resolve_unknown_results(state: ReconcileState) -> None:
     record = state.observed.progress_records.get(preflight.attempt_name)
     if not (ended_now and record is not None and record.preflight is not None):
         if preflight.state == "Finished":
-            state.stages[0] = rest(preflight, "Waiting", UNKNOWN_RESULT, "looks what finished stages left")
+            state.stages[0] = rest(preflight, "Waiting", reasons.LOOKS_FOR_RESULTS)
         return
     if any(record.preflight.identities.get(stage.name) != stage.identity for stage in unknown):
         # The data have changed, and results of that name with them: a new plan follows.
@@ -84,6 +82,7 @@ def _resolve_unknown_results(state: ReconcileState) -> None:
             state.results[stage.name] = done
             state.stages[index] = finish(stage, done.manifest_uri, done.manifest_sha256)
         else:
+            no_manifest = Outcome(End.FAILED, *reasons.NO_MANIFEST)
             state.stages[index] = fail_or_retry(
-                stage, NO_MANIFEST, state.policy, progressed=False, now=state.now
+                stage, no_manifest, state.policy, progressed=False, now=state.now
             )

@@ -13,6 +13,7 @@ accounting   GPU-seconds
 conditions   the transitions of `metav1` conditions
 summary      the one line that people read first
 results      what finished stages report of hospitals
+reasons      every reason with its situation and its message; decisions compare reasons, never messages
 timestamps   times as a status holds them
 
 What is done about a job, and in which order, belongs to `reconcile`.

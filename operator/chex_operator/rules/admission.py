@@ -13,6 +13,7 @@ from chex_api.job import ChexTrainingJob, JobSpec
 from chex_api.plan import field_path, locations
 from chex_api.run_policy import RunPolicy
 from chex_api.runtime import RuntimeSpec
+from chex_operator.rules import reasons
 from chex_operator.rules.placement import NoSuchPool, pool_named
 
 MOST_FAULTS_SHOWN = 8
@@ -49,7 +50,7 @@ Judgement = Accepted | Refused
 
 def refusal_of_faults(faults: tuple[Fault, ...]) -> Refused:
     """The spec itself is wrong."""
-    return Refused("InvalidSpec", _listed(list(faults)))
+    return Refused(*reasons.INVALID_SPEC.with_details(faults=_listed(list(faults))))
 
 
 def judge(
@@ -62,7 +63,9 @@ def judge(
     """Whether a valid job may be run on this runtime. `manifest` reads it again; for the others see `Accepted`."""
     faults = list(_faults(job.spec, runtime, namespace))
     if faults:
-        return Refused("NotAllowedByRuntime", _listed(faults), job.spec.run_policy)
+        return Refused(
+            *reasons.NOT_ALLOWED_BY_RUNTIME.with_details(faults=_listed(faults)), job.spec.run_policy
+        )
     return Accepted(job.spec.run_policy, runtime, identity, manifest)
 
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from chex_api.run_policy import RunPolicy
 from chex_api.status import JobStatus, StageStatus
+from chex_operator.rendering import PREFLIGHT
+from chex_operator.rules import reasons
 from chex_operator.rules.accounting import gpu_seconds, gpu_seconds_since
+from chex_operator.rules.reasons import Explanation, Reason
 from chex_operator.rules.timestamps import seconds_of
 
 SECONDS_PER_HOUR = 3600.0
@@ -43,20 +46,21 @@ def stop_reason_of(
     """
     failed = next((stage for stage in own if stage.state == "Failed"), None)
     if failed is not None:
-        reason = "PreflightFailed" if failed.name == "preflight" else failed.reason
-        return StopReason(reason, f"{failed.name}: {failed.message}", final=True)
-    unfinished = [stage.name for stage in stages if stage.state != "Finished"]
+        reason = Reason.PREFLIGHT_FAILED if failed.name == PREFLIGHT else failed.reason
+        message = reasons.JOB_FAILED.format(stage=failed.name, message=failed.message)
+        return StopReason(reason, message, final=True)
+    unfinished = _listed([stage.name for stage in stages if stage.state != "Finished"])
     deadline = policy.active_deadline_seconds
     if deadline is not None and active_seconds(status, now) >= deadline:
-        message = f"has run for spec.runPolicy.activeDeadlineSeconds ({deadline} s); raise it to go on. Unfinished: {_listed(unfinished)}"
-        return StopReason("DeadlineExceeded", message, final=True)
+        explanation = reasons.DEADLINE_EXCEEDED.with_details(deadline=deadline, unfinished=unfinished)
+        return StopReason(*explanation, final=True)
     if policy.budget is not None and gpu_hours(status, stages, now) >= policy.budget.gpu_hours:
-        message = f"has used spec.runPolicy.budget.gpuHours ({policy.budget.gpu_hours:g}); raise it to go on. Unfinished: {_listed(unfinished)}"
-        return StopReason("BudgetExceeded", message, final=True)
-    if policy.suspend:
-        return StopReason(
-            "Suspended", "spec.runPolicy.suspend is true; set it to false to go on", final=False
+        explanation = reasons.BUDGET_EXCEEDED.with_details(
+            budget=policy.budget.gpu_hours, unfinished=unfinished
         )
+        return StopReason(*explanation, final=True)
+    if policy.suspend:
+        return StopReason(*reasons.SUSPENDED, final=False)
     return None
 
 
@@ -73,14 +77,16 @@ def gpu_hours(status: JobStatus, stages: Iterable[StageStatus], now: float) -> f
     return (earlier + leaving + sum(gpu_seconds(stage, now) for stage in stages)) / SECONDS_PER_HOUR
 
 
-def budget_warning(status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float) -> str:
-    """The warning once most of the budget is used; empty before."""
+def budget_warning(
+    status: JobStatus, stages: Iterable[StageStatus], policy: RunPolicy, now: float
+) -> Explanation | None:
+    """The warning once most of the budget is used; None before."""
     if policy.budget is None or not policy.budget.gpu_hours:
-        return ""
+        return None
     used = gpu_hours(status, stages, now)
     if used < WARNED_SHARE * policy.budget.gpu_hours:
-        return ""
-    return f"{used:.1f} of {policy.budget.gpu_hours:g} GPU-hours of spec.runPolicy.budget are used"
+        return None
+    return reasons.BUDGET_NEARLY_USED.with_details(used=used, budget=policy.budget.gpu_hours)
 
 
 def _listed(names: list[str]) -> str:

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from chex_operator.rules import reasons
+from chex_operator.rules.reasons import Reason
+
 
 class End(Enum):
     """How an attempt ended."""
@@ -68,8 +71,6 @@ class Outcome:
     message: str = ""
 
 
-OUT_OF_MEMORY = "OOMKilled"
-"""Reason of a `PodProblem`."""
 _FINAL = ("Failed", "ValidationFailed", "Complete")
 
 
@@ -86,45 +87,40 @@ def outcome_of(job: RayJobState, report: DriverReport, problems: Sequence[PodPro
     ran out, the driver knows no more than that either, and its report comes second.
     """
     if job.job_status == "SUCCEEDED":
-        return Outcome(End.SUCCEEDED, "Succeeded")
+        return Outcome(End.SUCCEEDED, *reasons.SUCCEEDED)
     if job.deployment_status not in _FINAL:
         return None
     if job.deployment_status == "ValidationFailed":
-        return Outcome(
-            End.FAULTY, "ValidationFailed", f"KubeRay refuses the RayJob: {job.message or job.reason}"
-        )
+        return Outcome(End.FAULTY, *reasons.RAY_JOB_REFUSED.with_details(why=job.message or job.reason))
     if report.failure and report.user_error:
-        return Outcome(End.FAULTY, "StageFailed", report.failure)
+        return Outcome(End.FAULTY, *reasons.DRIVER_FAILED.with_details(failure=report.failure))
     disruption = next((problem for problem in problems if problem.disruption), None)
     if disruption is not None:
         return Outcome(End.DISRUPTED, disruption.reason, disruption.message)
     stopped = report.stopped or job.job_status == "STOPPED"
-    out_of_memory = next((problem for problem in problems if problem.reason == OUT_OF_MEMORY), None)
+    out_of_memory = next((problem for problem in problems if problem.reason == Reason.OUT_OF_MEMORY), None)
     if out_of_memory is not None and not stopped:
-        said = f"; the driver says: {report.failure}" if report.failure else ""
-        return Outcome(End.FAILED, OUT_OF_MEMORY, out_of_memory.message + said)
+        message = out_of_memory.message
+        if report.failure:
+            message = reasons.OUT_OF_MEMORY_WITH_REPORT.format(problem=message, failure=report.failure)
+        return Outcome(End.FAILED, out_of_memory.reason, message)
     if report.failure:
-        return Outcome(End.FAILED, "StageFailed", report.failure)
+        return Outcome(End.FAILED, *reasons.DRIVER_FAILED.with_details(failure=report.failure))
     if stopped:
-        return Outcome(End.STOPPED, "Stopped")
+        return Outcome(End.STOPPED, *reasons.STOPPED_ON_REQUEST)
     if problems:
         return Outcome(End.FAILED, problems[0].reason, problems[0].message)
-    return Outcome(End.FAILED, job.reason or "Failed", _in_words(job))
+    return Outcome(End.FAILED, job.reason or reasons.FAILED_SILENTLY.reason, _explained(job))
 
 
-def _in_words(job: RayJobState) -> str:
+def _explained(job: RayJobState) -> str:
     """What the reason means, and KubeRay's message; of a failed entry point that is the end of its output, which belongs in its logs."""
-    said = "" if job.reason in ("", "AppFailed") else job.message
-    meaning = _WORDS.get(job.reason)
-    if meaning and said:
-        return f"{meaning} (KubeRay: {said})"
-    return meaning or said or _UNKNOWN
-
-
-_UNKNOWN = "the attempt failed and said nothing; its logs lie beside its artifacts"
-_WORDS = {
-    "SubmissionFailed": "the head was lost, or never took the entry point",
-    "PreRunningDeadlineExceeded": "its machines were not ready within runPolicy.preRunningDeadlineSeconds",
-    "AppFailed": "the entry point ended without a word; its logs lie beside its artifacts",
-    "JobStatusCheckTimeoutExceeded": "KubeRay could not reach the head for minutes",
-}
+    message = "" if job.reason in (Reason.NONE, Reason.ENTRY_POINT_FAILED) else job.message
+    known = reasons.KUBERAY_REASONS.get(job.reason)
+    if known is None:
+        return message or reasons.FAILED_SILENTLY.message
+    return (
+        reasons.WITH_KUBERAYS_MESSAGE.format(meaning=known.message, message=message)
+        if message
+        else known.message
+    )

@@ -7,6 +7,7 @@ long as it advances between them. Disruptions are counted apart. A fault of the 
 from dataclasses import dataclass, replace
 
 from chex_api.run_policy import RunPolicy
+from chex_operator.rules import reasons
 from chex_operator.rules.outcome import End, Outcome
 
 FIRST_WAIT_SECONDS = 10.0
@@ -72,8 +73,10 @@ def after(
 def _after_disruption(history: History, outcome: Outcome, policy: RunPolicy, now: float) -> Retry | GiveUp:
     counted = replace(history, disruptions=history.disruptions + 1, not_before=now + DISRUPTION_WAIT_SECONDS)
     if counted.disruptions > policy.max_disruptions:
-        message = f"disrupted {counted.disruptions} times, and runPolicy.maxDisruptions allows {policy.max_disruptions}; the last: {outcome.message}"
-        return GiveUp(counted, "TooManyDisruptions", message)
+        explanation = reasons.TOO_MANY_DISRUPTIONS.with_details(
+            disruptions=counted.disruptions, allowed=policy.max_disruptions, last=outcome.message
+        )
+        return GiveUp(counted, *explanation)
     return Retry(counted)
 
 
@@ -83,8 +86,10 @@ def _after_failure(
     failures = 1 if progressed else history.failures + 1
     counted = replace(history, failures=failures, not_before=now + wait_seconds(failures))
     if failures > policy.backoff_limit:
-        message = f"failed {failures} times without progress, and runPolicy.backoffLimit allows {policy.backoff_limit}; the last: {outcome.message}"
-        return GiveUp(counted, "BackoffLimitExceeded", message)
+        explanation = reasons.BACKOFF_LIMIT_EXCEEDED.with_details(
+            failures=failures, allowed=policy.backoff_limit, last=outcome.message
+        )
+        return GiveUp(counted, *explanation)
     return Retry(counted)
 
 

@@ -10,23 +10,18 @@ from dataclasses import dataclass
 from chex_api.run_policy import RunPolicy
 from chex_api.status import Interruption, StageStatus
 from chex_operator.rendering import PREFLIGHT
+from chex_operator.rules import reasons
 from chex_operator.rules.accounting import gpu_seconds
 from chex_operator.rules.observed import AttemptObject, Pod, ProgressRecord, end_of
-from chex_operator.rules.outcome import OUT_OF_MEMORY, DriverReport, End, Outcome, PodProblem, outcome_of
+from chex_operator.rules.outcome import DriverReport, End, Outcome, PodProblem, outcome_of
+from chex_operator.rules.reasons import DISRUPTIONS, NO_REASON, Explanation, Reason
 from chex_operator.rules.retry import GiveUp, History, after
 from chex_operator.rules.timestamps import seconds_of, timestamp
 
 LIVE_STATES = ("Running", "Stopping")
-STARTING, REFUSED, UNKNOWN_RESULT = "Starting", "CreationRefused", "ResultUnknown"
-DISRUPTION_REASONS = ("Evicted", "Preempted", "NodeLost", "Disrupted")
+MOST_CHARACTERS = 2048
+"""Of a stage's message."""
 QUEUED_STATUSES = ("Suspended", "Suspending")
-LOST = Outcome(End.DISRUPTED, "RunDeleted", "its RayJob was deleted by somebody else")
-NO_RESULT = Outcome(
-    End.FAILED,
-    UNKNOWN_RESULT,
-    "it ended well and left no result that this operator can read; use the jobs image of the operator's release",
-)
-DEQUEUED = Outcome(End.DISRUPTED, "Preempted", "the queue took its machines back")
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,12 @@ def advance(
         return stage
     if observation.attempt_object is None:
         if stage.launch_time is None and stage.state == "Stopping":
-            return rest(stage, "Suspended", "Stopped", "it had not begun")  # the API server itself was asked
+            # the API server itself was asked
+            return rest(stage, "Suspended", reasons.STOPPED_BEFORE_START)
         if stage.launch_time is None:
             return stage  # not created yet, or not in the cache yet
-        return _ended(stage, LOST, observation, policy, now)
+        lost = Outcome(End.DISRUPTED, *reasons.ATTEMPT_DELETED)
+        return _ended(stage, lost, observation, policy, now)
     stage = _launched(stage, observation, now)
     outcome = _outcome(stage, observation) or _never_started(observation, policy, now)
     if outcome is not None:
@@ -66,8 +63,8 @@ def start_attempt(stage: StageStatus, name: str, *, workers: int, gpus: int) -> 
             "state": "Running",
             "attempt": stage.attempt + 1,
             "attempt_name": name,
-            "reason": STARTING,
-            "message": "",
+            "reason": reasons.STARTING.reason,
+            "message": reasons.STARTING.message,
             "interruption": None,
             "workers": workers,
             "gpus": gpus,
@@ -78,13 +75,13 @@ def start_attempt(stage: StageStatus, name: str, *, workers: int, gpus: int) -> 
     )
 
 
-def rest(stage: StageStatus, state: str, reason: str, message: str = "") -> StageStatus:
+def rest(stage: StageStatus, state: str, explanation: Explanation = NO_REASON) -> StageStatus:
     """The stage without a running attempt."""
     return stage.model_copy(
         update={
             "state": state,
-            "reason": reason,
-            "message": message,
+            "reason": explanation.reason,
+            "message": explanation.message[:MOST_CHARACTERS],
             "interruption": None,
             "launch_time": None,
             "start_time": None,
@@ -94,7 +91,7 @@ def rest(stage: StageStatus, state: str, reason: str, message: str = "") -> Stag
 
 def finish(stage: StageStatus, manifest_uri: str, manifest_sha256: str) -> StageStatus:
     """The stage with its manifest."""
-    return rest(stage, "Finished", "Finished").model_copy(
+    return rest(stage, "Finished", reasons.FINISHED).model_copy(
         update={
             "progress_percent": 100,
             "failures": 0,
@@ -120,8 +117,8 @@ def fail_or_retry(
         update={"failures": answer.history.failures, "disruptions": answer.history.disruptions}
     )
     if isinstance(answer, GiveUp):
-        return rest(counted, "Failed", answer.reason, answer.message[:2048])
-    waiting = rest(counted, "Waiting", outcome.reason, outcome.message[:2048])
+        return rest(counted, "Failed", Explanation(answer.reason, answer.message))
+    waiting = rest(counted, "Waiting", Explanation(outcome.reason, outcome.message))
     return waiting.model_copy(update={"not_before": timestamp(answer.history.not_before)})
 
 
@@ -149,16 +146,17 @@ def _dequeued(stage: StageStatus, policy: RunPolicy, now: float) -> StageStatus:
     booked = {"gpu_seconds": number(gpu_seconds(stage, now)), "start_time": None}
     if stage.state == "Stopping":
         return stage.model_copy(update=booked)  # it was about to release them anyway
-    counted = fail_or_retry(stage, DEQUEUED, policy, progressed=False, now=now)
+    preempted = reasons.PREEMPTED_BY_QUEUE
+    counted = fail_or_retry(stage, Outcome(End.DISRUPTED, *preempted), policy, progressed=False, now=now)
     if counted.state == "Failed":
         return counted.model_copy(update=booked)
     return stage.model_copy(
         update={
             **booked,
             "disruptions": counted.disruptions,
-            "reason": DEQUEUED.reason,
-            "message": DEQUEUED.message,
-            "interruption": Interruption(reason=DEQUEUED.reason, message=DEQUEUED.message),
+            "reason": preempted.reason,
+            "message": preempted.message,
+            "interruption": Interruption(reason=preempted.reason, message=preempted.message),
         }
     )
 
@@ -190,10 +188,10 @@ def _outcome(stage: StageStatus, observation: AttemptObservation) -> Outcome | N
     if outcome is None or outcome.end is not End.FAILED or earlier is None:
         return outcome
     # A preemption by a queue was counted when it happened: a failure that the driver reports later is its own.
-    if report.failure and earlier.message == DEQUEUED.message:
+    if report.failure and earlier.reason == Reason.PREEMPTED_BY_QUEUE:
         return outcome
     # The evicted Pod may be gone by the time its RayJob has failed, or replaced by another one.
-    disruption = earlier.reason in DISRUPTION_REASONS
+    disruption = earlier.reason in DISRUPTIONS
     return outcome_of(
         observation.attempt_object.state, report, [PodProblem(earlier.reason, earlier.message, disruption)]
     )
@@ -214,7 +212,7 @@ def _problems(pods: tuple[Pod, ...]) -> list[PodProblem]:
 
 def _is_interruption(problem: PodProblem) -> bool:
     """Whether it took a machine from the attempt, rather than kept it from having one."""
-    return problem.disruption or problem.reason == OUT_OF_MEMORY
+    return problem.disruption or problem.reason == Reason.OUT_OF_MEMORY
 
 
 def _never_started(observation: AttemptObservation, policy: RunPolicy, now: float) -> Outcome | None:
@@ -237,8 +235,8 @@ def _never_started(observation: AttemptObservation, policy: RunPolicy, now: floa
     if now < admitted + seconds:
         return None
     problem = next((f": {pod.problem.message}" for pod in observation.pods if pod.problem is not None), "")
-    message = f"it had not begun after runPolicy.preRunningDeadlineSeconds ({seconds} s){problem}"
-    return Outcome(End.FAILED, "PreRunningDeadlineExceeded", message)
+    explanation = reasons.PREFLIGHT_NOT_STARTED.with_details(seconds=seconds, problem=problem)
+    return Outcome(End.FAILED, *explanation)
 
 
 def _ended(
@@ -259,7 +257,7 @@ def _ended(
     if outcome.end is End.SUCCEEDED:
         return _succeeded(settled, observation, policy, now)
     if stage.state == "Stopping" and outcome.end is not End.FAULTY:
-        return rest(settled, "Suspended", "Stopped", "stopped; it goes on from its last checkpoint")
+        return rest(settled, "Suspended", reasons.STOPPED)
     return fail_or_retry(settled, outcome, policy, progressed=progressed, now=now)
 
 
@@ -270,12 +268,11 @@ def _succeeded(
     if stage.name == PREFLIGHT:
         if record is not None and record.preflight is not None:
             return finish(stage, "", "")
-        return fail_or_retry(stage, NO_RESULT, policy, progressed=False, now=now)
+        no_result = Outcome(End.FAILED, *reasons.NO_PREFLIGHT_RESULT)
+        return fail_or_retry(stage, no_result, policy, progressed=False, now=now)
     if record is not None and record.result is not None:
         return finish(stage, record.result.manifest_uri, record.result.manifest_sha256)
-    return rest(
-        stage, "Waiting", UNKNOWN_RESULT, "it ended well and told no result; a preflight looks what is there"
-    )
+    return rest(stage, "Waiting", reasons.RESULT_NOT_REPORTED)
 
 
 def _running(stage: StageStatus, observation: AttemptObservation) -> StageStatus:
@@ -290,7 +287,7 @@ def _running(stage: StageStatus, observation: AttemptObservation) -> StageStatus
         problems = _problems(observation.pods)
         interruption = _interruption(stage, observation, problems, advanced=advanced)
         update["interruption"] = interruption
-        update["reason"], update["message"] = _reason_and_message(observation, problems, interruption)
+        update["reason"], update["message"] = _explanation(observation, problems, interruption)
     return stage.model_copy(update=update)
 
 
@@ -299,11 +296,11 @@ def _interruption(
 ) -> Interruption | None:
     """What took machines from the attempt: remembered until it has all of them again and has made progress."""
     if problems and _is_interruption(problems[0]):
-        return Interruption(reason=problems[0].reason, message=problems[0].message[:2048])
+        return Interruption(reason=problems[0].reason, message=problems[0].message[:MOST_CHARACTERS])
     earlier = stage.interruption
     if earlier is None:
         return None
-    readmitted = earlier.message == DEQUEUED.message and not _is_queued(observation)
+    readmitted = earlier.reason == Reason.PREEMPTED_BY_QUEUE and not _is_queued(observation)
     recovered = (advanced or readmitted) and _is_whole(stage, observation.pods)
     return None if recovered else earlier
 
@@ -314,23 +311,20 @@ def _is_whole(stage: StageStatus, pods: tuple[Pod, ...]) -> bool:
     return ready >= max(1, stage.workers)
 
 
-def _reason_and_message(
+def _explanation(
     observation: AttemptObservation, problems: list[PodProblem], interruption: Interruption | None
-) -> tuple[str, str]:
+) -> Explanation:
     """What the status says of an attempt that goes on: a Pod's problem before all else."""
     assert observation.attempt_object is not None
     if problems:
-        return problems[0].reason, problems[0].message[:2048]
+        return Explanation(problems[0].reason, problems[0].message[:MOST_CHARACTERS])
     if interruption is not None:
-        return interruption.reason, interruption.message
+        return Explanation(interruption.reason, interruption.message)
     if _is_queued(observation):
-        return "Queued", "waits for its turn in the queue"
+        return reasons.QUEUED
     has_reported = observation.record is not None and observation.record.progress is not None
-    return (
-        ("Running", "")
-        if has_reported or observation.attempt_object.state.job_status == "RUNNING"
-        else (STARTING, "")
-    )
+    is_running = has_reported or observation.attempt_object.state.job_status == "RUNNING"
+    return reasons.RUNNING if is_running else reasons.STARTING
 
 
 def number(value: float) -> str:

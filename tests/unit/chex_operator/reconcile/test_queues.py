@@ -46,7 +46,12 @@ def test_being_sent_back_to_the_queue_is_a_disruption_and_the_attempt_stays() ->
     world.queue(name)
     world.settle()
     stage = world.stage("pretrain/ssl")
-    assert (stage.state, stage.reason, stage.disruptions, stage.failures) == ("Running", "Preempted", 1, 0)
+    assert (stage.state, stage.reason, stage.disruptions, stage.failures) == (
+        "Running",
+        "PreemptedByQueue",
+        1,
+        0,
+    )
     assert stage.attempt_name == name
 
 
@@ -56,7 +61,7 @@ def test_a_preflight_that_the_queue_let_go_on_is_told_to_run() -> None:
     name = world.live("preflight")[0]
     world.queue(name)
     world.settle()
-    assert world.stage("preflight").reason == "Preempted"
+    assert world.stage("preflight").reason == "PreemptedByQueue"
     world.admit(name)
     world.settle()
     assert world.stage("preflight").reason == "Running"
@@ -141,7 +146,7 @@ def test_what_a_driver_tells_while_machines_are_still_missing_is_its_own_failure
     world.settle()
     world.admit(name)  # one of two workers
     world.settle()
-    assert world.stage("pretrain/ssl").reason == "Preempted"
+    assert world.stage("pretrain/ssl").reason == "PreemptedByQueue"
     world.fail(name)
     world.settle()
     stage = world.stage("pretrain/ssl")

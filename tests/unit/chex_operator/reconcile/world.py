@@ -27,13 +27,14 @@ from chex_operator.reconcile.actions import (
     StartPreflight,
     StartStage,
 )
-from chex_operator.reconcile.decide import Decision, decide
+from chex_operator.reconcile.decide import Decision
 from chex_operator.rendering import AttemptReference, attempt_name
 from chex_operator.rules.admission import Accepted, Judgement
 from chex_operator.rules.frozen_plan import FrozenPlan, plan_identity
 from chex_operator.rules.observed import AttemptObject, Observed, Pod, ProgressRecord
 from chex_operator.rules.outcome import DriverReport, PodProblem, RayJobState, has_ended
 from tests.pipeline.manifest import tiny_job
+from tests.unit.chex_operator.reconcile.rewording import decide_whatever_the_words
 from tests.unit.chex_operator.rendering.attempts import JOB, runtime
 
 PLAN = "plan"
@@ -130,7 +131,7 @@ class World:
         if self.gone:
             return None
         snapshot = snapshot or self.observe()
-        decision = decide(snapshot.observed, self.now)
+        decision = decide_whatever_the_words(snapshot.observed, self.now)
         self.events += decision.events
         try:
             self._act(snapshot, decision, die_after)
@@ -307,6 +308,10 @@ class World:
         """A worker is evicted; KubeRay has not noticed yet."""
         problem = PodProblem("Evicted", "its node ran out of memory", disruption=True)
         self.pods[name] = tuple(replace(pod, alive=False, problem=problem) for pod in self.pods.get(name, ()))
+
+    def have_problem(self, name: str, problem: PodProblem) -> None:
+        """A worker does not run; nothing has ended."""
+        self.pods[name] = tuple(replace(pod, ready=False, problem=problem) for pod in self.pods.get(name, ()))
 
     def stop_obediently(self) -> None:
         """Every driver that was asked to stops."""
