@@ -50,7 +50,7 @@ def decide(observed: Observed, now: float) -> Decision:
         observed: see there.
         now: seconds since the epoch.
     """
-    state = ReconcileState(observed, now)
+    state = ReconcileState.of(observed, now)
     if observed.deleting_since is not None:
         stop_deleted_job(state, observed.deleting_since)
         stopping = observed.status.model_copy(update={"phase": "Stopping", "eta": ""})

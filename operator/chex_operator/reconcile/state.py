@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from chex_api.run_policy import RunPolicy
 from chex_api.stage import StageResult
-from chex_api.status import StageStatus, SupersededAttempt
+from chex_api.status import JobStatus, StageStatus, SupersededAttempt
 from chex_operator.reconcile.actions import Action, EventRequest
 from chex_operator.rendering import PREFLIGHT
 from chex_operator.rules.admission import Accepted
@@ -14,37 +14,56 @@ from chex_operator.rules.stage_state import LIVE_STATES
 from chex_operator.rules.termination import holds_machines
 
 
-@dataclass
+@dataclass(slots=True, kw_only=True)
 class ReconcileState:
-    """The steps of a pass change this in turn.
+    """The steps of a pass change this in turn. It has slots: a step cannot add a field.
 
     Attributes:
+        observed: what the pass looks at.
+        now: seconds since the epoch.
+        status: as it was last written.
+        accepted: the manifest, if it can be run.
+        policy: its run policy, also where it is refused; the default one where that cannot be read.
+        is_new_generation: whether the manifest was edited since the last status.
         stages: the preflight first, then the plan's order.
-        results: of stages that finished in this pass.
         plan_name: ConfigMap of the plan that is executed; empty for none.
         earlier_gpu_seconds: of stages that left the plan.
         superseded: their attempts that have not ended.
-        is_new_generation: whether the manifest was edited since the last status.
+        results: of stages that finished in this pass.
+        actions: what is to be done, in order.
+        events: Kubernetes events to record.
     """
 
     observed: Observed
     now: float
-    stages: list[StageStatus] = field(default_factory=list[StageStatus])
+    status: JobStatus
+    accepted: Accepted | None
+    policy: RunPolicy
+    is_new_generation: bool
+    stages: list[StageStatus]
+    plan_name: str
+    earlier_gpu_seconds: float
+    superseded: list[SupersededAttempt]
     results: dict[str, StageResult] = field(default_factory=dict[str, StageResult])
-    superseded: list[SupersededAttempt] = field(default_factory=list[SupersededAttempt])
     actions: list[Action] = field(default_factory=list[Action])
     events: list[EventRequest] = field(default_factory=list[EventRequest])
 
-    def __post_init__(self) -> None:
-        self.status = self.observed.status
-        judgement = self.observed.judgement
-        self.accepted = judgement if isinstance(judgement, Accepted) else None
-        self.policy = _policy_of(self.observed)
-        self.stages = list(self.status.stages)
-        self.earlier_gpu_seconds = float(self.status.earlier_gpu_seconds)
-        self.superseded = list(self.status.superseded)
-        self.plan_name = self.status.plan
-        self.is_new_generation = self.status.observed_generation != self.observed.job.generation
+    @classmethod
+    def of(cls, observed: Observed, now: float) -> "ReconcileState":
+        """The state before the first step."""
+        status, judgement = observed.status, observed.judgement
+        return cls(
+            observed=observed,
+            now=now,
+            status=status,
+            accepted=judgement if isinstance(judgement, Accepted) else None,
+            policy=judgement.policy or RunPolicy(),
+            is_new_generation=status.observed_generation != observed.job.generation,
+            stages=list(status.stages),
+            plan_name=status.plan,
+            earlier_gpu_seconds=float(status.earlier_gpu_seconds),
+            superseded=list(status.superseded),
+        )
 
     def preflight(self) -> StageStatus | None:
         """The preflight; None before there is one."""
@@ -94,10 +113,3 @@ class ReconcileState:
 def is_unknown(stage: StageStatus) -> bool:
     """Whether its last attempt succeeded and reported no result."""
     return stage.state == "Waiting" and stage.reason == Reason.RESULT_UNKNOWN
-
-
-def _policy_of(observed: Observed) -> RunPolicy:
-    judgement = observed.judgement
-    if isinstance(judgement, Accepted):
-        return judgement.policy
-    return judgement.policy or RunPolicy()
