@@ -57,7 +57,7 @@ class Outcome:
     def compared_with(self, undisturbed: Record) -> list[str]:
         """The faults, and in what the record differs from the one it must equal."""
         found = list(self.faults)
-        for what in ("standings", "attempts", "starts"):
+        for what in ("resting_states", "attempts", "starts"):
             found += _differences(getattr(self.record, what), getattr(undisturbed, what), what)
         return found
 
