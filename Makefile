@@ -59,7 +59,7 @@ check: lint types contracts generated ## what needs no server and no cluster, in
 	@$(BIN)/pytest $(TWO_PROCESSES) tests/unit tests/chart $(PYTEST_ARGS)
 
 # The tiers that wait for servers most of their time run side by side (tests/conftest.py divides them).
-TWO_PROCESSES := -n 2 --dist loadgroup --no-loadscope-reorder
+TWO_PROCESSES := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: programs
 programs: $(INSTALLED) ## the servers that tests start, built once (some minutes) and cached: Kubernetes' API server, etcd, an S3 server

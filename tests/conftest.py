@@ -6,11 +6,12 @@ import fcntl
 import pickle
 import signal
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from tests.pipeline.undisturbed import FinishedRun
@@ -32,16 +33,25 @@ TIERS = ("pipeline", "apiserver", "ray")
 """Tiers whose servers and clusters are started once for all of their tests, the longest first."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Divide the tests among processes (`make test`): a tier stays whole, of the others each file does.
+class _ByTier(LoadScopeScheduling):
+    """Divides the tests among processes (`make test`): a tier stays whole, of the others each file does.
 
     Most of a tier's time it waits for other processes, so that two cores do two tiers in little more time than one.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_tier(item) or item.path.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _tier(nodeid) or nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """The scheduler of `-n`."""
+    return _ByTier(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let a process of several begin with the longest tiers."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: TIERS.index(tier) if (tier := _tier(item)) else len(TIERS))
+        items.sort(key=lambda item: TIERS.index(tier) if (tier := _tier(item.nodeid)) else len(TIERS))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,8 +64,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-def _tier(item: pytest.Item) -> str:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+def _tier(nodeid: str) -> str:
+    folder = nodeid.split("/")[1]
     return folder if folder in TIERS else ""
 
 
