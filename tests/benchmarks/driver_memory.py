@@ -30,7 +30,7 @@ from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.fingerprints import fingerprints
 from chex_jobs.data.dataset.label_objects import finished_labels
-from chex_jobs.data.dataset.shards import Place, shard_path
+from chex_jobs.data.dataset.shards import ShardSlot, shard_path
 from chex_jobs.data.ingest.chunks import Chunk, ChunkResult, DecodedFilm
 from chex_jobs.data.ingest.ingest import ingest
 from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData, UnitTable
@@ -202,7 +202,7 @@ def stand_in(function: Callable[[Chunk], ChunkResult], items: Iterable[Chunk], /
     """Answers as decoders do, with shards that hold nothing."""
     for chunk in items:
         outcomes = tuple(
-            DecodedFilm(Place(row * 1024, 32, 32), digest(key), digest(key))
+            DecodedFilm(ShardSlot(row * 1024, 32, 32), digest(key), digest(key))
             for row, key in enumerate(chunk.keys)
         )
         yield ChunkResult(chunk.number, chunk.attempt.write_bytes(shard_path(chunk.number), b"-"), outcomes)

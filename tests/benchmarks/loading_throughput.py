@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from chex_api.encoder import ImageEncoder
 from chex_api.pretraining import Augmentation
-from chex_jobs.data.dataset.shards import Place, encode_shard, film_at, open_shard
+from chex_jobs.data.dataset.shards import ShardSlot, encode_shard, film_at, open_shard
 from chex_jobs.data.loading.augmentation import augment
 from chex_jobs.data.loading.batch_source import BatchSource
 from chex_jobs.data.phantom.generator import PhantomArchive
@@ -89,7 +89,7 @@ class ShardFilms(Dataset):
         if self._shard is None:
             self._shard = open_shard(self._path)
         height = SHORT_SIDE * HEIGHT // WIDTH
-        return film_at(self._shard, Place(i % NUM_PICTURES * height * SHORT_SIDE, height, SHORT_SIDE))
+        return film_at(self._shard, ShardSlot(i % NUM_PICTURES * height * SHORT_SIDE, height, SHORT_SIDE))
 
     def labels(self, task: str) -> np.ndarray:
         raise NotImplementedError(task)

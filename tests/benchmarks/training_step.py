@@ -37,9 +37,9 @@ from chex_api.pretraining import Optimization
 from chex_jobs.models import build_image_encoder
 from chex_jobs.objectives import build_objective
 from chex_jobs.training.batch_norm import use_group_batch_norm
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.loop import LoopSettings, run_loop
-from chex_jobs.training.policy import CheckpointPolicy
-from chex_jobs.training.process_group import Place, join
+from chex_jobs.training.process_group import WorkerRank, join
 
 WARM_UP_STEPS = 2
 NUM_TASKS = 8
@@ -89,10 +89,10 @@ def objective_of(case: Case, world_size: int, group_size: int | None) -> nn.Modu
     )  # fmt: skip
 
 
-def rival_of(case: Case, place: Place) -> Callable[[dict[str, Tensor]], None]:
+def rival_of(case: Case, worker: WorkerRank) -> Callable[[dict[str, Tensor]], None]:
     """A step by hand; under DistributedDataParallel with several workers."""
-    objective = objective_of(case, place.world_size, None)
-    network: Any = nn.parallel.DistributedDataParallel(objective) if place.world_size > 1 else objective
+    objective = objective_of(case, worker.world_size, None)
+    network: Any = nn.parallel.DistributedDataParallel(objective) if worker.world_size > 1 else objective
     optimizer = torch.optim.AdamW(objective.parameters(), lr=1e-4, weight_decay=0.01, fused=True)
 
     def step(films: dict[str, Tensor]) -> None:
@@ -107,26 +107,26 @@ def rival_of(case: Case, place: Place) -> Callable[[dict[str, Tensor]], None]:
     return step
 
 
-def compare(name: str, case: Case, num_steps: int, place: Place) -> None:
+def compare(name: str, case: Case, num_steps: int, worker: WorkerRank) -> None:
     """Let both sides take turns and print one line on worker 0."""
-    random = torch.Generator().manual_seed(place.rank)
+    random = torch.Generator().manual_seed(worker.rank)
     batch = {
         "images": torch.randint(
             0, 256, (case.batch, 1, case.size, case.size), generator=random, dtype=torch.uint8
         ),
         "labels": torch.randint(0, 2, (case.batch, NUM_TASKS), generator=random).float(),
     }
-    batches = TakingTurns(batch, num_steps, rival_of(case, place))
+    batches = TakingTurns(batch, num_steps, rival_of(case, worker))
     optimization = Optimization(
-        global_batch_size=case.batch * place.world_size,
+        global_batch_size=case.batch * worker.world_size,
         epochs=1,
         learning_rate=1e-4,
         gradient_clipping=case.clipping,
     )
     settings = LoopSettings(optimization, case.bfloat16, 0, 0, CheckpointPolicy(every_minutes=None))
-    run_loop(objective_of(case, place.world_size, case.batch // case.num_groups), batches, settings, place)
-    if place.is_main:
-        films = case.batch * place.world_size
+    run_loop(objective_of(case, worker.world_size, case.batch // case.num_groups), batches, settings, worker)
+    if worker.is_main:
+        films = case.batch * worker.world_size
         our_rate, rival_rate = (films / statistics.median(side) for side in zip(*batches.pairs, strict=True))
         ratios = [theirs / own for own, theirs in batches.pairs]
         low, middle, high = statistics.quantiles(ratios, n=4)
@@ -136,24 +136,24 @@ def compare(name: str, case: Case, num_steps: int, place: Place) -> None:
         )
 
 
-def measure(arguments: argparse.Namespace, place: Place) -> None:
+def measure(arguments: argparse.Namespace, worker: WorkerRank) -> None:
     """All cases on this worker."""
-    if place.is_main:
-        rival = "bare" if place.world_size == 1 else "DDP"
+    if worker.is_main:
+        rival = "bare" if worker.world_size == 1 else "DDP"
         print(
-            f"{arguments.encoder}, {arguments.size} px, {place.world_size} x {arguments.batch} films, films/s"
+            f"{arguments.encoder}, {arguments.size} px, {worker.world_size} x {arguments.batch} films, films/s"
         )
         print(f"{'':<42} {'ours':>8} {rival:>8}   ratio   (middle half of the steps)")
     for bfloat16 in (False, True):
         precision = "BFloat16" if bfloat16 else "Float32"
         case = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 1)
-        compare(precision, case, arguments.steps, place)
-        if place.world_size == 1:
+        compare(precision, case, arguments.steps, worker)
+        if worker.world_size == 1:
             halves = Case(arguments.encoder, arguments.size, arguments.batch, bfloat16, 1.0, 2)
-            compare(f"{precision}, groups of half the batch", halves, arguments.steps, place)
-    if place.world_size == 1:
+            compare(f"{precision}, groups of half the batch", halves, arguments.steps, worker)
+    if worker.world_size == 1:
         unclipped = Case(arguments.encoder, arguments.size, arguments.batch, False, 0.0, 1)
-        compare("Float32, without clipping", unclipped, arguments.steps, place)
+        compare("Float32, without clipping", unclipped, arguments.steps, worker)
 
 
 def worker(rank: int, port: int, arguments: argparse.Namespace) -> None:

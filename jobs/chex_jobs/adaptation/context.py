@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from chex_api.encoder import ImageEncoder
 from chex_api.stage import AdaptSpec, StageSpec
 from chex_jobs.adaptation.score import ValidationSet
-from chex_jobs.adaptation.view import AdaptationData
+from chex_jobs.adaptation.visible_data import AdaptationData
 from chex_jobs.artifacts import Artifact, ArtifactStore, AttemptWriter, FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.label_objects import finished_labels
@@ -66,7 +66,7 @@ class LabelledFilms:
     """[N, T]"""
 
 
-class Workbench:
+class AdaptationContext:
     """Everything that units of one hospital read, by what they need; opened once in each process."""
 
     def __init__(self, stage: StageSpec, store: ArtifactStore, attempt_id: str) -> None:

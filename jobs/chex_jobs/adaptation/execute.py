@@ -8,7 +8,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from chex_api.stage import StageSpec
-from chex_jobs.adaptation.bench import NoLabels, NotFinite, Workbench
+from chex_jobs.adaptation.context import AdaptationContext, NoLabels, NotFinite
 from chex_jobs.adaptation.dapt import run_dapt
 from chex_jobs.adaptation.features import run_features
 from chex_jobs.adaptation.fine_tune import run_final_fit, run_trial
@@ -31,37 +31,37 @@ WITHOUT_RESULT = (NonFiniteLoss, NoLabels, NotFinite)
 """Another try would end the same way, and units of other arms would not."""
 
 
-def execute(unit: Unit, bench: Workbench) -> Summary:
+def execute(unit: Unit, context: AdaptationContext) -> Summary:
     """Do a unit's work and commit its object, unless it is finished. Returns its summary.
 
     A unit that can have no result, whoever tries, is finished too: its object holds nothing but the reason (`FAILED`).
     """
-    done = bench.object(unit).finished()
+    done = context.object(unit).finished()
     if done is not None:
         return dict(done.summary)
     summary: Summary = {}
     try:
-        with bench.timed(summary):
-            return _work(unit, bench)
+        with context.timed(summary):
+            return _work(unit, context)
     except WITHOUT_RESULT as error:
-        bench.object(unit).remove_checkpoints()
-        return bench.commit(bench.attempt(unit), unit, {**summary, FAILED: str(error), "filmPasses": 0})
+        context.object(unit).remove_checkpoints()
+        return context.commit(context.attempt(unit), unit, {**summary, FAILED: str(error), "filmPasses": 0})
 
 
-def _work(unit: Unit, bench: Workbench) -> Summary:
+def _work(unit: Unit, context: AdaptationContext) -> Summary:
     match unit:
         case DaptUnit():
-            return run_dapt(unit, bench)
+            return run_dapt(unit, context)
         case FeaturesUnit():
-            return run_features(unit, bench)
+            return run_features(unit, context)
         case ProbeUnit():
-            return run_probe(unit, bench)
+            return run_probe(unit, context)
         case TrialUnit():
-            return run_trial(unit, bench)
+            return run_trial(unit, context)
         case FinalProbeUnit():
-            return run_final_probe(unit, bench)
+            return run_final_probe(unit, context)
         case FinalFitUnit():
-            return run_final_fit(unit, bench)
+            return run_final_fit(unit, context)
         case _:
             raise TypeError(f"no function does a unit of kind {unit.kind}")
 
@@ -76,4 +76,4 @@ def open_executor(stage: StageSpec, store: ArtifactStore, attempt_id: str) -> Ex
     threadpool_limits(1)
     warnings.filterwarnings("ignore", category=UserWarning, module="torch")
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    return partial(execute, bench=Workbench(stage, store, attempt_id))
+    return partial(execute, context=AdaptationContext(stage, store, attempt_id))

@@ -8,31 +8,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from chex_jobs.adaptation.bench import FEATURES_FILE, NotFinite, Workbench
+from chex_jobs.adaptation.context import FEATURES_FILE, AdaptationContext, NotFinite
 from chex_jobs.data.loading.batch_source import FilmSource, evaluation_batches
 from chex_jobs.sweep.units import FeaturesUnit
 
 BATCH_SIZE = 64
 
 
-def run_features(unit: FeaturesUnit, bench: Workbench) -> dict[str, Any]:
+def run_features(unit: FeaturesUnit, context: AdaptationContext) -> dict[str, Any]:
     """Compute and store the features of one encoder in one fold. Float32, evaluation mode, standard view.
 
     Raises `NotFinite`.
     """
     summary: dict[str, Any] = {}
-    with bench.timed(summary):
-        data = bench.data(unit.fold)
+    with context.timed(summary):
+        data = context.data(unit.fold)
         ordinals = np.sort(np.concatenate([data.train, data.validate]))
-        encoder = bench.image_encoder(unit.encoder, unit.site.encoder)
-        values = forward(encoder, data, ordinals, unit.site.encoder.size, bench.device)
+        encoder = context.image_encoder(unit.encoder, unit.site.encoder)
+        values = forward(encoder, data, ordinals, unit.site.encoder.size, context.device)
     if not np.isfinite(values).all():
         raise NotFinite(
             "its encoder gives features that are NaN or infinite, so nothing can be learned from them"
         )
-    attempt = bench.attempt(unit)
+    attempt = context.attempt(unit)
     attempt.write_safetensors(FEATURES_FILE, {"ordinals": ordinals, "features": values})
-    return bench.commit(attempt, unit, {**summary, "films": len(ordinals), "filmPasses": len(ordinals)})
+    return context.commit(attempt, unit, {**summary, "films": len(ordinals), "filmPasses": len(ordinals)})
 
 
 def forward(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chex_api.objective import Objective
 from chex_api.objective import Supervised as SupervisedSettings
 from chex_api.pretraining import AdamW, Optimization
-from chex_jobs.adaptation.bench import NotFinite, Workbench
+from chex_jobs.adaptation.context import AdaptationContext, NotFinite
 from chex_jobs.adaptation.features import forward
 from chex_jobs.adaptation.head import Classifier
 from chex_jobs.adaptation.lp_ft import transplant_head
@@ -30,10 +30,10 @@ from chex_jobs.sweep.arms import BATCH, UNITS, Summary, score_of
 from chex_jobs.sweep.halving import ranked
 from chex_jobs.sweep.units import FinalFitUnit, Recipe, TrialUnit
 from chex_jobs.training.batch_norm import use_group_batch_norm
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.checkpoints import CheckpointStore
 from chex_jobs.training.errors import CheckpointFailed, NonFiniteLoss
 from chex_jobs.training.loop import EpochEnd, LoopCallbacks, LoopResult, LoopSettings, run_loop
-from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.process_group import join
 
 PASSES_PER_TRAINED_FILM = SupervisedSettings.PASSES_PER_IMAGE
@@ -47,18 +47,20 @@ HEAD = "head"
 NO_SCORE: Summary = {"value": None, "loss": None}
 
 
-def run_trial(unit: TrialUnit, bench: Workbench) -> Summary:
+def run_trial(unit: TrialUnit, context: AdaptationContext) -> Summary:
     """Train up to the unit's rung and score every epoch on the draw's validation labels.
 
     A loss or a logit that is not finite is no failure: it is a poor configuration, and its score is unknown.
     """
     summary: Summary = {}
-    with bench.timed(summary):
-        fit = _Fit(unit, bench, derived_seed(unit.site.seed, "trial"))
-        scores = _EpochScores(bench.validation_set(unit.fold, unit.labels), fit, _scores_so_far(unit, bench))
+    with context.timed(summary):
+        fit = _Fit(unit, context, derived_seed(unit.site.seed, "trial"))
+        scores = _EpochScores(
+            context.validation_set(unit.fold, unit.labels), fit, _scores_so_far(unit, context)
+        )
         try:
             fit.train(
-                unit.until_epoch, _rung_checkpoints(unit, bench, fit), LoopCallbacks(on_epoch_end=scores)
+                unit.until_epoch, _rung_checkpoints(unit, context, fit), LoopCallbacks(on_epoch_end=scores)
             )
         except NonFiniteLoss:
             scores.diverged = True
@@ -68,25 +70,25 @@ def run_trial(unit: TrialUnit, bench: Workbench) -> Summary:
     begun = unit.previous.until_epoch if unit.previous is not None else 0
     passes = (unit.until_epoch - begun) * (PASSES_PER_TRAINED_FILM * fit.films_per_epoch + scores.num_films)
     summary |= {**scores.summary(), "filmPasses": passes, "checkpointed": _worth_storing(unit, fit)}
-    done = bench.commit(bench.attempt(unit), unit, summary)
+    done = context.commit(context.attempt(unit), unit, summary)
     if unit.previous is not None:
-        bench.object(unit.previous).remove_checkpoints()
+        context.object(unit.previous).remove_checkpoints()
     return done
 
 
-def run_final_fit(unit: FinalFitUnit, bench: Workbench) -> Summary:
+def run_final_fit(unit: FinalFitUnit, context: AdaptationContext) -> Summary:
     """Fit the winner anew up to its best epoch, and keep the model and what it says of the validation films.
 
     Validation labels decide nothing here: the epoch was chosen by the trial that won.
     Raises `NonFiniteLoss` when the loss becomes infinite, `NotFinite` when the logits are.
     """
     summary: Summary = {}
-    attempt = bench.attempt(unit)
-    with bench.timed(summary):
-        fit = _Fit(unit, bench, derived_seed(unit.site.seed, "final", str(unit.seed)))
+    attempt = context.attempt(unit)
+    with context.timed(summary):
+        fit = _Fit(unit, context, derived_seed(unit.site.seed, "final", str(unit.seed)))
         worth_storing = unit.until_epoch * fit.films_per_epoch >= FIT_WORTH_STORING
         fit.train(unit.until_epoch, attempt.checkpoints if worth_storing else None, LoopCallbacks())
-        validation = bench.validation_set(unit.fold, unit.labels)
+        validation = context.validation_set(unit.fold, unit.labels)
         logits = fit.logits(validation.films)
     if not np.isfinite(logits).all():
         raise NotFinite(
@@ -94,25 +96,25 @@ def run_final_fit(unit: FinalFitUnit, bench: Workbench) -> Summary:
         )
     passes = unit.until_epoch * PASSES_PER_TRAINED_FILM * fit.films_per_epoch + len(validation.films)
     write_model(attempt, fit.classifier.cpu(), unit.site, validation.films, logits)
-    summary |= {"score": validation.score(logits), "labels": bench.label_counts(unit.fold, unit.labels)}
+    summary |= {"score": validation.score(logits), "labels": context.label_counts(unit.fold, unit.labels)}
     summary |= {BATCH: unit.recipe.settings.batch_size, UNITS: fit.num_units}
-    done = bench.commit(attempt, unit, {**summary, "filmPasses": passes})
+    done = context.commit(attempt, unit, {**summary, "filmPasses": passes})
     if worth_storing:
-        bench.object(unit).remove_checkpoints()
+        context.object(unit).remove_checkpoints()
     return done
 
 
 class _Fit:
     """An encoder and a head on one draw's training labels, and their training."""
 
-    def __init__(self, unit: TrialUnit | FinalFitUnit, bench: Workbench, seed: int) -> None:
+    def __init__(self, unit: TrialUnit | FinalFitUnit, context: AdaptationContext, seed: int) -> None:
         """`seed` moves a new head, the order of films and their augmentation."""
-        self._unit, self._bench, self._seed = unit, bench, seed
+        self._unit, self._context, self._seed = unit, context, seed
         self._optimization = optimization_of(unit.recipe)
         self._objective = Supervised(self._encoder(unit), num_tasks=len(unit.site.tasks), seed=seed)
-        transplant_head(unit, bench, self._objective.head)
+        transplant_head(unit, context, self._objective.head)
         self.classifier = Classifier(self._objective.image_encoder, self._objective.head)
-        self._train_films = bench.labelled(unit.fold, "train", unit.labels).ordinals
+        self._train_films = context.labelled(unit.fold, "train", unit.labels).ordinals
         with self._batches() as batches:
             self.num_units = batches.num_units
             self.films_per_epoch = batches.steps_per_epoch * self._optimization.global_batch_size
@@ -135,11 +137,11 @@ class _Fit:
 
     def logits(self, films: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits [N, T] of films in their standard view, as the deployed model gives them."""
-        data = self._bench.data(self._unit.fold)
-        return forward(self.classifier, data, films, self._unit.site.encoder.size, self._bench.device)
+        data = self._context.data(self._unit.fold)
+        return forward(self.classifier, data, films, self._unit.site.encoder.size, self._context.device)
 
     def _encoder(self, unit: TrialUnit | FinalFitUnit) -> ImageEncoderModule:
-        encoder = self._bench.image_encoder(unit.encoder, unit.site.encoder)
+        encoder = self._context.image_encoder(unit.encoder, unit.site.encoder)
         group = batch_norm_group_size(
             Objective(supervised=SupervisedSettings()),
             encoder,
@@ -154,13 +156,13 @@ class _Fit:
     def _batches(self) -> Iterator[BatchSource]:
         site, settings = self._unit.site, self._unit.recipe.settings
         source = BatchSource(
-            self._bench.data(self._unit.fold),
+            self._context.data(self._unit.fold),
             self._train_films,
             size=site.encoder.size,
             global_batch_size=self._optimization.global_batch_size,
             seed=self._seed,
             augmentation=site.augmentation,
-            unit=self._bench.data(self._unit.fold).unit,
+            unit=self._context.data(self._unit.fold).unit,
             tasks=site.tasks,
             min_steps_per_epoch=-(-settings.min_steps // settings.epochs),
         )
@@ -213,19 +215,19 @@ def head_learning_rate_factor(recipe: Recipe) -> float:
     return dict(recipe.configuration).get("headLearningRateFactor", recipe.settings.head_learning_rate_factor)
 
 
-def _scores_so_far(unit: TrialUnit, bench: Workbench) -> Sequence[Summary]:
-    return [] if unit.previous is None else bench.finished(unit.previous).summary["epochs"]
+def _scores_so_far(unit: TrialUnit, context: AdaptationContext) -> Sequence[Summary]:
+    return [] if unit.previous is None else context.finished(unit.previous).summary["epochs"]
 
 
-def _rung_checkpoints(unit: TrialUnit, bench: Workbench, fit: _Fit) -> RungCheckpoints | None:
+def _rung_checkpoints(unit: TrialUnit, context: AdaptationContext, fit: _Fit) -> RungCheckpoints | None:
     """Where the trial goes on from and what it leaves; None where neither is worth a file."""
     previous = unit.previous
     resume_from = (
-        bench.attempt(previous).checkpoints
+        context.attempt(previous).checkpoints
         if _worth_storing(previous, fit) and previous is not None
         else None
     )
-    save_to = bench.attempt(unit).checkpoints if _worth_storing(unit, fit) else None
+    save_to = context.attempt(unit).checkpoints if _worth_storing(unit, fit) else None
     return None if resume_from is None and save_to is None else RungCheckpoints(resume_from, save_to)
 
 

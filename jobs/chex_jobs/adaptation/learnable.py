@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.adaptation.view import AdaptationData
+from chex_jobs.adaptation.visible_data import AdaptationData
 from chex_jobs.evaluation.statistics.aggregation import map_units, unit_labels
 from chex_jobs.evaluation.test_access.evaluation_data import Films
 

@@ -21,7 +21,7 @@ from chex_jobs.adaptation.results import (
     best_on_validation,
     failed_arm,
 )
-from chex_jobs.adaptation.view import labelled_patients
+from chex_jobs.adaptation.visible_data import labelled_patients
 from chex_jobs.artifacts import ArtifactStore, FinishedArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.label_objects import finished_labels
@@ -31,8 +31,8 @@ from chex_jobs.handover.files import ARMS
 from chex_jobs.handover.parents import finished_parent
 from chex_jobs.sweep.arms import Arm, Summary, program
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.effort import effort_of
 from chex_jobs.sweep.units import Site, Start, TextTower, Unit
+from chex_jobs.sweep.work_estimate import estimate_work
 
 Key = tuple[str, str, float, int | None]
 """Start, strategy, label fraction, fold."""
@@ -70,7 +70,7 @@ def adapt(
     cleaner = _Cleaner(coordinator, context.store)
     whole = coordinator.num_finished == 0
     if not coordinator.done:
-        num_units = sum(effort_of(arm, site, spec.hospital.sweep).units for arm in arms.values())
+        num_units = sum(estimate_work(arm, site, spec.hospital.sweep).units for arm in arms.values())
         reporter = SweepReporter(coordinator, arms, num_units, context.on_progress)
 
         def after(unit: Unit) -> None:

@@ -20,8 +20,8 @@ from chex_jobs.cli.preflight_line import looking
 from chex_jobs.preflight import PreflightReport, run_preflight
 from chex_jobs.preflight.wording import dataset_lines
 from chex_jobs.sweep.arms import Arm, Summary
-from chex_jobs.sweep.effort import Effort, effort_of
 from chex_jobs.sweep.units import Unit
+from chex_jobs.sweep.work_estimate import WorkEstimate, estimate_work
 
 UNRESOLVED = "unresolved"
 NEVER = "nothing of this name was finished here"
@@ -129,7 +129,7 @@ def _arms(stage: StageSpec, dataset: Dataset, finished: Finished) -> dict[str, A
             "strategy": strategy,
             "labelFraction": fraction,
             "trials": sweep.trials_per_arm * len(arms),
-            **_sum(effort_of(arm, site, sweep, finished) for arm in arms),
+            **_sum(estimate_work(arm, site, sweep, finished) for arm in arms),
         }
         for (start, strategy, fraction), arms in by_arm.items()
     ]
@@ -138,7 +138,7 @@ def _arms(stage: StageSpec, dataset: Dataset, finished: Finished) -> dict[str, A
 
 def _sum(efforts: Any) -> dict[str, int]:
     told = [asdict(effort) for effort in efforts]
-    return {field.name: sum(effort[field.name] for effort in told) for field in fields(Effort)}
+    return {field.name: sum(effort[field.name] for effort in told) for field in fields(WorkEstimate)}
 
 
 def _print_for_people(described: dict[str, Any]) -> None:

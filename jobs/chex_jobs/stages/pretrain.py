@@ -19,12 +19,12 @@ from chex_jobs.objectives.chance import chance_of
 from chex_jobs.stages.environment import describe_environment
 from chex_jobs.stages.leakage import trained_on, training_part
 from chex_jobs.stages.parents import have_labels
-from chex_jobs.training.launch import launch
-from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
-from chex_jobs.training.run import TrainingData, TrainingRun
+from chex_jobs.training.ray_launch import launch
 from chex_jobs.training.start_weights import weights_of_start
 from chex_jobs.training.train import TrainingOutcome
+from chex_jobs.training.training_run import TrainingData, TrainingRun
 from chex_jobs.training.workers import choose_num_workers
 
 

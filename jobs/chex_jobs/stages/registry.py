@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from chex_api.stage import StageKind, StageSpec
-from chex_jobs.adaptation.bench import NoLabels
+from chex_jobs.adaptation.context import NoLabels
 from chex_jobs.artifacts import ArtifactError, FinishedArtifact
 from chex_jobs.data.errors import DataError, TasksFailed
 from chex_jobs.evaluation.results.results_json import ResultsFormatError

@@ -109,7 +109,7 @@ def _quiet() -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
 
 
-class _Parcel:
+class _OpaqueUnit:
     """A unit on its way through Tune, which copies configurations and writes them into names and logs."""
 
     def __init__(self, unit: Unit) -> None:
@@ -118,7 +118,7 @@ class _Parcel:
     def __repr__(self) -> str:
         return f"{self.unit.kind}-{self.unit.identity[:12]}"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_Parcel":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_OpaqueUnit":
         return self
 
 
@@ -171,7 +171,7 @@ class _Searcher(Searcher):
         if unit is None:
             return None
         self._running[trial_id] = unit
-        return {UNIT: _Parcel(unit)}
+        return {UNIT: _OpaqueUnit(unit)}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

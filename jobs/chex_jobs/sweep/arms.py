@@ -248,7 +248,7 @@ def _tuned(
 
 
 @dataclass
-class _Climber:
+class _RungTrial:
     """A trial on its way up the rungs."""
 
     unit: TrialUnit
@@ -261,40 +261,40 @@ class _Climber:
 
 def _first_rung(
     arm: Arm, site: Site, sweep: Sweep, encoder: Encoder, head: ProbeUnit | None
-) -> Generator[Sequence[Unit], Sequence[Summary], list[_Climber]]:
+) -> Generator[Sequence[Unit], Sequence[Summary], list[_RungTrial]]:
     """Every trial up to the first rung, asked for in batches of fixed size whatever runs at once."""
     settings, labels = arm.strategy.fine_tuning, LabelSet(arm.fraction, 0)
     first_end = rungs(settings.epochs, sweep.scheduler)[0]
     search = build_search(sweep.search, Space.of(sweep.space), _search_seed(site.seed))
-    climbers: list[_Climber] = []
-    while len(climbers) < sweep.trials_per_arm:
-        batch: list[Configuration] = search.ask()[: sweep.trials_per_arm - len(climbers)]
+    rung_trials: list[_RungTrial] = []
+    while len(rung_trials) < sweep.trials_per_arm:
+        batch: list[Configuration] = search.ask()[: sweep.trials_per_arm - len(rung_trials)]
         units = [
             TrialUnit(site, encoder, arm.fold, labels, Recipe(settings, configuration), head, first_end, None)
             for configuration in batch
         ]
         found = yield from _all_well(units)
         reached = [
-            _Climber(unit, score_of(summary["score"]), int(summary["bestEpoch"]))
+            _RungTrial(unit, score_of(summary["score"]), int(summary["bestEpoch"]))
             for unit, summary in zip(units, found, strict=True)
         ]
-        search.tell([climber.score.value for climber in reached])
-        climbers += reached
-    return climbers
+        search.tell([rung_trial.score.value for rung_trial in reached])
+        rung_trials += reached
+    return rung_trials
 
 
 def _climb(
-    arm: Arm, sweep: Sweep, climbers: list[_Climber]
+    arm: Arm, sweep: Sweep, rung_trials: list[_RungTrial]
 ) -> Generator[Sequence[Unit], Sequence[Summary], list[Score]]:
     """Send the better part on, rung by rung, and give the score that each trial has reached."""
-    going = list(climbers)
+    going = list(rung_trials)
     for end in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:
-        going = [going[i] for i in survivors([climber.score for climber in going], sweep.scheduler)]
-        units = [_next_rung(climber.unit, end) for climber in going]
+        going = [going[i] for i in survivors([rung_trial.score for rung_trial in going], sweep.scheduler)]
+        units = [_next_rung(rung_trial.unit, end) for rung_trial in going]
         found = yield from _all_well(units)
-        for climber, unit, summary in zip(going, units, found, strict=True):
-            climber.reached(unit, summary)
-    return [climber.score for climber in climbers]
+        for rung_trial, unit, summary in zip(going, units, found, strict=True):
+            rung_trial.reached(unit, summary)
+    return [rung_trial.score for rung_trial in rung_trials]
 
 
 def _next_rung(unit: TrialUnit, end: int) -> TrialUnit:

@@ -13,7 +13,7 @@ from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeU
 
 
 @dataclass(frozen=True)
-class Effort:
+class WorkEstimate:
     """What one arm has left to run, units that other arms share counted in each of them."""
 
     units: int
@@ -28,9 +28,9 @@ class Effort:
     """At most so many passes over the arm's labelled training films in its final fits."""
 
 
-def effort_of(
+def estimate_work(
     arm: Arm, site: Site, sweep: Sweep, finished: Callable[[Unit], Summary | None] = lambda _: None
-) -> Effort:
+) -> WorkEstimate:
     """Play an arm's program through and count what it asks for and is not finished.
 
     Args:
@@ -67,10 +67,10 @@ def _made_up(unit: Unit) -> Summary:
     return {}
 
 
-def _count(units: list[Unit]) -> Effort:
+def _count(units: list[Unit]) -> WorkEstimate:
     trials = [unit for unit in units if isinstance(unit, TrialUnit)]
     finals = [unit for unit in units if isinstance(unit, FinalFitUnit)]
-    return Effort(
+    return WorkEstimate(
         units=len(units),
         dapt_epochs=sum(unit.spec.epochs for unit in units if isinstance(unit, DaptUnit)),
         probes=sum(isinstance(unit, ProbeUnit) for unit in units),

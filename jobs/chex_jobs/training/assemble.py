@@ -17,9 +17,9 @@ from chex_jobs.objectives import batch_norm_group_size, build_objective
 from chex_jobs.training.batch_norm import use_group_batch_norm
 from chex_jobs.training.errors import InvalidRun
 from chex_jobs.training.loop import batch_per_worker
-from chex_jobs.training.process_group import Place
-from chex_jobs.training.run import TrainingRun
+from chex_jobs.training.process_group import WorkerRank
 from chex_jobs.training.start_weights import StartWeights
+from chex_jobs.training.training_run import TrainingRun
 
 
 def assemble_objective(run: TrainingRun, world_size: int) -> nn.Module:
@@ -59,7 +59,7 @@ def assemble_objective(run: TrainingRun, world_size: int) -> nn.Module:
         raise InvalidRun(str(error)) from error
 
 
-def assemble_batches(run: TrainingRun, place: Place) -> BatchSource:
+def assemble_batches(run: TrainingRun, worker: WorkerRank) -> BatchSource:
     """This worker's batches of the run.
 
     Raises:
@@ -78,8 +78,8 @@ def assemble_batches(run: TrainingRun, place: Place) -> BatchSource:
             augmentation=run.augmentation,
             views=objective.VIEWS,
             unit=dataset.unit,
-            rank=place.rank,
-            world_size=place.world_size,
+            rank=worker.rank,
+            world_size=worker.world_size,
             tasks=run.data.tasks if objective.NEEDS_TASKS else (),
             texts=_texts(run, dataset) if objective.READS_REPORTS else None,
         )

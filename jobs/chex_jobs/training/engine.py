@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from chex_jobs.objectives.clip import LogitScale
 from chex_jobs.training.errors import UnsupportedParameter
 from chex_jobs.training.optimizer import set_learning_rate
-from chex_jobs.training.process_group import Place, prepare_deepspeed
+from chex_jobs.training.process_group import WorkerRank, prepare_deepspeed
 
 NEVER = 1_000_000_000  # steps between DeepSpeed's own prints
 
@@ -71,7 +71,7 @@ class Engine:
         self,
         objective: nn.Module,
         optimizer: torch.optim.Optimizer,
-        place: Place,
+        worker: WorkerRank,
         *,
         batch_per_worker: int,
         gradient_clipping: float,
@@ -87,7 +87,7 @@ class Engine:
         prepare_deepspeed()
         import deepspeed
 
-        self.objective, self.place, self.zero_stage = objective, place, zero_stage
+        self.objective, self.worker, self.zero_stage = objective, worker, zero_stage
         self.deepspeed: Any = deepspeed.initialize(
             model=_Step(objective),
             optimizer=optimizer,
@@ -95,7 +95,7 @@ class Engine:
         )[0]
 
         # Alone and undivided there is nothing to reduce: DeepSpeed would flatten, copy and copy back all gradients.
-        self._alone = place.world_size == 1 and zero_stage == 0
+        self._alone = worker.world_size == 1 and zero_stage == 0
         self.deepspeed.enable_backward_allreduce = not self._alone
         self._scales = [
             module.logit_scale for module in objective.modules() if isinstance(module, LogitScale)

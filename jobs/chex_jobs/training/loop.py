@@ -25,15 +25,15 @@ from chex_api.pretraining import Optimization
 from chex_jobs.data.loading.order import Position
 from chex_jobs.training import model_state
 from chex_jobs.training.batch_norm import average_running_statistics
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.checkpoints import Checkpoint, CheckpointStore, CheckpointWriter, RunState, restore
-from chex_jobs.training.control import Control
 from chex_jobs.training.engine import Engine
 from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss, NonFiniteWeights
 from chex_jobs.training.optimizer import build_optimizer
-from chex_jobs.training.policy import CheckpointPolicy
-from chex_jobs.training.process_group import Place
+from chex_jobs.training.process_group import WorkerRank
 from chex_jobs.training.progress import Progress, ProgressMeter
 from chex_jobs.training.schedule import LearningRateSchedule
+from chex_jobs.training.step_agreement import StepAgreement
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class EpochEnd:
     step: int
     loss: float
     objective: nn.Module
-    place: Place
+    worker: WorkerRank
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def run_loop(
     objective: nn.Module,
     batches: Batches,
     settings: LoopSettings,
-    place: Place,
+    worker: WorkerRank,
     checkpoints: CheckpointStore | None = None,
     callbacks: LoopCallbacks = LoopCallbacks(),
 ) -> LoopResult:
@@ -131,20 +131,20 @@ def run_loop(
         CheckpointFailed: an upload failed; on all workers at the same step.
         CheckpointMismatch: the newest checkpoint is of another model.
     """
-    objective.to(place.device).train()
+    objective.to(worker.device).train()
     run_state, stored = RunState(Position(), 0, 0.0, ()), None
-    newest = _newest(checkpoints, place)
+    newest = _newest(checkpoints, worker)
     if newest is not None:
         stored, run_state = restore(newest)
-        model_state.load_weights_and_buffers(objective, stored, place.rank, place.world_size)
+        model_state.load_weights_and_buffers(objective, stored, worker.rank, worker.world_size)
         log.info("resuming from the checkpoint of step %d", run_state.step)
     with (
-        torch.random.fork_rng(devices=[place.device] if place.device.type == "cuda" else []),
+        torch.random.fork_rng(devices=[worker.device] if worker.device.type == "cuda" else []),
         Engine(
             objective,
             build_optimizer(objective, settings.optimization.adam_w, settings.learning_rate_factors),
-            place,
-            batch_per_worker=batch_per_worker(settings.optimization.global_batch_size, place.world_size),
+            worker,
+            batch_per_worker=batch_per_worker(settings.optimization.global_batch_size, worker.world_size),
             gradient_clipping=settings.optimization.gradient_clipping,
             zero_stage=settings.zero_stage,
             bfloat16=settings.bfloat16,
@@ -156,13 +156,13 @@ def run_loop(
         return _Loop(engine, batches, settings, checkpoints, callbacks, run_state, newest is not None).run()
 
 
-def _newest(checkpoints: CheckpointStore | None, place: Place) -> Checkpoint | None:
+def _newest(checkpoints: CheckpointStore | None, worker: WorkerRank) -> Checkpoint | None:
     """The checkpoint to go on from, the same on all workers: another one may be committed while they look."""
     if checkpoints is None:
         return None
-    chosen = [checkpoints.latest() if place.is_main else None]
-    if place.world_size > 1:
-        dist.broadcast_object_list(chosen, device=place.device)
+    chosen = [checkpoints.latest() if worker.is_main else None]
+    if worker.world_size > 1:
+        dist.broadcast_object_list(chosen, device=worker.device)
     return chosen[0]
 
 
@@ -189,11 +189,11 @@ class _Loop:
         resumed: bool,
     ) -> None:
         self.engine, self.batches, self.settings, self.callbacks = engine, batches, settings, callbacks
-        self.place, self.state = engine.place, run_state
+        self.worker, self.state = engine.worker, run_state
         self.resumed_from = run_state.step if resumed else None
         self.stores = checkpoints is not None
         self.writer = (
-            CheckpointWriter(checkpoints) if checkpoints is not None and self.place.is_main else None
+            CheckpointWriter(checkpoints) if checkpoints is not None and self.worker.is_main else None
         )
         self.stored_position, self.stored_at = (run_state.position if resumed else None), time.monotonic()
         optimization = settings.optimization
@@ -202,7 +202,7 @@ class _Loop:
             optimization.learning_rate, optimization.schedule, optimization.warmup_fraction, total_steps
         )
         self.meter = ProgressMeter(total_steps, optimization.global_batch_size, run_state.step)
-        self.control = Control(self.place)
+        self.control = StepAgreement(self.worker)
         self.unsettled: _StepResult | None = None
         self.latest_loss = math.nan
 
@@ -236,8 +236,8 @@ class _Loop:
 
     def _step(self, batch: Mapping[str, Tensor]) -> tuple[bool, bool]:
         """One step. Returns the workers' wishes to stop and to store a checkpoint."""
-        on_device = {name: tensor.to(self.place.device, non_blocking=True) for name, tensor in batch.items()}
-        torch.manual_seed(step_seed(self.settings.seed, self.state.step, self.place.rank))
+        on_device = {name: tensor.to(self.worker.device, non_blocking=True) for name, tensor in batch.items()}
+        torch.manual_seed(step_seed(self.settings.seed, self.state.step, self.worker.rank))
         learning_rate = self.schedule.at(self.state.step)
         loss, metrics = self.engine.step(on_device, learning_rate)
         # The step before this one is settled while the device works on this one: the device never waits for the host.
@@ -262,7 +262,7 @@ class _Loop:
             raise NonFiniteLoss(result.step, self.state.position.epoch, result.learning_rate, verdict.loss)
         self.latest_loss = verdict.loss
         self.state = replace(self.state, loss_sum=self.state.loss_sum + verdict.loss)
-        if self.place.is_main and self.meter.due(result.step + 1):
+        if self.worker.is_main and self.meter.due(result.step + 1):
             self.callbacks.on_progress(
                 self.meter.report(
                     step=result.step + 1,
@@ -290,7 +290,7 @@ class _Loop:
         epoch = self.state.position.epoch + 1
         self.state = RunState(Position(epoch, 0), self.state.step, 0.0, (*self.state.epoch_losses, loss))
         objective.eval()
-        goes_on = self.callbacks.on_epoch_end(EpochEnd(epoch, self.state.step, loss, objective, self.place))
+        goes_on = self.callbacks.on_epoch_end(EpochEnd(epoch, self.state.step, loss, objective, self.worker))
         objective.train()
         every_epochs = self.settings.checkpoint.every_epochs
         if every_epochs is not None and epoch % every_epochs == 0:

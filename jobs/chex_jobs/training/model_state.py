@@ -64,7 +64,7 @@ def are_finite(tensors: Iterable[Tensor]) -> bool:
 def gather(engine: Engine) -> ModelState | None:
     """The state on worker 0, None on the others. A collective call, after a step or before the first."""
     objective = engine.objective
-    is_main = engine.place.is_main
+    is_main = engine.worker.is_main
     weights = {
         name: _copy(_whole(engine, parameter), is_main) for name, parameter in objective.named_parameters()
     }
@@ -124,12 +124,12 @@ def load_moments(engine: Engine, state: ModelState) -> None:
     _create_moments(engine, list(state.moments), state.optimizer_step)
     for key, moments in state.moments.items():
         for name, parameter in trained.items():
-            _set_moment(engine, parameter, key, moments[name].to(engine.place.device))
+            _set_moment(engine, parameter, key, moments[name].to(engine.worker.device))
 
 
 def whole_weights(engine: Engine) -> dict[str, Tensor]:
     """Weights and buffers by name, on CPU, on worker 0; empty on the others. A collective call."""
-    is_main = engine.place.is_main
+    is_main = engine.worker.is_main
     tensors = {
         name: _copy(_whole(engine, parameter), is_main)
         for name, parameter in engine.objective.named_parameters()
@@ -176,7 +176,7 @@ def _gather_moments(engine: Engine) -> tuple[dict[str, dict[str, Tensor]], float
                 if engine.zero_stage == 0
                 else safe_get_full_optimizer_state(parameter, key)
             )
-            moments[key][name] = _copy(cast(Tensor, whole), engine.place.is_main)
+            moments[key][name] = _copy(cast(Tensor, whole), engine.worker.is_main)
     return moments, float(example.get(STEP, 0.0))
 
 
@@ -222,8 +222,8 @@ def _set_moment(engine: Engine, parameter: nn.Parameter, key: str, whole: Tensor
         _inner_optimizer(engine).state[parameter][key].copy_(whole)
     elif engine.zero_stage == 3:
         size = parameter.ds_tensor.numel()  # type: ignore[attr-defined]
-        padded = nn.functional.pad(whole.flatten(), (0, size * engine.place.world_size - whole.numel()))
-        safe_set_local_optimizer_state(parameter, padded[engine.place.rank * size :][:size], key)
+        padded = nn.functional.pad(whole.flatten(), (0, size * engine.worker.world_size - whole.numel()))
+        safe_set_local_optimizer_state(parameter, padded[engine.worker.rank * size :][:size], key)
     else:
         safe_set_full_optimizer_state(parameter, whole, key)
 

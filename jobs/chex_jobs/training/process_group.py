@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerRank:
     """Where this process stands: its rank among `world_size` workers, and its device."""
 
     rank: int
@@ -28,7 +28,7 @@ class Place:
         return self.rank == 0
 
 
-def join() -> Place:
+def join() -> WorkerRank:
     """This process's place; makes a process group of one where there is none."""
     on_gpu = torch.cuda.is_available()
     if not dist.is_initialized():
@@ -36,7 +36,7 @@ def join() -> Place:
         os.environ.update(RANK="0", LOCAL_RANK="0", WORLD_SIZE="1")
         store = dist.HashStore()  # pyright: ignore[reportPrivateImportUsage]  # in memory: no port, no address
         dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=0, world_size=1)
-    return Place(dist.get_rank(), dist.get_world_size(), _gpu() if on_gpu else torch.device("cpu"))
+    return WorkerRank(dist.get_rank(), dist.get_world_size(), _gpu() if on_gpu else torch.device("cpu"))
 
 
 def _gpu() -> torch.device:

@@ -19,7 +19,7 @@ from chex_jobs.handover.failures import Cause
 from chex_jobs.training.errors import TrainingError, UnexpectedInWorker, WorkersFailed
 from chex_jobs.training.mailbox import Mailbox, WorkerMail
 from chex_jobs.training.progress import Progress
-from chex_jobs.training.run import TrainingRun
+from chex_jobs.training.training_run import TrainingRun
 
 if TYPE_CHECKING:
     from chex_jobs.training.checkpoints import CheckpointStore

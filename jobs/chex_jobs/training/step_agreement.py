@@ -11,11 +11,11 @@ import torch.distributed as dist
 from torch import Tensor
 
 from chex_jobs.training.errors import CheckpointFailed
-from chex_jobs.training.process_group import Place
+from chex_jobs.training.process_group import WorkerRank
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepDecision:
     """The agreement after a step. `loss`: mean over the workers; NaN or infinite if that of any worker is."""
 
     loss: float
@@ -23,26 +23,26 @@ class Verdict:
     checkpoint: bool
 
 
-class Control:
+class StepAgreement:
     """Exchanges verdicts over a group of its own, which is gloo also where gradients go through NCCL."""
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        needs_own_group = place.world_size > 1 and dist.get_backend() != "gloo"
+    def __init__(self, worker: WorkerRank) -> None:
+        self._worker = worker
+        needs_own_group = worker.world_size > 1 and dist.get_backend() != "gloo"
         self._group: Any = dist.new_group(backend="gloo") if needs_own_group else None
 
     def exchange(
         self, loss: Tensor, *, stop: bool, checkpoint: bool, failure: CheckpointFailed | None
-    ) -> Verdict:
+    ) -> StepDecision:
         """Tell the others this worker's loss and wishes; a wish of one is a wish of all.
 
         Raises:
             CheckpointFailed: on every worker, when one of them brings a failure.
         """
-        if self._place.world_size == 1:
+        if self._worker.world_size == 1:
             if failure is not None:
                 raise failure
-            return Verdict(float(loss), stop, checkpoint)
+            return StepDecision(float(loss), stop, checkpoint)
         message = torch.tensor(
             [float(loss), float(stop), float(checkpoint), float(failure is not None)], dtype=torch.float64
         )
@@ -52,11 +52,11 @@ class Control:
             raise failure or CheckpointFailed(
                 "worker 0 could not store a checkpoint; its own message says why"
             )
-        return Verdict(total_loss / self._place.world_size, stops > 0, checkpoints > 0)
+        return StepDecision(total_loss / self._worker.world_size, stops > 0, checkpoints > 0)
 
     def agree(self, wish: bool) -> bool:
         """Whether any worker wishes it. A collective call."""
-        if self._place.world_size == 1:
+        if self._worker.world_size == 1:
             return wish
         message = torch.tensor([float(wish)])
         dist.all_reduce(message, group=self._group)

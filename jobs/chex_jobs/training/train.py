@@ -13,9 +13,9 @@ from chex_jobs.training import memory
 from chex_jobs.training.assemble import assemble_batches, assemble_objective
 from chex_jobs.training.checkpoints import CheckpointStore
 from chex_jobs.training.loop import EpochEnd, LoopCallbacks, LoopSettings, Status, run_loop
-from chex_jobs.training.process_group import Place, join
+from chex_jobs.training.process_group import WorkerRank, join
 from chex_jobs.training.progress import Progress
-from chex_jobs.training.run import TrainingRun
+from chex_jobs.training.training_run import TrainingRun
 from chex_jobs.training.weight_files import split_by_role
 
 log = logging.getLogger(__name__)
@@ -75,36 +75,36 @@ def train(
         ArtifactError: data, start weights or checkpoints cannot be read.
     """
     began = time.monotonic()
-    place = join()
+    worker = join()
     given = {"on_progress": on_progress, "on_epoch_end": on_epoch_end, "should_stop": should_stop}
     callbacks = LoopCallbacks(**{name: callback for name, callback in given.items() if callback is not None})
     settings = LoopSettings(
         run.optimization, run.precision == "BFloat16", run.zero_stage, run.seed, run.checkpoint, until_epoch
     )
-    objective = assemble_objective(run, place.world_size)
-    _log_memory(objective, run.zero_stage, place)
-    with assemble_batches(run, place) as batches:
-        result = run_loop(objective, batches, settings, place, checkpoints, callbacks)
+    objective = assemble_objective(run, worker.world_size)
+    _log_memory(objective, run.zero_stage, worker)
+    with assemble_batches(run, worker) as batches:
+        result = run_loop(objective, batches, settings, worker, checkpoints, callbacks)
     return TrainingOutcome(
         status=result.status,
         step=result.step,
         epoch_losses=result.epoch_losses,
         resumed_from=result.resumed_from,
-        num_workers=place.world_size,
+        num_workers=worker.world_size,
         seconds=time.monotonic() - began,
         weights=split_by_role(result.weights),
     )
 
 
-def _log_memory(objective: torch.nn.Module, zero_stage: int, place: Place) -> None:
-    if not place.is_main:
+def _log_memory(objective: torch.nn.Module, zero_stage: int, worker: WorkerRank) -> None:
+    if not worker.is_main:
         return
     parameters = list(objective.parameters())
     num_trainable = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     needed = memory.estimate(
-        sum(parameter.numel() for parameter in parameters), num_trainable, place.world_size
+        sum(parameter.numel() for parameter in parameters), num_trainable, worker.world_size
     )
-    log.info(needed.describe(zero_stage, _device_bytes(place.device)))
+    log.info(needed.describe(zero_stage, _device_bytes(worker.device)))
 
 
 def _device_bytes(device: torch.device) -> int:

@@ -11,7 +11,7 @@ from chex_api.encoder import Encoders
 from chex_api.objective import AnyObjective
 from chex_api.pretraining import Augmentation, Optimization
 from chex_jobs.artifacts import FinishedArtifact
-from chex_jobs.training.policy import CheckpointPolicy
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.start_weights import StartWeights
 
 

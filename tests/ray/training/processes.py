@@ -10,13 +10,13 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from chex_jobs.training.process_group import Place, join
+from chex_jobs.training.process_group import WorkerRank, join
 
-Scenario = Callable[[Place, Path], None]
+Scenario = Callable[[WorkerRank, Path], None]
 
 
 def run_workers(scenario: Scenario, world_size: int, folder: Path) -> None:
-    """Run `scenario(place, folder)` in `world_size` new processes; fails with the traceback of the first that failed."""
+    """Run `scenario(worker, folder)` in `world_size` new processes; fails with the traceback of the first that failed."""
     folder.mkdir(parents=True, exist_ok=True)
     mp.spawn(_worker, (world_size, _free_port(), scenario, folder), nprocs=world_size)  # pyright: ignore[reportPrivateImportUsage]
 

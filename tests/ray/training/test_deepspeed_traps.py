@@ -21,7 +21,7 @@ from chex_jobs.training import engine, loop
 from chex_jobs.training.errors import UnsupportedParameter
 from chex_jobs.training.loop import run_loop
 from chex_jobs.training.optimizer import build_optimizer
-from chex_jobs.training.process_group import Place, join, prepare_deepspeed
+from chex_jobs.training.process_group import WorkerRank, join, prepare_deepspeed
 from tests.ray.training.processes import run_workers
 from tests.ray.training.toys import (
     MadeUpBatches,
@@ -144,10 +144,12 @@ def test_universal_checkpoints_lose_buffers_ours_bring_batch_norm_statistics_bac
     assert int(resumed.image_encoder[1].num_batches_tracked) == 3  # type: ignore[union-attr, arg-type]
 
 
-def statistics_at_the_end(place: Place, folder: Path) -> None:
+def statistics_at_the_end(worker: WorkerRank, folder: Path) -> None:
     module = OddObjective()
-    run_loop(module, MadeUpBatches(place.rank, place.world_size), settings(), place, store_in(folder / "run"))
-    write_result(folder, f"mean-{place.rank}", module.image_encoder[1].running_mean.tolist())  # type: ignore[union-attr]
+    run_loop(
+        module, MadeUpBatches(worker.rank, worker.world_size), settings(), worker, store_in(folder / "run")
+    )
+    write_result(folder, f"mean-{worker.rank}", module.image_encoder[1].running_mean.tolist())  # type: ignore[union-attr]
 
 
 def test_batch_norm_statistics_differ_per_rank_and_are_averaged_before_weights_leave(tmp_path: Path) -> None:
@@ -160,14 +162,14 @@ def test_batch_norm_statistics_differ_per_rank_and_are_averaged_before_weights_l
     )
 
 
-def autocast_in_each_stage(place: Place, folder: Path) -> None:
+def autocast_in_each_stage(worker: WorkerRank, folder: Path) -> None:
     for stage in (0, 1, 2, 3):
         how = settings(zero_stage=stage, bfloat16=True)
         run_loop(
             OddObjective(),
-            MadeUpBatches(place.rank, place.world_size),
+            MadeUpBatches(worker.rank, worker.world_size),
             how,
-            place,
+            worker,
             store_in(folder / f"stage-{stage}"),
         )
 
@@ -194,7 +196,7 @@ def test_shared_memory_collectives_are_not_compiled() -> None:
 
 def test_driver_modules_import_neither_torch_nor_deepspeed() -> None:
     """Ray's controller unpickles what the driver imported, on a node without accelerator (ray#50406)."""
-    check = "import sys, chex_jobs.training.launch, chex_jobs.training.run; print(sorted({'torch', 'deepspeed'} & set(sys.modules)))"
+    check = "import sys, chex_jobs.training.ray_launch, chex_jobs.training.training_run; print(sorted({'torch', 'deepspeed'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", check], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == "[]"
 

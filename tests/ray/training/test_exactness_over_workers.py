@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from chex_jobs.training import loop
-from chex_jobs.training.process_group import Place
+from chex_jobs.training.process_group import WorkerRank
 from tests.ray.training.processes import run_workers
 from tests.ray.training.toys import (
     MadeUpBatches,
@@ -34,22 +34,22 @@ def sgd(module: nn.Module, *_: object) -> torch.optim.Optimizer:
     return torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.0, momentum=1e-30)
 
 
-def train_all(place: Place, folder: Path) -> None:
+def train_all(worker: WorkerRank, folder: Path) -> None:
     loop.build_optimizer = sgd
     for name in OBJECTIVES:
-        for stage in STAGES if place.world_size > 1 else (0,):
+        for stage in STAGES if worker.world_size > 1 else (0,):
             run_folder = folder / f"{name}-{stage}"
             result = loop.run_loop(
                 smoothed(objective(name)),
-                MadeUpBatches(place.rank, place.world_size, steps_per_epoch=1),
+                MadeUpBatches(worker.rank, worker.world_size, steps_per_epoch=1),
                 settings(
                     zero_stage=stage, epochs=NUM_STEPS, every_steps=1, learning_rate=2e-5, schedule="Constant",
                     warmup_fraction=0.0, gradient_clipping=0.0,
                 ),
-                place,
+                worker,
                 store_in(run_folder),
             )  # fmt: skip
-            if place.is_main:
+            if worker.is_main:
                 write_result(folder, f"{name}-{stage}", result.epoch_losses)
 
 

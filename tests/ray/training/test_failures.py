@@ -10,7 +10,7 @@ import torch
 from chex_jobs.artifacts import StorageFull
 from chex_jobs.training.errors import CheckpointFailed, InvalidRun, NonFiniteLoss, NonFiniteWeights
 from chex_jobs.training.loop import LoopCallbacks, batch_per_worker, run_loop
-from chex_jobs.training.process_group import Place, join
+from chex_jobs.training.process_group import WorkerRank, join
 from chex_jobs.training.progress import Progress
 from tests.ray.training.processes import run_workers
 from tests.ray.training.toys import (
@@ -48,18 +48,18 @@ def test_weights_that_are_not_finite_never_leave_a_run_whose_loss_still_is(tmp_p
     assert newest_step(tmp_path) == -1
 
 
-def explode_on_the_second_worker(place: Place, folder: Path) -> None:
-    module = OddObjective(explodes_at=4 if place.rank == 1 else None)
+def explode_on_the_second_worker(worker: WorkerRank, folder: Path) -> None:
+    module = OddObjective(explodes_at=4 if worker.rank == 1 else None)
     try:
         run_loop(
             module,
-            MadeUpBatches(place.rank, place.world_size),
+            MadeUpBatches(worker.rank, worker.world_size),
             settings(every_steps=1),
-            place,
+            worker,
             store_in(folder / "run"),
         )
     except NonFiniteLoss as error:
-        write_result(folder, f"stopped-{place.rank}", error.step)
+        write_result(folder, f"stopped-{worker.rank}", error.step)
 
 
 def test_nan_on_one_worker_stops_all_at_the_same_step(tmp_path: Path) -> None:
@@ -87,17 +87,17 @@ def test_full_disk_is_a_clear_error_and_not_a_hang() -> None:
         run_loop(OddObjective(), MadeUpBatches(0, 1), settings(every_steps=1), join(), FullDisk())
 
 
-def store_on_a_full_disk(place: Place, folder: Path) -> None:
+def store_on_a_full_disk(worker: WorkerRank, folder: Path) -> None:
     try:
         run_loop(
             OddObjective(),
-            MadeUpBatches(place.rank, place.world_size),
+            MadeUpBatches(worker.rank, worker.world_size),
             settings(every_steps=1),
-            place,
+            worker,
             FullDisk(),
         )
     except CheckpointFailed as error:
-        write_result(folder, f"failed-{place.rank}", str(error))
+        write_result(folder, f"failed-{worker.rank}", str(error))
 
 
 def test_worker_that_cannot_store_stops_the_others_too(tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ from chex_jobs.handover.context import Machine
 from chex_jobs.models import build_image_encoder
 from chex_jobs.models.weights import load_weights, weights_of
 from chex_jobs.training.assemble import assemble_objective
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.errors import NonFiniteLoss, UnexpectedInWorker, WorkersFailed
-from chex_jobs.training.launch import _work, launch
-from chex_jobs.training.policy import CheckpointPolicy
 from chex_jobs.training.progress import Progress
-from chex_jobs.training.run import StartWeights, TrainingData, TrainingRun
+from chex_jobs.training.ray_launch import _work, launch
 from chex_jobs.training.train import TrainingOutcome, train
+from chex_jobs.training.training_run import StartWeights, TrainingData, TrainingRun
 from tests.unit.data.films import label_references
 
 ENCODERS = Encoders(image=ImageEncoder(architecture="chex-densenet-small", size=64))

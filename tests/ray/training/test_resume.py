@@ -11,7 +11,7 @@ from torch import nn
 
 from chex_jobs.training.errors import CheckpointMismatch
 from chex_jobs.training.loop import LoopCallbacks, LoopSettings, run_loop
-from chex_jobs.training.process_group import Place, join
+from chex_jobs.training.process_group import WorkerRank, join
 from tests.ray.training.processes import run_workers
 from tests.ray.training.toys import (
     GLOBAL_BATCH,
@@ -47,20 +47,20 @@ def make(name: str) -> nn.Module:
     return OddObjective() if name == "odd" else objective(name)
 
 
-def train_undisturbed_and_killed(place: Place, folder: Path) -> None:
+def train_undisturbed_and_killed(worker: WorkerRank, folder: Path) -> None:
     for name, (kind, how) in TRAININGS.items():
-        batches = MadeUpBatches(place.rank, place.world_size)
-        undisturbed = run_loop(make(kind), batches, how, place, store_in(folder / name))
+        batches = MadeUpBatches(worker.rank, worker.world_size)
+        undisturbed = run_loop(make(kind), batches, how, worker, store_in(folder / name))
         losses = {"undisturbed": undisturbed.epoch_losses}
         for step in KILLED_AFTER:
             killed = folder / f"{name}-killed-after-{step}"
-            if place.is_main:
+            if worker.is_main:
                 copied_up_to(folder / name, killed, step)
             torch.distributed.barrier()
-            result = run_loop(make(kind), batches, how, place, store_in(killed))
+            result = run_loop(make(kind), batches, how, worker, store_in(killed))
             assert result.resumed_from == step
             losses[str(step)] = result.epoch_losses
-        if place.is_main:
+        if worker.is_main:
             write_result(folder, f"{name}-losses", losses)
 
 
@@ -102,7 +102,7 @@ def test_buffers_that_are_made_anew_are_not_stored(trained: Path) -> None:
     assert "scratch" not in buffers
 
 
-def go_on_with_another_number_of_workers_and_stage(place: Place, folder: Path) -> None:
+def go_on_with_another_number_of_workers_and_stage(worker: WorkerRank, folder: Path) -> None:
     """Trap: DeepSpeed's own checkpoints raise ZeRORuntimeException when the number of workers changes."""
     for stage in (0, 1, 2, 3):
         source = folder / "source"
@@ -111,16 +111,20 @@ def go_on_with_another_number_of_workers_and_stage(place: Place, folder: Path) -
             OddObjective(),
             MadeUpBatches(0, 1),
             settings(zero_stage=stage, every_steps=2),
-            place,
+            worker,
             store_in(target),
         )
         write_result(folder, f"stage-{stage}", result.epoch_losses)
 
 
-def train_on_two(place: Place, folder: Path) -> None:
+def train_on_two(worker: WorkerRank, folder: Path) -> None:
     how = settings(zero_stage=1, every_steps=2)
     run_loop(
-        OddObjective(), MadeUpBatches(place.rank, place.world_size), how, place, store_in(folder / "source")
+        OddObjective(),
+        MadeUpBatches(worker.rank, worker.world_size),
+        how,
+        worker,
+        store_in(folder / "source"),
     )
 
 

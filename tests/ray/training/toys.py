@@ -17,10 +17,10 @@ from chex_jobs.artifacts import ArtifactStore, Checkpoint, CheckpointStore
 from chex_jobs.models import build_image_encoder, build_text_encoder
 from chex_jobs.objectives import Loss, build_objective
 from chex_jobs.training.batch_norm import use_group_batch_norm
+from chex_jobs.training.checkpoint_policy import CheckpointPolicy
 from chex_jobs.training.checkpoints import restore
 from chex_jobs.training.loop import LoopSettings
 from chex_jobs.training.model_state import ModelState
-from chex_jobs.training.policy import CheckpointPolicy
 
 SIZE, NUM_TASKS, NUM_TOKENS = 64, 2, 12
 GLOBAL_BATCH, GROUP = 32, 8

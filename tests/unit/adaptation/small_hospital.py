@@ -7,7 +7,7 @@ from chex_api.hospital import FineTuning
 from chex_api.job import ChexTrainingJob
 from chex_api.plan import make_plan
 from chex_api.stage import StageSpec
-from chex_jobs.adaptation.bench import Workbench
+from chex_jobs.adaptation.context import AdaptationContext
 from chex_jobs.adaptation.execute import execute
 from chex_jobs.artifacts import ArtifactStore
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
@@ -98,7 +98,7 @@ class Hospital:
         assert stage.work.adapt is not None
         hospital = stage.work.adapt.hospital
         self.stage, self.store = stage, store
-        self.bench = Workbench(stage, store, "tests")
+        self.context = AdaptationContext(stage, store, "tests")
         self.site = Site(
             dataset=stage.work.adapt.dataset.films.identity,
             tasks=hospital.tasks,
@@ -114,14 +114,16 @@ class Hospital:
         self.start = Start(stage.work.adapt.starts[0].identity)
         self.features = FeaturesUnit(self.site, self.start, None)
         self.probe = ProbeUnit(self.site, self.features, ALL, c_path(5))
-        execute(self.features, self.bench)
-        self.probed = execute(self.probe, self.bench)
+        execute(self.features, self.context)
+        self.probed = execute(self.probe, self.context)
 
     def films(self) -> ChestXrayDataset:
         """The ingested films with their labels."""
         adapt = self.stage.work.adapt
         assert adapt is not None
-        return ChestXrayDataset.open(self.bench.ingested(), finished_labels(self.store, adapt.dataset.labels))
+        return ChestXrayDataset.open(
+            self.context.ingested(), finished_labels(self.store, adapt.dataset.labels)
+        )
 
     def trial(
         self, until: int, previous: TrialUnit | None = None, *, head: bool = True, rate: float = 1e-3
@@ -132,5 +134,5 @@ class Hospital:
         )
 
     def run(self, unit: TrialUnit, folder: Path | None = None) -> Summary:
-        """Run a unit; in a bench of its own, on a copy of nothing but what it reads, where a folder is given."""
-        return execute(unit, self.bench if folder is None else Hospital(*ingested_stage(folder)).bench)
+        """Run a unit; in a context of its own, on a copy of nothing but what it reads, where a folder is given."""
+        return execute(unit, self.context if folder is None else Hospital(*ingested_stage(folder)).context)

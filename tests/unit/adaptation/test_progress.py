@@ -6,7 +6,7 @@ from chex_api.stage import StageProgress
 from chex_jobs.adaptation.stage import Key, SweepReporter
 from chex_jobs.sweep.arms import Arm, program
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.effort import effort_of
+from chex_jobs.sweep.work_estimate import estimate_work
 from tests.unit.sweep.hospital_fixture import SITE, STARTS, STRATEGIES, SWEEP, answer
 
 ARMS: dict[Key, Arm] = {
@@ -20,7 +20,7 @@ def reported() -> list[StageProgress]:
     """What is reported after each unit, with four folds and two arms."""
     said: list[StageProgress] = []
     programs = {key: program(arm, replace(SITE), SWEEP) for key, arm in ARMS.items()}
-    num_units = sum(effort_of(arm, SITE, SWEEP).units for arm in ARMS.values())
+    num_units = sum(estimate_work(arm, SITE, SWEEP).units for arm in ARMS.values())
     coordinator: Coordinator[Key] = Coordinator(programs, lambda _: None)
     reporter = SweepReporter(coordinator, ARMS, num_units, said.append)
     while not coordinator.done:

@@ -11,7 +11,7 @@ import torch
 from chex_api.hospital import Dapt
 from chex_api.objective import DaptObjective, MoCo
 from chex_jobs.adaptation import dapt, features, fine_tune
-from chex_jobs.adaptation.bench import NoLabels, Workbench
+from chex_jobs.adaptation.context import AdaptationContext, NoLabels
 from chex_jobs.adaptation.execute import execute
 from chex_jobs.adaptation.features import forward
 from chex_jobs.adaptation.head import load_classifier
@@ -48,14 +48,14 @@ def every_rung_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checkpoints_of(hospital: Hospital, unit: TrialUnit) -> list[str]:
-    artifact = hospital.bench.object(unit)
+    artifact = hospital.context.object(unit)
     return [key for key in artifact.storage.sizes(artifact.folder) if "/checkpoints/" in key]
 
 
 def test_lp_ft_begins_with_what_the_best_probe_says(hospital: Hospital) -> None:
-    fit = fine_tune._Fit(hospital.trial(1), hospital.bench, seed=1)
-    films = hospital.bench.validation_set(None, ALL).films
-    head, features = best_head(hospital.probe, hospital.bench), hospital.bench.features(hospital.features)
+    fit = fine_tune._Fit(hospital.trial(1), hospital.context, seed=1)
+    films = hospital.context.validation_set(None, ALL).films
+    head, features = best_head(hospital.probe, hospital.context), hospital.context.features(hospital.features)
     expected = features.of(films) @ head.weight.T + head.bias
     assert fit.logits(films) == pytest.approx(expected, abs=1e-4)
 
@@ -63,7 +63,7 @@ def test_lp_ft_begins_with_what_the_best_probe_says(hospital: Hospital) -> None:
 def test_fine_tuning_begins_with_a_head_of_its_own(hospital: Hospital) -> None:
     unit, layer = hospital.trial(1, head=False), torch.nn.Linear(3, 1)
     before = layer.weight.clone()
-    transplant_head(unit, hospital.bench, layer)
+    transplant_head(unit, hospital.context, layer)
     assert torch.equal(layer.weight, before)
 
 
@@ -95,7 +95,7 @@ def test_few_films_are_passed_over_until_a_training_has_its_least_number_of_step
     settings = SETTINGS.model_copy(update={"min_steps": 50})
     unit = replace(hospital.trial(4), recipe=Recipe(settings, (("learningRate", 1e-3),)))
     many = hospital.run(unit)
-    films = len(hospital.bench.validation_set(None, ALL).films)
+    films = len(hospital.context.validation_set(None, ALL).films)
     steps = (few["filmPasses"] - 4 * films) // (3 * SETTINGS.batch_size)
     assert steps < 50
     assert 50 <= (many["filmPasses"] - 4 * films) // (3 * SETTINGS.batch_size) < 50 + steps
@@ -108,7 +108,7 @@ def test_the_head_learns_by_its_own_factor(hospital: Hospital, searched: bool) -
     configuration = (("headLearningRateFactor", 10.0),) if searched else ()
     moved = {}
     for name, recipe in {"one": Recipe(SETTINGS, ()), "ten": Recipe(settings, configuration)}.items():
-        fit = fine_tune._Fit(replace(hospital.trial(1, head=False), recipe=recipe), hospital.bench, seed=1)
+        fit = fine_tune._Fit(replace(hospital.trial(1, head=False), recipe=recipe), hospital.context, seed=1)
         before = {key: value.clone() for key, value in fit.classifier.named_parameters()}
         fit.train(1, None, LoopCallbacks())
         after = dict(fit.classifier.named_parameters())
@@ -152,11 +152,11 @@ def test_a_training_that_diverges_leaves_its_reason_and_is_not_tried_again(
 
     monkeypatch.setattr(fine_tune, "run_loop", diverge)
     monkeypatch.setattr(dapt, "train", diverge)
-    summary = execute(units[kind], hospital.bench)
+    summary = execute(units[kind], hospital.context)
     assert "the loss is nan in step 3" in summary[FAILED]
     assert "lower learningRate" in summary[FAILED]
     monkeypatch.undo()
-    assert execute(units[kind], hospital.bench) == summary
+    assert execute(units[kind], hospital.context) == summary
 
 
 def test_features_that_are_not_finite_are_no_features(
@@ -164,7 +164,7 @@ def test_features_that_are_not_finite_are_no_features(
 ) -> None:
     unit = FeaturesUnit(replace(hospital.site, seed=77), hospital.start, None)
     monkeypatch.setattr(features, "forward", lambda *_: np.full((3, 2), np.nan, dtype=np.float32))
-    assert "NaN or infinite" in execute(unit, hospital.bench)[FAILED]
+    assert "NaN or infinite" in execute(unit, hospital.context)[FAILED]
 
 
 def final_fit(hospital: Hospital) -> FinalFitUnit:
@@ -181,29 +181,29 @@ def test_stored_model_says_of_the_validation_films_what_was_stored(
     hospital: Hospital, final: Callable[[Hospital], FinalFitUnit | FinalProbeUnit]
 ) -> None:
     unit = final(hospital)
-    summary = execute(unit, hospital.bench)
-    done = hospital.bench.finished(unit)
+    summary = execute(unit, hospital.context)
+    done = hospital.context.finished(unit)
     films, stored = validation_logits(done)
     model = load_classifier(done, build_image_encoder(hospital.site.encoder, 99), num_tasks=1)
     size = hospital.site.encoder.size
-    again = forward(model, hospital.bench.data(None), films, size, torch.device("cpu"))
+    again = forward(model, hospital.context.data(None), films, size, torch.device("cpu"))
     assert again == pytest.approx(stored, abs=1e-4)
-    assert summary["score"]["value"] == hospital.bench.validation_set(None, ALL).score(stored)["value"]
+    assert summary["score"]["value"] == hospital.context.validation_set(None, ALL).score(stored)["value"]
     assert summary["labels"]["validate"] == len(films)
 
 
 def test_final_probe_scores_as_its_trial_did(hospital: Hospital) -> None:
-    summary = execute(final_probe(hospital), hospital.bench)
+    summary = execute(final_probe(hospital), hospital.context)
     assert summary["score"]["loss"] == pytest.approx(hospital.probed["scores"][2]["loss"], abs=1e-5)
 
 
 def test_seeds_of_final_fits_differ_and_the_same_seed_repeats(hospital: Hospital, tmp_path: Path) -> None:
     first, other = final_fit(hospital), final_fit(hospital)
     object.__setattr__(other, "seed", 1)
-    scores = [execute(unit, hospital.bench)["score"]["loss"] for unit in (first, other)]
+    scores = [execute(unit, hospital.context)["score"]["loss"] for unit in (first, other)]
     assert scores[0] != scores[1]
     elsewhere = Hospital(*ingested_stage(tmp_path))
-    assert execute(final_fit(elsewhere), elsewhere.bench)["score"]["loss"] == scores[0]
+    assert execute(final_fit(elsewhere), elsewhere.context)["score"]["loss"] == scores[0]
 
 
 def test_dapt_changes_the_encoder_and_keeps_it(hospital: Hospital) -> None:
@@ -211,13 +211,13 @@ def test_dapt_changes_the_encoder_and_keeps_it(hospital: Hospital) -> None:
     spec = hospital.stage.work.adapt.hospital.strategies[2].dapt
     assert spec is not None
     unit = DaptUnit(hospital.site, hospital.start, spec, 1e-2, None, None)
-    summary = execute(unit, hospital.bench)
-    adapted = execute(FeaturesUnit(hospital.site, unit, None), hospital.bench)
-    films = hospital.bench.data(None).train
-    moved = hospital.bench.features(FeaturesUnit(hospital.site, unit, None)).of(films)
-    assert not np.allclose(moved, hospital.bench.features(hospital.features).of(films))
+    summary = execute(unit, hospital.context)
+    adapted = execute(FeaturesUnit(hospital.site, unit, None), hospital.context)
+    films = hospital.context.data(None).train
+    moved = hospital.context.features(FeaturesUnit(hospital.site, unit, None)).of(films)
+    assert not np.allclose(moved, hospital.context.features(hospital.features).of(films))
     assert summary["filmPasses"] == 4 * summary["films"]
-    assert adapted["films"] == len(films) + len(hospital.bench.data(None).validate)
+    assert adapted["films"] == len(films) + len(hospital.context.data(None).validate)
 
 
 def test_no_unit_reads_a_test_film(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,8 +237,8 @@ def test_no_unit_reads_a_test_film(hospital: Hospital, monkeypatch: pytest.Monke
     recipe = Recipe(SETTINGS, (("learningRate", 5e-4),))
     fit = FinalFitUnit(hospital.site, dapt, None, ALL, recipe, None, 1, 0)
     for unit in (dapt, features, TrialUnit(hospital.site, dapt, None, ALL, recipe, None, 1, None), fit):
-        execute(unit, hospital.bench)
-    dataset = ChestXrayDataset.open(hospital.bench.ingested())
+        execute(unit, hospital.context)
+    dataset = ChestXrayDataset.open(hospital.context.ingested())
     assert seen == set(np.flatnonzero(np.isin(dataset.split, ("train", "validate"))).tolist())
     assert (dataset.split == "test").any()
 
@@ -249,6 +249,6 @@ def test_hospital_without_labels_is_told_which_tasks_have_none(
     monkeypatch.setattr(
         ChestXrayDataset, "labels", lambda self, task: np.full(len(self), np.nan, dtype=np.float32)
     )
-    bench = Workbench(hospital.stage, hospital.store, "tests")
+    context = AdaptationContext(hospital.stage, hospital.store, "tests")
     with pytest.raises(NoLabels, match="none of the films that train has a label of effusion"):
-        bench.labelled(None, "train", ALL)
+        context.labelled(None, "train", ALL)

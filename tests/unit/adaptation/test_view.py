@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chex_jobs.adaptation.view import AdaptationData, HiddenFilmRead, labelled_patients
+from chex_jobs.adaptation.visible_data import AdaptationData, HiddenFilmRead, labelled_patients
 
 SPLIT = np.array(["train", "validate", "test", "", "train"])
 

@@ -154,7 +154,7 @@ def training(small: Hospital) -> Numbers:
     return {
         "LP-FT": [epoch["loss"] for epoch in small.run(small.trial(1))["epochs"]],
         "fine-tuning": [epoch["loss"] for epoch in small.run(small.trial(1, head=False))["epochs"]],
-        "DAPT": execute(continued, small.bench)["epochLosses"],
+        "DAPT": execute(continued, small.context)["epochLosses"],
     }
 
 

@@ -14,7 +14,7 @@ from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.dataset.duplicates import labels_of_equals
 from chex_jobs.data.dataset.index import EQUALS, INDEX, META_PREFIX, PATIENTS, REPORTS, from_parquet
 from chex_jobs.data.dataset.label_objects import read_labels
-from chex_jobs.data.dataset.shards import Place, film_at, open_shard, shard_path
+from chex_jobs.data.dataset.shards import ShardSlot, film_at, open_shard, shard_path
 from chex_jobs.data.decoding.pixels import Film
 from chex_jobs.data.errors import DatasetError
 from chex_jobs.data.tables.cells import AT_ONCE
@@ -86,8 +86,8 @@ class ChestXrayDataset:
             ArtifactError: its shard is missing, or its bytes are not those that were written.
             ShardError: its shard is shorter than the index says.
         """
-        place = Place(int(self._offsets[ordinal]), int(self._heights[ordinal]), int(self._widths[ordinal]))
-        return film_at(self._shard(int(self._shard_of[ordinal])), place)
+        slot = ShardSlot(int(self._offsets[ordinal]), int(self._heights[ordinal]), int(self._widths[ordinal]))
+        return film_at(self._shard(int(self._shard_of[ordinal])), slot)
 
     def films(self, ordinals: npt.ArrayLike) -> list[Film]:
         """Return films in the order asked for; see `film`."""

@@ -19,7 +19,7 @@ _ASPECT = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShardSlot:
     """Where a film lies: byte offset in the shard's array, height and width in pixels."""
 
     offset: int
@@ -38,12 +38,12 @@ def films_per_shard(short_side: int) -> int:
     return min(most, max(least, SHARD_BYTES // round(short_side * short_side * _ASPECT)))
 
 
-def encode_shard(films: Sequence[Film]) -> tuple[bytes, list[Place]]:
+def encode_shard(films: Sequence[Film]) -> tuple[bytes, list[ShardSlot]]:
     """Return the bytes of a shard's `.npy` file and the place of each film in it."""
-    places: list[Place] = []
+    slots: list[ShardSlot] = []
     offset = 0
     for film in films:
-        places.append(Place(offset, *film.shape))
+        slots.append(ShardSlot(offset, *film.shape))
         offset += film.size
     file = io.BytesIO()
     header = {
@@ -54,7 +54,7 @@ def encode_shard(films: Sequence[Film]) -> tuple[bytes, list[Place]]:
     np.lib.format.write_array_header_1_0(file, header)
     for film in films:
         file.write(np.ascontiguousarray(film).data)
-    return file.getvalue(), places
+    return file.getvalue(), slots
 
 
 def open_shard(path: Path) -> npt.NDArray[np.uint8]:
@@ -74,15 +74,13 @@ def open_shard(path: Path) -> npt.NDArray[np.uint8]:
     return shard.view(np.ndarray)
 
 
-def film_at(shard: npt.NDArray[np.uint8], place: Place) -> Film:
+def film_at(shard: npt.NDArray[np.uint8], slot: ShardSlot) -> Film:
     """Return a film without copying it, uint8 [height, width].
 
     Raises:
         ShardError: the shard ends before the film does.
     """
-    end = place.offset + place.height * place.width
+    end = slot.offset + slot.height * slot.width
     if end > shard.size:
-        raise ShardError(
-            f"a film of {place.width} x {place.height} pixels ends at byte {end} of {shard.size}."
-        )
-    return shard[place.offset : end].reshape(place.height, place.width)
+        raise ShardError(f"a film of {slot.width} x {slot.height} pixels ends at byte {end} of {shard.size}.")
+    return shard[slot.offset : end].reshape(slot.height, slot.width)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from chex_jobs.artifacts import AttemptWriter, CorruptArtifact, FileRecord, ObjectNotFound
 from chex_jobs.artifacts.hashing import check_bytes
 from chex_jobs.artifacts.sealed_json import seal, unseal
-from chex_jobs.data.dataset.shards import Place, encode_shard, shard_path
+from chex_jobs.data.dataset.shards import ShardSlot, encode_shard, shard_path
 from chex_jobs.data.decoding.faults import Fault, FilmError, Reason
 from chex_jobs.data.decoding.limited_decoder import LimitedDecoder
 from chex_jobs.data.decoding.pixels import Film, shrink
@@ -42,12 +42,12 @@ class DecodedFilm:
     """Where a film lies in its shard, and what tells its content.
 
     Attributes:
-        place: in the shard.
+        slot: in the shard.
         film_sha256: of the stored picture's size and pixels.
         file_sha256: of the file it was decoded from; of a film that its source makes, `film_sha256`.
     """
 
-    place: Place
+    slot: ShardSlot
     film_sha256: str
     file_sha256: str
 
@@ -125,10 +125,11 @@ def _decoded(chunk: Chunk) -> ChunkResult:
             continue
         films.append(film)
         outcomes.append(_digests(content, film))
-    content, places = encode_shard(films)
-    place = iter(places)
+    content, slots = encode_shard(films)
+    next_slot = iter(slots)
     placed = tuple(
-        outcome if isinstance(outcome, Fault) else DecodedFilm(next(place), *outcome) for outcome in outcomes
+        outcome if isinstance(outcome, Fault) else DecodedFilm(next(next_slot), *outcome)
+        for outcome in outcomes
     )
     result = ChunkResult(chunk.number, chunk.attempt.write_bytes(shard_path(chunk.number), content), placed)
     chunk.attempt.write_bytes(record_path(chunk.number), _encode(result, chunk.fingerprint))
@@ -155,9 +156,9 @@ def _encode(result: ChunkResult, fingerprint: str) -> bytes:
         [outcome.reason.value, outcome.detail]
         if isinstance(outcome, Fault)
         else [
-            outcome.place.offset,
-            outcome.place.height,
-            outcome.place.width,
+            outcome.slot.offset,
+            outcome.slot.height,
+            outcome.slot.width,
             outcome.film_sha256,
             outcome.file_sha256,
         ]
@@ -187,7 +188,7 @@ def _outcome(plain: list[Any]) -> Outcome:
     if len(plain) == 2:
         return Fault(Reason(plain[0]), plain[1])
     offset, height, width, film_sha256, file_sha256 = plain
-    return DecodedFilm(Place(offset, height, width), film_sha256, file_sha256)
+    return DecodedFilm(ShardSlot(offset, height, width), film_sha256, file_sha256)
 
 
 def _film(content: bytes | npt.NDArray[np.uint8], short_side: int) -> Film:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from chex_jobs.data.dataset.shards import Place
+from chex_jobs.data.dataset.shards import ShardSlot
 from chex_jobs.data.ingest.chunks import DecodedFilm
 
 NO_SHARD = -1
@@ -28,9 +28,9 @@ class DecodedFilms:
         """A film is decoded."""
         self.shard[row] = shard
         self.offset[row], self.height[row], self.width[row] = (
-            film.place.offset,
-            film.place.height,
-            film.place.width,
+            film.slot.offset,
+            film.slot.height,
+            film.slot.width,
         )
         self.film_sha256[row], self.file_sha256[row] = film.film_sha256, film.file_sha256
 
@@ -38,8 +38,8 @@ class DecodedFilms:
         """What is known of a film, if it is decoded."""
         if self.shard[row] == NO_SHARD:
             return None
-        place = Place(int(self.offset[row]), int(self.height[row]), int(self.width[row]))
-        return DecodedFilm(place, self.film_sha256[row].decode(), self.file_sha256[row].decode())
+        slot = ShardSlot(int(self.offset[row]), int(self.height[row]), int(self.width[row]))
+        return DecodedFilm(slot, self.film_sha256[row].decode(), self.file_sha256[row].decode())
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from chex_api.plan import IMPLEMENTATION_VERSIONS
 from chex_jobs.artifacts import ArtifactError, ArtifactStore, FileRecord, FinishedArtifact
 from chex_jobs.data.dataset.index import DECODED, from_parquet
-from chex_jobs.data.dataset.shards import Place, shard_path
+from chex_jobs.data.dataset.shards import ShardSlot, shard_path
 from chex_jobs.data.decoding.faults import Fault, Reason
 from chex_jobs.data.ingest.chunks import DecodedFilm, Outcome
 from chex_jobs.data.ingest.decoded_films import NO_SHARD
@@ -105,8 +105,8 @@ def _films_of(done: FinishedArtifact, wanted: Collection[str]) -> Iterator[tuple
                 if Reason(reason) not in NOT_OF_THE_FILE:
                     yield film, TakenOver(Fault(Reason(reason), detail), None)
             elif (shard := shards.get(shard_path(number))) is not None:
-                place = Place(offset, height, width)
-                yield film, TakenOver(DecodedFilm(place, sha256, file_sha256), shard)
+                slot = ShardSlot(offset, height, width)
+                yield film, TakenOver(DecodedFilm(slot, sha256, file_sha256), shard)
 
 
 def _shards_there(done: FinishedArtifact) -> Mapping[str, FileRecord]:
@@ -126,5 +126,5 @@ def _row(film: str, shard: int, outcome: Outcome) -> tuple[object, ...]:
     """The cells of one film, in the order of `SCHEMA`."""
     if isinstance(outcome, Fault):
         return film, NO_SHARD, 0, 0, 0, "", "", outcome.reason.value, outcome.detail
-    place, digests = outcome.place, (outcome.film_sha256, outcome.file_sha256)
-    return film, shard, place.offset, place.height, place.width, *digests, "", ""
+    slot, digests = outcome.slot, (outcome.film_sha256, outcome.file_sha256)
+    return film, shard, slot.offset, slot.height, slot.width, *digests, "", ""

@@ -11,7 +11,7 @@ from chex_jobs.artifacts import ArtifactStore, CorruptArtifact
 from chex_jobs.data.dataset.chest_xray_dataset import ChestXrayDataset
 from chex_jobs.data.dataset.shards import (
     FILMS_PER_SHARD,
-    Place,
+    ShardSlot,
     encode_shard,
     film_at,
     films_per_shard,
@@ -80,7 +80,7 @@ def test_a_shard_gives_back_films_of_any_size(tmp_path: Path):
 
 def test_a_place_beyond_the_end_of_its_shard_is_an_error():
     with pytest.raises(ShardError, match="ends at byte 100 of 50"):
-        film_at(np.zeros(50, np.uint8), Place(0, 10, 10))
+        film_at(np.zeros(50, np.uint8), ShardSlot(0, 10, 10))
 
 
 @pytest.mark.parametrize("content", [b"", b"not numpy", b"\x93NUMPY\x01\x00"])
