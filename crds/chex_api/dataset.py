@@ -19,7 +19,7 @@ from chex_api.base import (
 )
 
 View = Literal["Frontal", "Lateral"]
-Unit = Literal["Image", "Study", "Patient"]
+ScoringUnit = Literal["Image", "Study", "Patient"]
 DecimalMark = Literal["Point", "Comma"]
 
 MISSING_SPELLINGS = (
@@ -507,7 +507,7 @@ class Dataset(ApiModel):
     views: tuple[View, ...] = Field(
         default=("Frontal",), min_length=1, max_length=2, description="Views to keep."
     )
-    unit: Unit = Field(
+    unit: ScoringUnit = Field(
         default="Image", description="What is scored: each film, or one score for a study or a patient."
     )
     split: Split = Field(description="How patients are divided into training, validation and test.")

@@ -26,7 +26,7 @@ from chex_jobs.models import ImageEncoderModule, build_image_encoder
 from chex_jobs.models.image_weights import load_image_encoder
 from chex_jobs.models.weights import load_weights
 from chex_jobs.sweep.draws import LabelSet
-from chex_jobs.sweep.units import DaptUnit, Encoder, FeaturesUnit, Unit
+from chex_jobs.sweep.units import DaptUnit, Encoder, FeaturesUnit, WorkUnit
 from chex_jobs.training.start_weights import StartWeights, weights_of_start
 
 FEATURES_FILE = "features.safetensors"
@@ -156,15 +156,15 @@ class AdaptationContext:
         self._features.move_to_end(unit.identity)
         return self._features[unit.identity]
 
-    def finished(self, unit: Unit) -> FinishedArtifact:
+    def finished(self, unit: WorkUnit) -> FinishedArtifact:
         """The finished object of a unit. Raises `MissingParent`."""
         return _required(self.object(unit))
 
-    def object(self, unit: Unit) -> Artifact:
+    def object(self, unit: WorkUnit) -> Artifact:
         """The object of a unit, finished or not."""
         return self._store.object(unit.kind, unit.identity)
 
-    def attempt(self, unit: Unit) -> AttemptWriter:
+    def attempt(self, unit: WorkUnit) -> AttemptWriter:
         """Where this process writes the files of a unit."""
         return self.object(unit).attempt(self._attempt_id)
 
@@ -179,7 +179,7 @@ class AdaptationContext:
                 torch.cuda.synchronize(self.device)
             summary["deviceSeconds"] = round(time.monotonic() - begun, 3)
 
-    def commit(self, attempt: AttemptWriter, unit: Unit, summary: Mapping[str, Any]) -> dict[str, Any]:
+    def commit(self, attempt: AttemptWriter, unit: WorkUnit, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Finish a unit's object. Returns the summary that counts: of whoever was first."""
         parents = {name: parent.identity for name, parent in unit.parents().items()}
         environment = {

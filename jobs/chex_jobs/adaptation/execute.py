@@ -23,7 +23,7 @@ from chex_jobs.sweep.units import (
     FinalProbeUnit,
     ProbeUnit,
     TrialUnit,
-    Unit,
+    WorkUnit,
 )
 from chex_jobs.training.errors import NonFiniteLoss
 
@@ -31,7 +31,7 @@ WITHOUT_RESULT = (NonFiniteLoss, NoLabels, NotFinite)
 """Another try would end the same way, and units of other arms would not."""
 
 
-def execute(unit: Unit, context: AdaptationContext) -> Summary:
+def execute(unit: WorkUnit, context: AdaptationContext) -> Summary:
     """Do a unit's work and commit its object, unless it is finished. Returns its summary.
 
     A unit that can have no result, whoever tries, is finished too: its object holds nothing but the reason (`FAILED`).
@@ -48,7 +48,7 @@ def execute(unit: Unit, context: AdaptationContext) -> Summary:
         return context.commit(context.attempt(unit), unit, {**summary, FAILED: str(error), "filmPasses": 0})
 
 
-def _work(unit: Unit, context: AdaptationContext) -> Summary:
+def _work(unit: WorkUnit, context: AdaptationContext) -> Summary:
     match unit:
         case DaptUnit():
             return run_dapt(unit, context)

@@ -17,7 +17,7 @@ from chex_jobs.handover.arms_document import (
     TrialScore,
 )
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmChoice, ArmFailed, Summary
-from chex_jobs.sweep.units import Site, Unit
+from chex_jobs.sweep.units import Site, WorkUnit
 
 
 def arms_document(
@@ -52,7 +52,7 @@ def failed_arm(arm: Arm, failure: ArmFailed) -> FailedArm:
 def arm_entry(
     arm: Arm,
     choice: ArmChoice,
-    used: Sequence[tuple[Unit, Summary]],
+    used: Sequence[tuple[WorkUnit, Summary]],
     finals: Mapping[str, Summary],
     labelled_patients: int,
 ) -> ArmEntry:
@@ -97,7 +97,7 @@ def arm_entry(
     )
 
 
-def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[Unit, Summary]]) -> list[str]:
+def _notices(arm: Arm, choice: ArmChoice, used: Sequence[tuple[WorkUnit, Summary]]) -> list[str]:
     """Sentences on how the arm was found that a reader of its numbers should know."""
     said = [f"{edge}; a wider range may hold a better one" for edge in choice.at_edge]
     if choice.left_out and arm.strategy.dapt is not None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.evaluation.statistics.aggregation import Unit, map_units, mean_logits, unit_labels
+from chex_api.dataset import ScoringUnit
+from chex_jobs.evaluation.statistics.aggregation import map_units, mean_logits, unit_labels
 from chex_jobs.evaluation.statistics.discrimination import auprc, auroc
 
 
@@ -22,7 +23,7 @@ class ValidationSet:
     """[N]"""
     labels: NDArray[np.float32]
     """[N, T]: 1 present, 0 absent, NaN unknown."""
-    unit: Unit
+    unit: ScoringUnit
     metric: str
     """`AUROC` or `AUPRC`."""
 

@@ -31,7 +31,7 @@ from chex_jobs.handover.files import ARMS
 from chex_jobs.handover.parents import finished_parent
 from chex_jobs.sweep.arms import Arm, Summary, program
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.units import Site, Start, TextTower, Unit
+from chex_jobs.sweep.units import Site, Start, TextTower, WorkUnit
 from chex_jobs.sweep.work_estimate import estimate_work
 
 Key = tuple[str, str, float, int | None]
@@ -73,7 +73,7 @@ def adapt(
         num_units = sum(estimate_work(arm, site, spec.hospital.sweep).units for arm in arms.values())
         reporter = SweepReporter(coordinator, arms, num_units, context.on_progress)
 
-        def after(unit: Unit) -> None:
+        def after(unit: WorkUnit) -> None:
             cleaner.clean()
             reporter.report(unit)
 
@@ -155,17 +155,17 @@ def _text_tower(spec: AdaptSpec) -> TextTower | None:
     return TextTower(tower, spec.text_digest)
 
 
-def finished_units(store: ArtifactStore) -> Callable[[Unit], Summary | None]:
+def finished_units(store: ArtifactStore) -> Callable[[WorkUnit], Summary | None]:
     """What tells the summary of a finished unit. One listing says which were ever begun; the others are not asked for."""
     begun = set(store.storage.folders("objects"))
 
-    def summary(unit: Unit) -> Summary | None:
+    def summary(unit: WorkUnit) -> Summary | None:
         return _finished(unit, store) if f"{unit.kind}-{short(unit.identity)}" in begun else None
 
     return summary
 
 
-def _finished(unit: Unit, store: ArtifactStore) -> Summary | None:
+def _finished(unit: WorkUnit, store: ArtifactStore) -> Summary | None:
     done = store.object(unit.kind, unit.identity).finished()
     return None if done is None else dict(done.summary)
 
@@ -174,7 +174,7 @@ def _run(
     coordinator: Coordinator[Key],
     stage: StageSpec,
     context: StageContext,
-    after: Callable[[Unit], None],
+    after: Callable[[WorkUnit], None],
 ) -> bool:
     from chex_jobs.sweep.actors import Actors, run_units  # loads Ray
 
@@ -198,7 +198,7 @@ class _Opener:
     store: ArtifactStore
     attempt_id: str
 
-    def __call__(self) -> Callable[[Unit], Summary]:
+    def __call__(self) -> Callable[[WorkUnit], Summary]:
         from chex_jobs.adaptation.execute import open_executor
 
         return open_executor(self.stage, self.store, self.attempt_id)
@@ -220,7 +220,7 @@ class SweepReporter:
         self._total = num_units
         self._begun, self._found = time.monotonic(), coordinator.num_finished
 
-    def report(self, unit: Unit) -> None:
+    def report(self, unit: WorkUnit) -> None:
         """Report after `unit`."""
         done = self._coordinator.num_finished
         ended = [*self._coordinator.choices, *self._coordinator.failures]

@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from chex_jobs.data.dataset.chest_xray_dataset import Unit
+from chex_api.dataset import ScoringUnit
 from chex_jobs.data.decoding.pixels import Film
 from chex_jobs.data.splits.assignment import roles
 from chex_jobs.evaluation.test_access.evaluation_data import Films
@@ -47,7 +47,7 @@ class AdaptationData:
         self.train, self.validate, _ = roles(dataset, fold)
         self.patients = dataset.patients.astype(np.int64)
         self.studies = dataset.studies.astype(np.int64)
-        self.unit: Unit = cast(Unit, dataset.unit)
+        self.unit: ScoringUnit = cast(ScoringUnit, dataset.unit)
         self._dataset = dataset
         self._visible = np.zeros(len(dataset), dtype=np.bool_)
         self._visible[self.train] = True

@@ -20,7 +20,7 @@ from chex_jobs.cli.preflight_line import looking
 from chex_jobs.preflight import PreflightReport, run_preflight
 from chex_jobs.preflight.wording import dataset_lines
 from chex_jobs.sweep.arms import Arm, Summary
-from chex_jobs.sweep.units import Unit
+from chex_jobs.sweep.units import WorkUnit
 from chex_jobs.sweep.work_estimate import WorkEstimate, estimate_work
 
 UNRESOLVED = "unresolved"
@@ -29,7 +29,7 @@ UNKNOWN = "what was finished was made by a version of chex that did not keep wha
 MOST_REASONS = 6
 """Told of one stage; the rest is told as a number."""
 
-Finished = Callable[[Unit], Summary | None]
+Finished = Callable[[WorkUnit], Summary | None]
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_api.dataset import ScoringUnit
 from chex_jobs.evaluation.statistics.platt_scaling import Scaling
 
 FORMAT = "chexdragon.dev/model/v2"
@@ -69,7 +69,7 @@ class BundleConfig(_Document):
     """Side of the square that the model sees, in pixels."""
     members: Annotated[int, Field(ge=1)]
     """Models whose scaled logits are averaged."""
-    unit: Unit
+    unit: ScoringUnit
     """What probabilities and thresholds hold for: a film (Image), or the mean of the logits of all films of a study or of
     a patient."""
     tasks: tuple[TaskConfig, ...]

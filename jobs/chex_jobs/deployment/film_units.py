@@ -7,10 +7,10 @@ from it would be at another specificity than the one that was tested.
 from collections.abc import Sequence
 from pathlib import Path
 
+from chex_api.dataset import ScoringUnit
 from chex_jobs.data.errors import SourceError
 from chex_jobs.data.records.patients import normal_patient_id
 from chex_jobs.data.tables.raw_table import parse_table
-from chex_jobs.evaluation.statistics.aggregation import Unit
 
 PATIENT_COLUMN = "patient"
 """Where a table of studies has it, no study may be of two patients: study numbers are often unique within one only."""
@@ -21,7 +21,7 @@ class GroupingError(Exception):
 
 
 def film_units(
-    unit: Unit, images: Sequence[str], table: Path | None, image_column: str, unit_column: str
+    unit: ScoringUnit, images: Sequence[str], table: Path | None, image_column: str, unit_column: str
 ) -> dict[str, list[str]]:
     """Unit -> its films, in the order in which they are named.
 
@@ -58,7 +58,7 @@ def film_units(
     return units
 
 
-def _listed(unit: Unit, table: Path, image_column: str, unit_column: str) -> dict[str, str]:
+def _listed(unit: ScoringUnit, table: Path, image_column: str, unit_column: str) -> dict[str, str]:
     """Path of each film of the table -> its unit as it is spelled first; the film itself where no column is asked for."""
     try:
         raw = parse_table(table.name, table.read_bytes())

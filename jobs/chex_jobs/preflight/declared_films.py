@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from chex_api.dataset import Dataset
-from chex_jobs.data.dataset.chest_xray_dataset import Unit
+from chex_api.dataset import Dataset, ScoringUnit
 from chex_jobs.data.dataset.index import numbered_studies
 from chex_jobs.data.splits.assignment import assign
 from chex_jobs.preflight.looking import Look
@@ -40,7 +39,7 @@ class DeclaredFilms:
         self.split = np.array(assignment.split, dtype=np.str_)
         self.fold = assignment.fold
         self.num_folds = assignment.num_folds
-        self.unit: Unit = cast(Unit, dataset.unit)
+        self.unit: ScoringUnit = cast(ScoringUnit, dataset.unit)
 
     def __len__(self) -> int:
         return len(self._rows)

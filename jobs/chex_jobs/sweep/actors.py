@@ -27,11 +27,11 @@ from chex_jobs.artifacts.disk import temporary_folder
 from chex_jobs.handover.failures import Cause
 from chex_jobs.sweep.arms import Summary
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.units import Unit
+from chex_jobs.sweep.units import WorkUnit
 
 log = logging.getLogger(__name__)
 
-Execute = Callable[[Unit], Summary]
+Execute = Callable[[WorkUnit], Summary]
 UNIT, SUMMARY, ERROR, DETAIL = "unit", "summary", "error", "detail"
 
 
@@ -48,7 +48,7 @@ def run_units(
     coordinator: Coordinator[Any],
     open_executor: Callable[[], Execute],
     actors: Actors,
-    on_finished: Callable[[Unit], None] = lambda _: None,
+    on_finished: Callable[[WorkUnit], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Run all units that the coordinator gives, until its arms have made their choices.
@@ -112,7 +112,7 @@ def _quiet() -> None:
 class _OpaqueUnit:
     """A unit on its way through Tune, which copies configurations and writes them into names and logs."""
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: WorkUnit) -> None:
         self.unit = unit
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class _UnitActor(tune.Trainable):
     """Does one unit after another; opened once, by the first."""
 
     def setup(self, config: dict[str, Any], open_executor: Callable[[], Execute]) -> None:
-        self._unit: Unit = config[UNIT].unit
+        self._unit: WorkUnit = config[UNIT].unit
         self._open = open_executor
         self._execute: Execute | None = None
 
@@ -157,10 +157,10 @@ class _Searcher(Searcher):
         # A Tuner pickles itself when it is made, and the coordinator's arms are generators, which cannot be.
         return _nothing, ()
 
-    def __init__(self, coordinator: Coordinator[Any], on_finished: Callable[[Unit], None]) -> None:
+    def __init__(self, coordinator: Coordinator[Any], on_finished: Callable[[WorkUnit], None]) -> None:
         super().__init__(metric=TRAINING_ITERATION, mode="max")
         self._coordinator, self._on_finished = coordinator, on_finished
-        self._running: dict[str, Unit] = {}
+        self._running: dict[str, WorkUnit] = {}
         self.stopped_by: BaseException | None = None
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:

@@ -28,19 +28,19 @@ from chex_jobs.sweep.units import (
     Start,
     TextTower,
     TrialUnit,
-    Unit,
+    WorkUnit,
 )
 
 Summary = dict[str, Any]
 """What a finished unit says of itself; see `chex_jobs.adaptation`."""
-Program = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice | ArmFailed"]
-_Choosing = Generator[Sequence[Unit], Sequence[Summary], "ArmChoice"]
+Program = Generator[Sequence[WorkUnit], Sequence[Summary], "ArmChoice | ArmFailed"]
+_Choosing = Generator[Sequence[WorkUnit], Sequence[Summary], "ArmChoice"]
 FAILED = "failed"
 """In the summary of a unit that can give no result, now or ever: the reason."""
 BATCH, UNITS = "batchSize", "unitsPerPass"
 """In the summary of a training: films in a step, and films, studies or patients that there are to fill it."""
 
-_U = TypeVar("_U", bound=Unit)
+_U = TypeVar("_U", bound=WorkUnit)
 DAPT_RATE = "daptLearningRate"
 """In a configuration: the learning rate of the DAPT that the arm took."""
 C_LOW, C_HIGH = 1e-6, 1e2
@@ -76,7 +76,7 @@ class ArmChoice:
     """Of the winning trial on draw 0."""
     scores: tuple[Score, ...]
     """Of all trials, in their order."""
-    finals: tuple[tuple[int, int, Unit], ...]
+    finals: tuple[tuple[int, int, WorkUnit], ...]
     """(draw, seed index, final unit). The seeds of a probe share their unit."""
     at_edge: tuple[Edge, ...] = ()
     """Chosen values beyond which nothing was tried, though a wider range might hold a better one."""
@@ -126,7 +126,9 @@ def program(arm: Arm, site: Site, sweep: Sweep) -> Program:
     )
 
 
-def _all_well(units: Sequence[Unit]) -> Generator[Sequence[Unit], Sequence[Summary], Sequence[Summary]]:
+def _all_well(
+    units: Sequence[WorkUnit],
+) -> Generator[Sequence[WorkUnit], Sequence[Summary], Sequence[Summary]]:
     """The results of units none of which an arm can do without."""
     found = yield units
     for summary in found:
@@ -146,7 +148,7 @@ class _Found:
     left_out: int = 0
 
 
-def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary], _Found]:
+def _encoder(arm: Arm, site: Site) -> Generator[Sequence[WorkUnit], Sequence[Summary], _Found]:
     """The start, or the DAPT of it whose probe is best on *this arm's* validation labels."""
     spec = arm.strategy.dapt
     if spec is None:
@@ -165,7 +167,7 @@ def _encoder(arm: Arm, site: Site) -> Generator[Sequence[Unit], Sequence[Summary
     return _Found(best, best.learning_rate, edges, len(candidates) - len(seen))
 
 
-def _usable(units: Sequence[_U]) -> Generator[Sequence[Unit], Sequence[Summary], list[_U]]:
+def _usable(units: Sequence[_U]) -> Generator[Sequence[WorkUnit], Sequence[Summary], list[_U]]:
     """Those of the units of DAPT configurations that gave a result; an arm needs one."""
     found = yield units
     well = [unit for unit, summary in zip(units, found, strict=True) if FAILED not in summary]
@@ -261,7 +263,7 @@ class _RungTrial:
 
 def _first_rung(
     arm: Arm, site: Site, sweep: Sweep, encoder: Encoder, head: ProbeUnit | None
-) -> Generator[Sequence[Unit], Sequence[Summary], list[_RungTrial]]:
+) -> Generator[Sequence[WorkUnit], Sequence[Summary], list[_RungTrial]]:
     """Every trial up to the first rung, asked for in batches of fixed size whatever runs at once."""
     settings, labels = arm.strategy.fine_tuning, LabelSet(arm.fraction, 0)
     first_end = rungs(settings.epochs, sweep.scheduler)[0]
@@ -285,7 +287,7 @@ def _first_rung(
 
 def _climb(
     arm: Arm, sweep: Sweep, rung_trials: list[_RungTrial]
-) -> Generator[Sequence[Unit], Sequence[Summary], list[Score]]:
+) -> Generator[Sequence[WorkUnit], Sequence[Summary], list[Score]]:
     """Send the better part on, rung by rung, and give the score that each trial has reached."""
     going = list(rung_trials)
     for end in rungs(arm.strategy.fine_tuning.epochs, sweep.scheduler)[1:]:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from chex_jobs.handover.failures import Cause, ProcessFailed
 from chex_jobs.sweep.arms import ArmChoice, ArmFailed, Program, Summary
-from chex_jobs.sweep.units import Unit
+from chex_jobs.sweep.units import WorkUnit
 
 ATTEMPTS = 2
 DIED = "the process that ran it died; out of memory is the usual cause"
@@ -31,8 +31,8 @@ class _Running(Generic[Key]):
     position: int
     key: Key
     program: Program
-    wanted: Sequence[Unit] = ()
-    used: dict[str, Unit] = field(default_factory=dict)
+    wanted: Sequence[WorkUnit] = ()
+    used: dict[str, WorkUnit] = field(default_factory=dict)
     """Every unit the arm has named so far, by identity."""
 
     def advance(self, results: Sequence[Summary] | None) -> ArmChoice | ArmFailed | None:
@@ -48,14 +48,16 @@ class _Running(Generic[Key]):
 class Coordinator(Generic[Key]):
     """Drives the programs of all arms. Not thread-safe: Ray Tune calls it from one thread."""
 
-    def __init__(self, programs: Mapping[Key, Program], finished: Callable[[Unit], Summary | None]) -> None:
+    def __init__(
+        self, programs: Mapping[Key, Program], finished: Callable[[WorkUnit], Summary | None]
+    ) -> None:
         """`finished` looks a unit up in the artifact store; it is asked once for each unit."""
         self._finished = finished
         self._arms = [_Running(i, key, program) for i, (key, program) in enumerate(programs.items())]
         self._results: dict[str, Summary] = {}
-        self._ready: list[tuple[int, int, Unit]] = []
+        self._ready: list[tuple[int, int, WorkUnit]] = []
         self._known: set[str] = set()
-        self._running: dict[str, Unit] = {}
+        self._running: dict[str, WorkUnit] = {}
         self._failures: dict[str, int] = {}
         self.choices: dict[Key, ArmChoice] = {}
         self.failures: dict[Key, ArmFailed] = {}
@@ -72,7 +74,7 @@ class Coordinator(Generic[Key]):
         """Finished units, found ones included; one that several arms share counts for each."""
         return sum(identity in self._results for arm in self._arms for identity in arm.used)
 
-    def next(self) -> Unit | None:
+    def next(self) -> WorkUnit | None:
         """A unit to run now; None while all that is left waits for running units, or when done."""
         if not self._ready:
             assert self.done or self._running, "an arm waits for nothing"
@@ -98,7 +100,7 @@ class Coordinator(Generic[Key]):
             raise UnitFailed(f"{unit.kind} {identity[:12]} failed {ATTEMPTS} times{died}", cause)
         heapq.heappush(self._ready, (0, -1, unit))
 
-    def used_by(self, key: Key) -> list[tuple[Unit, Summary]]:
+    def used_by(self, key: Key) -> list[tuple[WorkUnit, Summary]]:
         """The distinct units of an arm with their results: what the arm cost."""
         (arm,) = [arm for arm in self._arms if arm.key == key]
         return [
@@ -129,7 +131,7 @@ class Coordinator(Generic[Key]):
         found = [self._results.get(unit.identity) for unit in arm.wanted]
         return None if any(one is None for one in found) else [one for one in found if one is not None]
 
-    def _want(self, unit: Unit, position: int) -> None:
+    def _want(self, unit: WorkUnit, position: int) -> None:
         """Take a unit in, once: as finished when the store has it, else as ready."""
         if unit.identity in self._known:
             return

@@ -50,7 +50,7 @@ ABOUT_LABELS = ("tasks", "labels", "metric")
 """Of a site: what a unit that reads no label does not depend on."""
 
 
-class Unit:
+class WorkUnit:
     """A piece of work with an identity. The classes below are all there are."""
 
     kind: ClassVar[str]
@@ -74,10 +74,10 @@ class Unit:
             return labels.draw
         return max((parent.draw for parent in self.parents().values()), default=0)
 
-    def parents(self) -> dict[str, "Unit"]:
+    def parents(self) -> dict[str, "WorkUnit"]:
         """The units whose results this one reads, by field."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in values.items() if isinstance(value, Unit)}
+        return {name: value for name, value in values.items() if isinstance(value, WorkUnit)}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class TextTower:
 
 
 @dataclass(frozen=True)
-class DaptUnit(Unit):
+class DaptUnit(WorkUnit):
     """Pretraining continued on the hospital's training films, all of them, without labels."""
 
     kind: ClassVar[str] = "dapt"
@@ -116,7 +116,7 @@ Encoder = Start | DaptUnit
 
 
 @dataclass(frozen=True)
-class FeaturesUnit(Unit):
+class FeaturesUnit(WorkUnit):
     """Features of the training and validation films in their standard view, float32."""
 
     kind: ClassVar[str] = "features"
@@ -127,7 +127,7 @@ class FeaturesUnit(Unit):
 
 
 @dataclass(frozen=True)
-class ProbeUnit(Unit):
+class ProbeUnit(WorkUnit):
     """A path of logistic regressions on features, one for each C."""
 
     kind: ClassVar[str] = "probe"
@@ -149,7 +149,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class TrialUnit(Unit):
+class TrialUnit(WorkUnit):
     """One trial up to one rung; it goes on where its previous rung ended."""
 
     kind: ClassVar[str] = "trial"
@@ -165,7 +165,7 @@ class TrialUnit(Unit):
 
 
 @dataclass(frozen=True)
-class FinalProbeUnit(Unit):
+class FinalProbeUnit(WorkUnit):
     """The winner of a linear probe as a model: the encoder with the head of one C. No seed enters a convex problem."""
 
     kind: ClassVar[str] = "final"
@@ -176,7 +176,7 @@ class FinalProbeUnit(Unit):
 
 
 @dataclass(frozen=True)
-class FinalFitUnit(Unit):
+class FinalFitUnit(WorkUnit):
     """The winner of a fine-tuning, fitted anew on one draw with one seed, up to the epoch that won."""
 
     kind: ClassVar[str] = "final"
@@ -193,7 +193,7 @@ class FinalFitUnit(Unit):
 
 def _plain(value: Any) -> Any:
     """A field's value as canonical JSON can hold it; a unit stands by its identity."""
-    if isinstance(value, Unit):
+    if isinstance(value, WorkUnit):
         return value.identity
     if isinstance(value, ApiModel):
         return relevant(value)

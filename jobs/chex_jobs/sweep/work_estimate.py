@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chex_api.sweep import Sweep
 from chex_jobs.sweep.arms import Arm, Summary, program
-from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, Site, TrialUnit, Unit
+from chex_jobs.sweep.units import DaptUnit, FinalFitUnit, FinalProbeUnit, ProbeUnit, Site, TrialUnit, WorkUnit
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WorkEstimate:
 
 
 def estimate_work(
-    arm: Arm, site: Site, sweep: Sweep, finished: Callable[[Unit], Summary | None] = lambda _: None
+    arm: Arm, site: Site, sweep: Sweep, finished: Callable[[WorkUnit], Summary | None] = lambda _: None
 ) -> WorkEstimate:
     """Play an arm's program through and count what it asks for and is not finished.
 
@@ -39,9 +39,9 @@ def estimate_work(
         sweep: the search.
         finished: the summary of a unit that is finished; None of any other.
     """
-    left: dict[str, Unit] = {}
+    left: dict[str, WorkUnit] = {}
     course = program(arm, site, sweep)
-    units: Sequence[Unit] = next(course)
+    units: Sequence[WorkUnit] = next(course)
     while True:
         known = [finished(unit) for unit in units]
         left.update(
@@ -58,7 +58,7 @@ def estimate_work(
             return _count(list(left.values()))
 
 
-def _made_up(unit: Unit) -> Summary:
+def _made_up(unit: WorkUnit) -> Summary:
     score = {"value": 0.5, "loss": 0.7}
     if isinstance(unit, ProbeUnit):
         return {"scores": [score] * len(unit.c_values)}
@@ -67,7 +67,7 @@ def _made_up(unit: Unit) -> Summary:
     return {}
 
 
-def _count(units: list[Unit]) -> WorkEstimate:
+def _count(units: list[WorkUnit]) -> WorkEstimate:
     trials = [unit for unit in units if isinstance(unit, TrialUnit)]
     finals = [unit for unit in units if isinstance(unit, FinalFitUnit)]
     return WorkEstimate(

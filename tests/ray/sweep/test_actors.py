@@ -10,7 +10,7 @@ import pytest
 
 from chex_jobs.sweep.actors import Actors, run_units
 from chex_jobs.sweep.coordinator import Coordinator, UnitFailed
-from chex_jobs.sweep.units import TrialUnit, Unit
+from chex_jobs.sweep.units import TrialUnit, WorkUnit
 from tests.unit.sweep.hospital_fixture import SWEEP, answer, programs, run
 
 TWO = Actors(concurrency=2, cpus_each=1, gpus_each=0)
@@ -26,7 +26,7 @@ class Executor:
     def __call__(self) -> "Executor":
         return self
 
-    def execute(self, unit: Unit) -> dict:
+    def execute(self, unit: WorkUnit) -> dict:
         """Note who ran what; then fail, die or wait where a file asks for it."""
         (self.folder / f"pid-{os.getpid()}").touch()
         if self._take("raise"):
@@ -68,7 +68,7 @@ EXPECTED = {key: choice for key, choice in run()[0].items() if key[0] == "ssl"}
 
 def test_sweep_in_actors_chooses_what_a_sweep_in_one_process_does(two_core_ray: None, tmp_path: Path) -> None:
     coordinator = small()
-    finished: list[Unit] = []
+    finished: list[WorkUnit] = []
     assert run_units(coordinator, Opener(tmp_path), TWO, finished.append)
     assert coordinator.choices == EXPECTED
     assert len(finished) == len({unit.identity for unit in finished}) > 40
@@ -94,7 +94,7 @@ class AlwaysFailing(Opener):
     """Fails on every trial."""
 
     def __call__(self):
-        def execute(unit: Unit) -> dict:
+        def execute(unit: WorkUnit) -> dict:
             if isinstance(unit, TrialUnit):
                 raise ValueError("the loss is a duck")
             return answer(unit)
@@ -130,7 +130,7 @@ def test_stop_ends_the_sweep_without_waiting_for_running_units(two_core_ray: Non
 
 
 def test_error_of_the_caller_ends_the_sweep_and_is_raised_again(two_core_ray: None, tmp_path: Path) -> None:
-    def stop(unit: Unit) -> None:
+    def stop(unit: WorkUnit) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

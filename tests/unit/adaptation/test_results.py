@@ -15,13 +15,13 @@ from chex_jobs.adaptation.results import (
 from chex_jobs.handover.arms_document import ArmEntry
 from chex_jobs.sweep.arms import BATCH, UNITS, Arm, ArmFailed
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.units import Unit
+from chex_jobs.sweep.units import WorkUnit
 from tests.unit.sweep.hospital_fixture import STARTS, STRATEGIES, SWEEP, answer, programs
 
 BY_NAME = {strategy.name: strategy for strategy in STRATEGIES}
 
 
-def answered(unit: Unit) -> dict[str, Any]:
+def answered(unit: WorkUnit) -> dict[str, Any]:
     counts = {"train": 10, "validate": 5}
     return {"score": {"value": 0.5, "loss": 0.6}, **answer(unit), "deviceSeconds": 2.0, "labels": counts}
 
@@ -76,7 +76,7 @@ def test_arms_that_failed_are_told_first_and_equal_notices_once() -> None:
 def test_a_step_larger_than_the_films_there_are_is_told_once_for_all_draws() -> None:
     numbers = itertools.cycle([20, 18, 40])
 
-    def few(unit: Unit) -> dict[str, Any]:
+    def few(unit: WorkUnit) -> dict[str, Any]:
         return answered(unit) | ({BATCH: 32, UNITS: next(numbers)} if unit.kind == "final" else {})
 
     coordinator = Coordinator(programs(), few)

@@ -13,7 +13,7 @@ from chex_jobs.deployment.bundle import (
 )
 from chex_jobs.deployment.ensemble import Ensemble, empty_ensemble
 from chex_jobs.deployment.write import write_bundle
-from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_jobs.evaluation.statistics.aggregation import ScoringUnit
 
 SIZE = 64
 ARCHITECTURE = "chex-densenet-small"
@@ -43,7 +43,7 @@ def small_ensemble(members: int) -> Ensemble:
     return model
 
 
-def config_of(members: int, unit: Unit) -> BundleConfig:
+def config_of(members: int, unit: ScoringUnit) -> BundleConfig:
     """Of a model with that many members."""
     return BundleConfig(
         architecture=ARCHITECTURE,
@@ -57,7 +57,7 @@ def config_of(members: int, unit: Unit) -> BundleConfig:
     )
 
 
-def write_small_bundle(folder: Path, model: Ensemble, unit: Unit = "Image") -> None:
+def write_small_bundle(folder: Path, model: Ensemble, unit: ScoringUnit = "Image") -> None:
     """Write the whole deployable model into `folder`."""
     folder.mkdir()
     write_bundle(folder, model, config_of(len(model.members), unit), Preprocessing.of(128, SIZE))

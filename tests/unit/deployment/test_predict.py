@@ -11,7 +11,7 @@ import torch
 from chex_jobs.cli.main import main
 from chex_jobs.deployment.ensemble import Ensemble
 from chex_jobs.deployment.film_units import film_units
-from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_jobs.evaluation.statistics.aggregation import ScoringUnit
 from tests.unit.data.films import dicom, drawn_film, png
 from tests.unit.deployment.small_model import INTERCEPTS, SLOPES, write_small_bundle
 
@@ -173,7 +173,7 @@ def test_a_study_with_a_film_that_cannot_be_used_is_not_scored_from_the_others(
 
 
 @pytest.mark.parametrize("unit", ["Patient", "Study"])
-def test_a_patient_or_study_is_one_unit_however_the_id_is_spelled(tmp_path: Path, unit: Unit) -> None:
+def test_a_patient_or_study_is_one_unit_however_the_id_is_spelled(tmp_path: Path, unit: ScoringUnit) -> None:
     table = tmp_path / "films.csv"
     table.write_text(f"image,{unit.lower()}\na.png,00100\nb.png,100.0\nc.png,7\n")
     units = film_units(unit, [], table, "image", "")

@@ -17,7 +17,7 @@ from chex_jobs.evaluation.evaluate import Settings
 from chex_jobs.evaluation.hospital_evaluation import Evaluated, Evaluation, IngestedSet, run_evaluation
 from chex_jobs.evaluation.reporting.prediction_table import prediction_table
 from chex_jobs.evaluation.results.schema import HospitalCompute, RecommendationVerdict
-from chex_jobs.evaluation.statistics.aggregation import Unit
+from chex_jobs.evaluation.statistics.aggregation import ScoringUnit
 from chex_jobs.evaluation.statistics.predictions import PredictionsError
 from chex_jobs.evaluation.test_access.evaluation_data import EvaluationData
 from chex_jobs.evaluation.test_access.final_models import FilmLogits, FinalModel
@@ -48,7 +48,7 @@ class Hospital:
 
     num_patients: int = 330
     num_folds: int = 0
-    unit: Unit = "Study"
+    unit: ScoringUnit = "Study"
     seed: int = 0
     read: list[int] = field(default_factory=list)
 

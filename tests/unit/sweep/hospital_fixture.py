@@ -13,7 +13,7 @@ from chex_api.pretraining import Augmentation, BatchNorm
 from chex_api.sweep import LogUniform, Search, SpaceEntry, Sweep, Tpe
 from chex_jobs.sweep.arms import Arm, ArmChoice, program
 from chex_jobs.sweep.coordinator import Coordinator
-from chex_jobs.sweep.units import ProbeUnit, Site, Start, TrialUnit, Unit
+from chex_jobs.sweep.units import ProbeUnit, Site, Start, TrialUnit, WorkUnit
 
 Summary = dict[str, Any]
 Key = tuple[str, str, float]
@@ -59,7 +59,7 @@ def chance(*key: object) -> float:
     return int(hashlib.sha256(repr(key).encode()).hexdigest()[:8], 16) / 2**32
 
 
-def answer(unit: Unit) -> Summary:
+def answer(unit: WorkUnit) -> Summary:
     """What a unit would say of itself; a function of its identity."""
     draw = chance(unit.identity)
     if isinstance(unit, ProbeUnit):
@@ -93,8 +93,8 @@ def run(
     die_after: int | None = None,
     sweep: Sweep = SWEEP,
     strategies: tuple[Strategy, ...] = STRATEGIES,
-    answering: Callable[[Unit], Summary] = answer,
-) -> tuple[dict[Key, ArmChoice], list[Unit]]:
+    answering: Callable[[WorkUnit], Summary] = answer,
+) -> tuple[dict[Key, ArmChoice], list[WorkUnit]]:
     """Run a sweep: `concurrency` units at once, which end in an order drawn from `order`.
 
     `store` is what survives; `die_after` stops the sweep after so many units, as a kill would.

@@ -22,7 +22,7 @@ from chex_jobs.sweep.units import (
     FinalProbeUnit,
     ProbeUnit,
     TrialUnit,
-    Unit,
+    WorkUnit,
 )
 from tests.unit.sweep.hospital_fixture import SITE, STARTS, STRATEGIES, SWEEP, answer, programs, run
 
@@ -198,7 +198,7 @@ def test_a_task_more_leaves_dapt_and_features_alone_and_moves_what_reads_labels(
     assert probes[0].identity != probes[1].identity
 
 
-def run_with_failures(fails: Callable[[Unit], bool]) -> Coordinator:
+def run_with_failures(fails: Callable[[WorkUnit], bool]) -> Coordinator:
     """The sweep whose units fail as said, each with a reason of its own."""
     found = Coordinator(
         programs(), lambda unit: {FAILED: f"{unit.kind} diverged"} if fails(unit) else answer(unit)
@@ -226,7 +226,7 @@ def test_a_diverged_dapt_rate_is_left_out_and_the_arm_takes_another() -> None:
     ],
 )
 def test_units_without_result_fail_the_arms_that_need_them_and_no_other(
-    kind: type[Unit], reason: str
+    kind: type[WorkUnit], reason: str
 ) -> None:
     needed = {
         key
@@ -246,7 +246,7 @@ def test_one_diverged_start_fails_its_own_arms() -> None:
 
 
 def test_an_arm_whose_trials_all_diverged_says_what_to_do() -> None:
-    def diverged(unit: Unit) -> Summary:
+    def diverged(unit: WorkUnit) -> Summary:
         score = {"value": None, "loss": None}
         return answer(unit) | ({"score": score, "bestEpoch": 0} if isinstance(unit, TrialUnit) else {})
 

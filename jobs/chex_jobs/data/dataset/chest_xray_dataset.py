@@ -3,12 +3,13 @@
 import functools
 import threading
 from collections.abc import Mapping
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from chex_api.dataset import ScoringUnit
 from chex_api.summaries import IngestSummary
 from chex_jobs.artifacts.finished import FinishedArtifact
 from chex_jobs.data.dataset.duplicates import labels_of_equals
@@ -18,8 +19,6 @@ from chex_jobs.data.dataset.shards import ShardSlot, film_at, open_shard, shard_
 from chex_jobs.data.decoding.pixels import Film
 from chex_jobs.data.errors import DatasetError
 from chex_jobs.data.tables.cells import AT_ONCE
-
-Unit = Literal["Image", "Study", "Patient"]
 
 
 class ChestXrayDataset:
@@ -58,7 +57,7 @@ class ChestXrayDataset:
         summary = IngestSummary.parse(done.summary)
         self.num_folds = summary.num_folds
         self.has_report = self._numbers("has_report")
-        self.unit: Unit = cast(Unit, summary.unit)
+        self.unit: ScoringUnit = cast(ScoringUnit, summary.unit)
 
     @classmethod
     def open(cls, done: FinishedArtifact, labels: Mapping[str, FinishedArtifact] | None = None) -> Self:

@@ -13,11 +13,12 @@ data set. A batch is a dict:
 """
 
 from collections.abc import Generator, Sequence
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 
+from chex_api.dataset import ScoringUnit
 from chex_api.pretraining import Augmentation
 from chex_jobs.data.cores import usable_cores
 from chex_jobs.data.loading.augmentation import augment, standard_view
@@ -26,7 +27,6 @@ from chex_jobs.data.loading.prefetch import Prefetcher
 from chex_jobs.data.reports.tokens import TokenizedTexts
 
 Batch = dict[str, torch.Tensor]
-Unit = Literal["Image", "Study", "Patient"]
 
 
 class FilmSource(Protocol):
@@ -77,7 +77,7 @@ class BatchSource:
         seed: int,
         augmentation: Augmentation,
         views: int = 1,
-        unit: Unit = "Image",
+        unit: ScoringUnit = "Image",
         rank: int = 0,
         world_size: int = 1,
         tasks: Sequence[str] = (),
@@ -205,7 +205,7 @@ def evaluation_batches(
         prefetcher.close()
 
 
-def _units(dataset: FilmSource, unit: Unit) -> np.ndarray:
+def _units(dataset: FilmSource, unit: ScoringUnit) -> np.ndarray:
     if unit == "Image":
         return np.arange(len(dataset))
     return np.asarray(dataset.studies if unit == "Study" else dataset.patients)

@@ -7,15 +7,14 @@ negative when some are known and none is positive, unknown otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chex_api.dataset import ScoringUnit
 from chex_jobs.evaluation.statistics.discrimination import FloatArray
 
 IntArray = NDArray[np.int64]
-Unit = Literal["Image", "Study", "Patient"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class UnitMap:
     """[n] patient ordinal of each unit."""
 
 
-def map_units(unit: Unit, films: IntArray, studies: IntArray, patients: IntArray) -> UnitMap:
+def map_units(unit: ScoringUnit, films: IntArray, studies: IntArray, patients: IntArray) -> UnitMap:
     """Groups films [F] into units, in order of their numbers.
 
     Raises ValueError when a study has films of two patients: the data set's index is then wrong.

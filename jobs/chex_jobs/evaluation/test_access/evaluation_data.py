@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from chex_api.dataset import ScoringUnit
 from chex_jobs.data.splits.assignment import roles
 from chex_jobs.evaluation.arms.subgroups import unit_values
 from chex_jobs.evaluation.baseline.metadata_baseline import FilmRoles
-from chex_jobs.evaluation.statistics.aggregation import Unit, UnitMap, map_units, unit_labels
+from chex_jobs.evaluation.statistics.aggregation import UnitMap, map_units, unit_labels
 from chex_jobs.evaluation.statistics.discrimination import FloatArray
 from chex_jobs.evaluation.statistics.predictions import UnitTable
 
@@ -29,7 +30,7 @@ class Films(Protocol):
     split: NDArray[np.str_]
     fold: NDArray[np.int32]
     num_folds: int
-    unit: Unit
+    unit: ScoringUnit
 
     def __len__(self) -> int:
         """Number of films."""
