@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from chex_api.base import OneOf
-from chex_api.manual import facts
+from chex_api.explain import facts
 
 Schema = dict[str, Any]
 

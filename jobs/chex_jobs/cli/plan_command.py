@@ -18,7 +18,7 @@ from chex_jobs.cli.manifests import load
 from chex_jobs.cli.output import print_plain
 from chex_jobs.cli.preflight_line import looking
 from chex_jobs.preflight import PreflightReport, run_preflight
-from chex_jobs.preflight.wording import dataset_lines
+from chex_jobs.preflight.sentences import dataset_lines
 from chex_jobs.sweep.arms import Arm, Summary
 from chex_jobs.sweep.units import WorkUnit
 from chex_jobs.sweep.work_estimate import WorkEstimate, estimate_work

@@ -42,7 +42,7 @@ from chex_jobs.executor.progress_config_map import ApiServer, ProgressConfigMap
 from chex_jobs.executor.signals import exit_on_signals
 from chex_jobs.preflight import PreflightFailed, run_preflight
 from chex_jobs.preflight.outlook import notices
-from chex_jobs.preflight.wording import dataset_lines
+from chex_jobs.preflight.sentences import dataset_lines
 from chex_jobs.stages.unexpected_errors import keep_whole, without_text
 
 log = logging.getLogger(__name__)

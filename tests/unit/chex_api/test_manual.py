@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from chex_api.explain import facts
 from chex_api.job import JobSpec
-from chex_api.manual import facts
 from chex_api.status import JobStatus
 from chex_api.structural import at, structural_schema
 

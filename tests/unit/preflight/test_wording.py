@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from chex_jobs.data.records.findings import Finding, Kind
-from chex_jobs.preflight.wording import MOST_LINES, dataset_lines
+from chex_jobs.preflight.sentences import MOST_LINES, dataset_lines
 
 
 def lines(*findings: Finding, with_names: bool = True) -> list[str]:
