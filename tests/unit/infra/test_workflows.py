@@ -24,11 +24,15 @@ def test_actions_are_pinned_by_commit(name: str) -> None:
     assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", each) for each in used)
 
 
+SIGNS = {"images.yml", "scorecard.yml"}
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_a_workflow_may_only_read(name: str) -> None:
+def test_a_workflow_may_only_read_and_sign_where_it_has_to(name: str) -> None:
     workflow = WORKFLOWS[name]
     assert workflow["permissions"] == {"contents": "read"}
-    assert not [job for job in workflow["jobs"].values() if "permissions" in job]
+    granted = [job["permissions"] for job in workflow["jobs"].values() if "permissions" in job]
+    assert granted == ([{"contents": "read", "id-token": "write"}] if name in SIGNS else [])
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -46,5 +50,6 @@ def test_images_are_built_with_sbom_and_provenance_from_both_recipes() -> None:
     assert {f"{each}.Dockerfile" for each in recipes} == {
         path.name for path in (ROOT / "infra" / "images").glob("*.Dockerfile")
     }
+    assert "cosign sign --yes" in text
     assert "--sbom=true" in text
     assert "--provenance=mode=max" in text
