@@ -40,7 +40,7 @@ def test_the_digest_decides_which_image_runs(image: dict[str, str], reference: s
     assert container({"image": {"repository": "registry.example/o", **image}})["image"] == reference
 
 
-def test_the_operator_is_told_who_it_is_and_what_to_do() -> None:
+def test_the_operator_gets_its_identity_and_its_options() -> None:
     found = container({"concurrency": 4, "logLevel": "DEBUG"})
     assert found["args"] == [
         "--lease-name=chex-operator",
@@ -52,7 +52,7 @@ def test_the_operator_is_told_who_it_is_and_what_to_do() -> None:
     assert fields == {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
 
 
-def test_the_operator_is_told_by_which_proxy_it_reaches_the_api_server() -> None:
+def test_the_operator_gets_the_proxy_by_which_it_reaches_the_api_server() -> None:
     found = container({"proxy": {"https": "http://proxy.example:3128", "exceptions": "10.96.0.0/12"}})
     told = {each["name"]: each["value"] for each in found["env"] if "value" in each}
     assert told == {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "10.96.0.0/12"}

@@ -30,7 +30,7 @@ def test_in_one_namespace_it_has_a_role_there_without_cluster_runtimes() -> None
     assert sorted(granted(role)) == sorted(IN_ONE_NAMESPACE)
 
 
-def test_the_lease_is_the_one_that_the_operator_is_told_of() -> None:
+def test_the_lease_is_the_one_that_the_operator_is_given() -> None:
     objects = render({"fullnameOverride": "training"})
     role = election_role(objects)
     (container,) = the(objects, "Deployment")["spec"]["template"]["spec"]["containers"]

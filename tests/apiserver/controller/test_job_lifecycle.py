@@ -54,7 +54,7 @@ def test_a_replica_that_waits_keeps_no_keys_and_goes_on_where_the_first_one_stop
         network.reaches("Complete")
 
 
-def test_people_are_told_by_events(network: HospitalNetwork) -> None:
+def test_events_report_what_happens(network: HospitalNetwork) -> None:
     network.apply()
     network.reaches("Complete")
 
@@ -136,7 +136,7 @@ def test_a_result_that_never_arrived_is_looked_up_by_a_preflight(network: Hospit
     assert network.stage("preflight")["attempt"] == 2
 
 
-def test_an_image_that_cannot_be_pulled_is_told_within_seconds(network: HospitalNetwork) -> None:
+def test_an_image_that_cannot_be_pulled_is_reported_within_seconds(network: HospitalNetwork) -> None:
     network.plan(Part(finish(), (no_image(),)), kind="ingest")
     network.apply()
     network.comes_to("ingest/archive", reason="ImagePull")
@@ -145,14 +145,14 @@ def test_an_image_that_cannot_be_pulled_is_told_within_seconds(network: Hospital
     assert "check spec.image of the runtime" in running["message"]
 
 
-def test_missing_gpus_are_told_in_the_schedulers_words(network: HospitalNetwork) -> None:
+def test_missing_gpus_are_reported_in_the_schedulers_words(network: HospitalNetwork) -> None:
     network.plan(Part(finish(), (unschedulable(),)), kind="pretrain")
     network.apply()
     network.comes_to("pretrain/ssl", reason="Unschedulable")
     assert "Insufficient nvidia.com/gpu" in network.condition("Running")["message"]
 
 
-def test_a_missing_secret_is_told_by_its_name(network: HospitalNetwork) -> None:
+def test_a_missing_secret_is_reported_by_its_name(network: HospitalNetwork) -> None:
     network.plan(Part(finish(), (wrong_configuration(),)), kind="ingest")
     network.apply()
     network.comes_to("ingest/archive", reason="CreateContainerConfigError")
@@ -249,7 +249,7 @@ def test_a_deadline_stops_the_job_and_says_what_is_unfinished(network: HospitalN
     assert "adapt/north" in failed["message"]
 
 
-def test_a_rayjob_that_the_cluster_refuses_is_told_and_tried_again(network: HospitalNetwork) -> None:
+def test_a_rayjob_that_the_cluster_refuses_is_reported_and_tried_again(network: HospitalNetwork) -> None:
     policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
     about = {"metadata": {"name": f"no-ray-{network.namespace}"}}
     rule = {

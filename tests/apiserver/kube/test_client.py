@@ -211,7 +211,7 @@ async def events(client: Client, namespace: str, version: str, seconds: int = 3)
     return [event async for event in stream]
 
 
-def test_a_watch_tells_what_happened_after_a_version_and_ends_in_its_time(api_server: ApiClient) -> None:
+def test_a_watch_returns_what_happened_after_a_version_and_ends_in_its_time(api_server: ApiClient) -> None:
     async def story(client: Client, namespace: str) -> None:
         made = await client.create(CONFIGMAPS, config_map(namespace, "a"))
         await client.apply(CONFIGMAPS, config_map(namespace, "a", "1"))
@@ -224,7 +224,7 @@ def test_a_watch_tells_what_happened_after_a_version_and_ends_in_its_time(api_se
     play(api_server, story)
 
 
-def test_a_watch_from_a_version_that_is_forgotten_is_told_so(cluster: ApiClient) -> None:
+def test_a_watch_from_a_version_that_is_forgotten_raises_expired(cluster: ApiClient) -> None:
     async def story(client: Client, namespace: str) -> None:
         with pytest.raises(Expired):
             async for _ in client.watch(JOBS, namespace, resource_version="1", timeout_seconds=5):
@@ -261,7 +261,7 @@ def test_a_token_that_is_not_known_is_refused(api_server: ApiClient) -> None:
     asyncio.run(run())
 
 
-def test_whoever_has_no_right_is_told_which(api_server: ApiClient) -> None:
+def test_a_missing_permission_is_named(api_server: ApiClient) -> None:
     async def run() -> None:
         namespace = new_namespace(api_server)
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"

@@ -122,7 +122,7 @@ def test_it_lists_in_pages_and_follows(api_server: ApiClient) -> None:
     asyncio.run(run())
 
 
-def test_an_object_that_loses_the_selected_label_is_told_as_deleted(api_server: ApiClient) -> None:
+def test_an_object_that_loses_the_selected_label_is_reported_as_deleted(api_server: ApiClient) -> None:
     async def run() -> None:
         async with client_at(api_server) as client:
             namespace, source = new_namespace(api_server), Cuttable(client)
@@ -159,7 +159,7 @@ def test_a_cut_watch_is_taken_up_without_losing_anything(api_server: ApiClient) 
     asyncio.run(run())
 
 
-def test_what_was_deleted_and_made_anew_across_a_forgotten_version_is_told(cluster: ApiClient) -> None:
+def test_what_was_deleted_and_made_anew_across_a_forgotten_version_is_reported(cluster: ApiClient) -> None:
     async def run() -> None:
         async with client_at(cluster) as client:
             namespace, source = new_namespace(cluster), Cuttable(client)

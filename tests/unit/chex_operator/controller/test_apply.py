@@ -151,7 +151,7 @@ def test_whoever_does_not_lead_any_more_writes_nothing(decision: Decision) -> No
     assert [name for name, _ in api.calls if name != "get"] == []
 
 
-def test_the_status_is_told_last_of_the_version_that_the_finalizer_left() -> None:
+def test_the_status_is_written_last_at_the_version_that_the_finalizer_left() -> None:
     api = Api()
     asyncio.run(apply(api, Decision((AddFinalizer(),), JobStatus(phase="Preflight"))))
     (first, (metadata, version)), (last, (status, after)) = api.calls
@@ -210,7 +210,7 @@ class Creating(Api):
         (WEBHOOK, "it cannot be created at present: 500 InternalError", True),
     ],
 )
-def test_what_cannot_be_created_is_told_beside_everything_else(
+def test_what_cannot_be_created_is_reported_beside_everything_else(
     error: ApiError, words: str, tried_again: bool
 ) -> None:
     api = Creating("Job", error)
@@ -225,7 +225,7 @@ def test_what_cannot_be_created_is_told_beside_everything_else(
     assert other["state"] == "Finished"
 
 
-def test_a_plan_that_cannot_be_written_is_told_of_its_preflight() -> None:
+def test_a_plan_that_cannot_be_written_is_reported_at_its_preflight() -> None:
     frozen, plan = frozen_plan()
     api = Creating("ConfigMap", QUOTA)
     status = JobStatus(plan=frozen.name, stages=(StageStatus(name="preflight", state="Finished"),))
@@ -298,7 +298,7 @@ def test_an_equal_status_is_not_written_and_what_is_gone_is_taken_away() -> None
     assert api.calls[-1][1][0] == {"activeSince": None}
 
 
-def test_time_left_alone_is_told_every_five_minutes_and_not_at_once_after_a_restart() -> None:
+def test_time_left_alone_is_written_every_five_minutes_and_not_at_once_after_a_restart() -> None:
     clock, api = VirtualClock(), Api()
     applier = Applier(api, clock, lambda: True)  # pyright: ignore[reportArgumentType]
     job = projection(JobStatus(eta="~2h").told())

@@ -47,7 +47,7 @@ def test_a_pod_is_remembered_when_it_is_gone_and_only_of_its_own_job() -> None:
     assert not pods.of_job("elsewhere", "u")
 
 
-def test_what_was_told_is_forgotten_and_what_came_later_is_not() -> None:
+def test_what_was_reported_is_forgotten_and_what_came_later_is_not() -> None:
     pods = gone(projection(EVICTED, alive=False))
     reported = pods.of_job(PLACE, "u")
     pods.record_change(KEY, projection(OUT_OF_MEMORY, alive=False), None)  # another Pod of the name

@@ -60,7 +60,7 @@ def problem(status: dict[str, Any]) -> Any:
         ),
     ],
 )  # fmt: skip
-def test_what_keeps_a_pod_from_running_is_told_with_what_to_do(
+def test_what_keeps_a_pod_from_running_is_reported_with_what_to_do(
     status: dict[str, Any], reason: str, words: str
 ) -> None:
     found = problem(status)

@@ -124,7 +124,7 @@ def test_the_owner_of_a_run_is_the_training_job_and_not_kuberay() -> None:
         ({"conditions": [{"type": "Failed", "status": "False"}]}, {}, RayJobState("", "Running")),
     ],
 )
-def test_a_batch_job_is_told_in_kuberays_words(status: Any, spec: Any, state: RayJobState) -> None:
+def test_a_batch_job_is_reported_in_kuberays_words(status: Any, spec: Any, state: RayJobState) -> None:
     metadata = {"namespace": "n", "name": "r", "uid": "x", "labels": LABELS}
     assert (
         project_batch_job({"metadata": metadata, "spec": spec, "status": status}).attempt_object.state
@@ -132,7 +132,7 @@ def test_a_batch_job_is_told_in_kuberays_words(status: Any, spec: Any, state: Ra
     )
 
 
-def test_when_a_run_began_and_ended_is_what_its_own_controller_says() -> None:
+def test_when_a_run_started_and_ended_is_what_its_own_controller_says() -> None:
     metadata = {"namespace": "n", "name": "r", "uid": "x", "labels": LABELS}
     started, ended = "2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z"
     job = {"metadata": metadata, "spec": {}, "status": {"startTime": started, "completionTime": ended}}

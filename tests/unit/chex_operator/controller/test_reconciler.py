@@ -177,7 +177,7 @@ def test_what_a_deleted_job_used_is_counted_when_it_is_let_go() -> None:
     assert 'chex_operator_gpu_seconds_total{pool="gpu"} 200.0' in metrics
 
 
-def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_told_by_an_event() -> None:
+def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_reported_by_an_event() -> None:
     item = ended(deletionTimestamp="1969-01-01T00:00:00Z", finalizers=["chexdragon.dev/checkpoint"])
     alive = {
         "metadata": {
@@ -194,7 +194,7 @@ def test_what_may_be_left_of_a_job_that_did_not_end_in_time_is_told_by_an_event(
     assert recorder.reasons == ["StillRunning"]
 
 
-def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated() -> None:
+def test_a_pass_in_which_something_could_not_be_created_reports_it_and_is_repeated() -> None:
     class Down(Api):
         async def create(self, resource: Resource, *_: Any) -> Object:
             raise ServerError(500, "InternalError", "the webhook is down")
@@ -210,7 +210,7 @@ def test_a_pass_in_which_something_could_not_be_created_tells_so_and_is_repeated
     assert api.calls[-1] == "patch chextrainingjobs"
 
 
-def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_told_of_once() -> None:
+def test_a_pod_that_was_evicted_and_replaced_between_two_passes_is_reported_once() -> None:
     world = World()
     attempt = world.run_to("pretrain/ssl")
     job = {"metadata": METADATA, "spec": manifest().spec.plain(), "status": world.status.plain()}

@@ -229,7 +229,7 @@ def test_deleting_what_is_absent_is_fine() -> None:
     asyncio.run(run())
 
 
-def test_the_observer_is_told_of_each_attempt() -> None:
+def test_the_observer_is_called_for_each_attempt() -> None:
     async def run() -> None:
         told: list[tuple[str, str, int]] = []
         server = Server(500, HUNG_UP, 200)
@@ -387,7 +387,7 @@ def test_outside_of_a_pod_there_is_no_connection_in_the_cluster(tmp_path: Path) 
         in_cluster(tmp_path, {})
 
 
-def test_a_pod_without_a_token_is_told_so(tmp_path: Path) -> None:
+def test_a_pod_without_a_token_gets_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(NoConnection, match="automountServiceAccountToken"):
         in_cluster(tmp_path, {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"})
 
@@ -496,7 +496,7 @@ def test_an_error_event_is_raised_as_what_it_says() -> None:
     asyncio.run(run())
 
 
-def test_a_watch_that_is_cut_is_told_from_one_that_ends() -> None:
+def test_a_watch_that_is_cut_differs_from_one_that_ends() -> None:
     async def run() -> None:
         server = Server(saying(line("ADDED", name="a"), b'{"type": "ADD', then_hang_up=True))
         async with client_of(server) as client:
@@ -506,7 +506,7 @@ def test_a_watch_that_is_cut_is_told_from_one_that_ends() -> None:
     asyncio.run(run())
 
 
-def test_a_watch_is_opened_once_and_its_refusal_told() -> None:
+def test_a_watch_is_opened_once_and_its_refusal_raised() -> None:
     async def run() -> None:
         told: list[tuple[str, str, int]] = []
         server = Server(500)

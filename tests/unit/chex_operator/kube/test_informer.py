@@ -81,7 +81,7 @@ def test_what_is_there_is_listed_a_page_at_a_time() -> None:
     play(story, *"abcde", page_size=2)
 
 
-def test_what_happens_later_is_told_in_order() -> None:
+def test_what_happens_later_is_reported_in_order() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -128,7 +128,7 @@ def test_a_watch_that_ends_in_its_time_is_taken_up_where_it_ended() -> None:
     play(story, "a")
 
 
-def test_a_bookmark_moves_the_place_where_the_next_watch_begins() -> None:
+def test_a_bookmark_moves_the_place_where_the_next_watch_starts() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -172,7 +172,7 @@ def test_a_watch_that_ends_without_a_word_is_followed_by_a_list(end: Exception |
     play(story, "a")
 
 
-def test_what_was_deleted_across_an_expired_watch_is_told_as_deleted() -> None:
+def test_what_was_deleted_across_an_expired_watch_is_reported_as_deleted() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -233,7 +233,7 @@ def test_a_watch_with_a_word_now_and_then_is_not_silent() -> None:
     play(story, "a", silence_seconds=100.0)
 
 
-def test_a_repeated_event_is_told_once() -> None:
+def test_a_repeated_event_is_reported_once() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -274,7 +274,7 @@ def test_a_deletion_with_the_version_that_is_held_is_not_taken_for_a_repetition(
     play(story, "a")
 
 
-def test_an_object_made_anew_while_nobody_looked_is_told_as_another_one() -> None:
+def test_an_object_made_anew_while_nobody_looked_is_reported_as_another_one() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -287,7 +287,7 @@ def test_an_object_made_anew_while_nobody_looked_is_told_as_another_one() -> Non
     play(story, "a")
 
 
-def test_a_list_that_finds_nothing_new_tells_nothing() -> None:
+def test_a_list_that_finds_nothing_new_reports_nothing() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -300,7 +300,7 @@ def test_a_list_that_finds_nothing_new_tells_nothing() -> None:
     play(story, "a", "b")
 
 
-def test_a_change_of_what_is_not_held_is_not_told() -> None:
+def test_a_change_of_what_is_not_held_is_not_reported() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:
@@ -323,7 +323,7 @@ def test_managed_fields_never_reach_the_projection() -> None:
     play(story, "a", project=lambda item: item)
 
 
-def test_an_object_whose_projection_becomes_nothing_is_told_as_deleted() -> None:
+def test_an_object_whose_projection_becomes_nothing_is_reported_as_deleted() -> None:
     async def story(
         server: ScriptedServer, informer: Informer[Any], changes: Changes, clock: VirtualClock
     ) -> None:

@@ -85,7 +85,7 @@ def test_calls_are_counted_by_verb_and_status() -> None:
     assert line(metrics, 'chex_operator_api_call_seconds_sum{code="0",verb="update"}') == "30.0"
 
 
-def test_the_last_list_and_watch_that_succeeded_are_told_for_each_resource() -> None:
+def test_the_last_list_and_watch_that_succeeded_are_reported_for_each_resource() -> None:
     clock = VirtualClock(start=500.0)
     metrics = Metrics(clock)
     metrics.call_ended("list", "pods", 200, 0.2)

@@ -70,7 +70,7 @@ def test_each_key_gets_its_pass_and_workers_end_with_the_queue() -> None:
     play(story)
 
 
-def test_what_the_api_server_has_caused_is_told_in_a_line_and_tried_again(
+def test_what_the_api_server_has_caused_is_logged_in_a_line_and_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outcomes: list[Exception | None] = [ServerError(503, "", "etcd is away"), None]
@@ -256,7 +256,7 @@ def test_cancelling_stops_passes_where_they_stand_and_loses_no_key() -> None:
     play(story)
 
 
-def test_the_observer_is_told_how_long_a_pass_took() -> None:
+def test_the_observer_gets_the_duration_of_a_pass() -> None:
     async def story(stage: Stage) -> None:
         async def reconcile(key: str) -> None:
             await stage.clock.sleep(4)

@@ -285,7 +285,7 @@ def test_an_eviction_is_not_forgotten_while_the_pod_that_replaces_it_finds_no_no
     assert stage.interruption is None
 
 
-def test_memory_that_ran_out_is_told_as_the_cause_though_the_pod_is_gone_by_then() -> None:
+def test_memory_that_ran_out_is_reported_as_the_cause_though_the_pod_is_gone_by_then() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
     ran_out = PodProblem("OOMKilled", "Pod w ran out of memory; give its pool more")
@@ -323,7 +323,7 @@ def world_with_pods_that_outlive_their_attempt() -> tuple[World, str]:
     return world, name
 
 
-def test_no_attempt_begins_while_a_pod_of_the_one_before_still_runs() -> None:
+def test_no_attempt_starts_while_a_pod_of_the_one_before_still_runs() -> None:
     world, name = world_with_pods_that_outlive_their_attempt()
     world.now += 60
     world.settle()
@@ -382,7 +382,7 @@ def test_suspending_stops_with_a_checkpoint_and_resuming_goes_on() -> None:
     assert world.status.phase == "Complete"
 
 
-def test_an_attempt_that_was_created_and_not_seen_yet_keeps_the_job_from_being_told_stopped() -> None:
+def test_an_attempt_that_was_created_and_not_observed_yet_keeps_the_job_from_being_suspended() -> None:
     world = World()
     world.run_to("pretrain/ssl")
     stages = tuple(
@@ -625,7 +625,7 @@ def test_the_end_of_a_job_waits_for_a_bounded_time() -> None:
     assert name not in world.attempt_objects
 
 
-def test_some_time_after_its_end_a_jobs_objects_go_and_nothing_begins_again() -> None:
+def test_some_time_after_its_end_a_jobs_objects_go_and_nothing_starts_again() -> None:
     world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=3600)))
     world.run_to_the_end()
     assert world.attempt_objects
@@ -721,7 +721,7 @@ def test_a_job_that_goes_on_after_its_objects_have_gone_looks_again_and_counts_n
     assert world.status.phase == "Complete"
 
 
-def test_why_a_job_failed_is_told_after_its_objects_have_gone_too() -> None:
+def test_why_a_job_failed_stays_in_the_status_after_its_objects_have_gone() -> None:
     world = World(judgement=accepted(manifest(ttlSecondsAfterFinished=60, backoffLimit=0)))
     world.fail(world.run_to("pretrain/ssl"), user_error=True)
     world.settle()
@@ -792,7 +792,7 @@ def test_the_deadline_of_a_suspended_job_does_not_come_nearer() -> None:
     assert (world.status.phase, decision.requeue_after) == ("Suspended", None)
 
 
-def test_a_plan_that_could_not_be_written_is_told_until_it_is_there() -> None:
+def test_a_plan_that_could_not_be_written_is_reported_until_it_is_there() -> None:
     world = World()
     world.settle()
     world.succeed(world.live("preflight")[0])

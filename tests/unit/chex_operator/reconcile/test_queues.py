@@ -55,7 +55,7 @@ def test_being_sent_back_to_the_queue_is_a_disruption_and_the_attempt_stays() ->
     assert stage.attempt_name == name
 
 
-def test_a_preflight_that_the_queue_let_go_on_is_told_to_run() -> None:
+def test_a_preflight_that_the_queue_admits_again_is_running() -> None:
     world = World()
     world.settle()
     name = world.live("preflight")[0]
@@ -77,7 +77,7 @@ def test_a_run_that_is_sent_back_too_often_is_given_up() -> None:
     assert world.status.phase == "Failed"
 
 
-def test_time_in_the_queue_is_no_time_in_which_a_preflight_should_have_begun() -> None:
+def test_time_in_the_queue_is_no_time_in_which_a_preflight_should_have_started() -> None:
     world = World(judgement=accepted(manifest(preRunningDeadlineSeconds=60)))
     world.settle()
     (name,) = world.live("preflight")
@@ -120,7 +120,7 @@ def test_a_queue_that_takes_the_machines_of_what_stops_anyway_disrupts_nothing()
     assert float(stage.gpu_seconds) == HOUR * stage.gpus
 
 
-def test_what_a_driver_tells_after_the_queue_let_it_go_on_is_its_own_failure() -> None:
+def test_what_a_driver_reports_after_the_queue_let_it_go_on_is_its_own_failure() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
     world.queue(name)
@@ -139,7 +139,7 @@ def test_what_a_driver_tells_after_the_queue_let_it_go_on_is_its_own_failure() -
     assert (stage.reason, stage.failures, stage.disruptions) == ("StageFailed", 1, 1)
 
 
-def test_what_a_driver_tells_while_machines_are_still_missing_is_its_own_failure_too() -> None:
+def test_what_a_driver_reports_while_machines_are_still_missing_is_its_own_failure_too() -> None:
     world = World()
     name = world.run_to("pretrain/ssl")
     world.queue(name)

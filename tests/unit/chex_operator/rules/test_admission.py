@@ -123,7 +123,7 @@ def test_pools_and_their_sizes_are_those_of_the_runtime() -> None:
     assert "no pool 'tpu'; it has: gpu, cpu" in refused.message
 
 
-def test_many_faults_are_counted_and_not_all_told() -> None:
+def test_many_faults_are_counted_and_not_all_listed() -> None:
     def many(spec: dict[str, Any]) -> None:
         spec["hospitals"] = [
             {**spec["hospitals"][0], "name": f"h{n}", "workers": {"pool": "tpu"}} for n in range(12)

@@ -16,7 +16,7 @@ def reported(**summary: Any) -> dict[str, StageResult]:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 1e300, -0.1, True, "0.9", None])
-def test_what_is_no_auroc_is_not_told_as_one(value: Any) -> None:
+def test_what_is_no_auroc_is_not_reported_as_one(value: Any) -> None:
     stages = [StageStatus(name="evaluate/north", state="Finished")]
     (hospital,) = hospitals_with((), reported(recommended="ssl/probe@1", auroc=value, aurocLow=0.5), stages)
     assert (hospital.recommended, hospital.auroc, hospital.auroc_low) == ("ssl/probe@1", None, "0.500")

@@ -42,7 +42,7 @@ def test_long_stages_count_more_than_short_ones() -> None:
     assert 0.05 < overall(stages) < 0.15
 
 
-def test_time_left_is_a_range_while_a_long_stage_has_not_begun() -> None:
+def test_time_left_is_a_range_while_a_long_stage_has_not_started() -> None:
     assert (
         eta(stage("pretrain/ssl", "Running", 50), stage("adapt/north"), reported={"pretrain/ssl": 60.0})
         == "1h-5h"
@@ -53,7 +53,7 @@ def test_time_left_is_what_the_drivers_say_once_they_say_all() -> None:
     assert eta(stage("adapt/north", "Running", 50), reported={"adapt/north": 2 * HOUR}) == "~2h"
 
 
-def test_time_left_is_not_told_at_the_very_beginning() -> None:
+def test_time_left_is_empty_at_the_very_start() -> None:
     assert eta(stage("pretrain/ssl", "Running", 1), stage("adapt/north")) == ""
     assert eta(stage("pretrain/ssl", "Running", 50), stage("adapt/north"), active=60.0) == ""
 
