@@ -29,7 +29,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-TIERS = ("pipeline", "apiserver", "ray")
+TIERS = ("tests/pipeline/", "tests/apiserver/", "tests/ray/training/", "tests/ray/")
 """Tiers whose servers and clusters are started once for all of their tests, the longest first."""
 
 
@@ -65,8 +65,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def _tier(nodeid: str) -> str:
-    folder = nodeid.split("/")[1]
-    return folder if folder in TIERS else ""
+    return next((tier for tier in TIERS if nodeid.startswith(tier)), "")
 
 
 @pytest.fixture(scope="session")
